@@ -1,1 +1,33 @@
-//! Ids, commands, events and views.
+//! What crosses borders: ids, commands, events, views and the payload. Shapes only; whoever decides something does it elsewhere.
+//!
+//! Every JSON shape that a user of Baton sees is one of the types below.
+#![forbid(unsafe_code)]
+
+mod ae;
+mod at;
+mod call;
+mod callback;
+mod command;
+mod context;
+mod event;
+mod id;
+mod link;
+mod problem;
+mod record;
+mod transfer;
+
+pub use ae::{AeId, AeState, AeView, Presence, Slot};
+pub use at::At;
+pub use call::{CallState, CallView, Driver, LegRole, LegState, LegView};
+pub use callback::{CallbackState, CallbackView, NewCallback, UpdateCallback};
+pub use command::{Command, Page, Reply};
+pub use context::{Account, Caller, Consent, Context, Done, Signals, SourceRef, Utterance};
+pub use event::{Event, EventKind};
+pub use id::{CallId, CallbackId, IdError, IdSource, LegId, TransferId};
+pub use link::{LinkError, PopLink};
+pub use problem::Problem;
+pub use record::{CommitLevel, LeaseRow, Record};
+pub use transfer::{
+    AttemptOutcome, AttemptView, BriefingRequest, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest, TransferState,
+    TransferView,
+};

@@ -1,0 +1,130 @@
+//! What may be asked of the engine, by whatever door.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCallback, Presence, Slot, TransferId, TransferRequest,
+    TransferView, UpdateCallback,
+};
+
+/// A command or a question. The answer is a [`Reply`] or a [`crate::Problem`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Lists calls, newest first; answered with [`Reply::Calls`].
+    Calls,
+    /// Shows a call; [`Reply::Call`].
+    Call(CallId),
+    /// Hangs a call up; [`Reply::Call`].
+    HangUp(CallId),
+    /// Asks for a transfer; [`Reply::Transfer`], the running one if there is one.
+    RequestTransfer {
+        /// Of which call.
+        call: CallId,
+        /// What is asked for.
+        request: TransferRequest,
+        /// The same key gives the same transfer.
+        idempotency_key: Option<String>,
+    },
+    /// Shows a transfer; [`Reply::Transfer`].
+    Transfer(TransferId),
+    /// Calls a transfer off; [`Reply::Transfer`].
+    CancelTransfer(TransferId),
+    /// The AE accepts without a key; [`Reply::Transfer`].
+    Accept(TransferId),
+    /// The AE declines without a key; [`Reply::Transfer`].
+    Decline {
+        /// Which transfer.
+        transfer: TransferId,
+        /// Why.
+        reason: Option<String>,
+        /// Minutes after which the AE would like to be asked again: makes the outcome `later`.
+        retry_after: Option<u32>,
+    },
+    /// Shows a call's context; [`Reply::Context`].
+    Context(CallId),
+    /// Shows what the screen-pop of a transfer needs; [`Reply::Pop`].
+    Pop(TransferId),
+    /// Lays a newer context over a call's; [`Reply::Context`].
+    PutContext {
+        /// Which call.
+        call: CallId,
+        /// What is new.
+        context: Box<Context>,
+    },
+    /// Lists the AEs; [`Reply::Aes`].
+    Aes,
+    /// Sets an AE's presence; [`Reply::Ae`].
+    SetPresence {
+        /// Whose.
+        ae: AeId,
+        /// To what.
+        presence: Presence,
+    },
+    /// Free slots of an AE, told in `timezone` (absent: the AE's); [`Reply::Slots`].
+    Slots {
+        /// Whose.
+        ae: AeId,
+        /// IANA name.
+        timezone: Option<String>,
+    },
+    /// Lists callbacks by time; [`Reply::Callbacks`].
+    Callbacks,
+    /// Shows a callback; [`Reply::Callback`].
+    Callback(CallbackId),
+    /// Promises a callback, durable before it is answered; [`Reply::Callback`].
+    NewCallback(Box<NewCallback>),
+    /// Changes a callback; [`Reply::Callback`].
+    UpdateCallback {
+        /// Which.
+        id: CallbackId,
+        /// What.
+        update: UpdateCallback,
+    },
+    /// Calls a callback off; [`Reply::Callback`].
+    CancelCallback(CallbackId),
+    /// The callback as an iCalendar object; [`Reply::Calendar`].
+    CallbackCalendar(CallbackId),
+}
+
+/// The answer to a [`Command`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// Calls.
+    Calls(Vec<CallView>),
+    /// A call.
+    Call(Box<CallView>),
+    /// A transfer.
+    Transfer(Box<TransferView>),
+    /// A context.
+    Context(Box<Context>),
+    /// A transfer, its call and its context.
+    Pop {
+        /// The transfer.
+        transfer: Box<TransferView>,
+        /// The call.
+        call: Box<CallView>,
+        /// The context.
+        context: Box<Context>,
+    },
+    /// AEs, in the order of the configuration.
+    Aes(Vec<AeView>),
+    /// An AE.
+    Ae(Box<AeView>),
+    /// Free slots, soonest first.
+    Slots(Vec<Slot>),
+    /// Callbacks, soonest first.
+    Callbacks(Vec<CallbackView>),
+    /// A callback.
+    Callback(Box<CallbackView>),
+    /// An iCalendar object (RFC 5545).
+    Calendar(String),
+}
+
+/// A list as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// What is on this page.
+    pub items: Vec<T>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}

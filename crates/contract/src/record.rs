@@ -1,0 +1,63 @@
+//! What is written to the store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AeId, At, CallId, CallView, CallbackView, Event, TransferId, TransferView};
+
+/// How much a commit must survive before anybody hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommitLevel {
+    /// A crash of the process.
+    Process,
+    /// A loss of power: promises to people.
+    Power,
+}
+
+/// One row to be written. Records of one commit are written together or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// A step of a call, opaque to the store.
+    Journal {
+        /// Whose.
+        call: CallId,
+        /// Rises by one within the call.
+        seq: u64,
+        /// What kind of step.
+        kind: String,
+        /// Of the encoding.
+        version: u16,
+        /// The step.
+        bytes: Vec<u8>,
+    },
+    /// A call as it stands now: written over the one before.
+    Call(Box<CallView>),
+    /// A transfer with its attempts, written over the one before.
+    Transfer(Box<TransferView>),
+    /// A callback, written over the one before.
+    Callback(Box<CallbackView>),
+    /// A lease taken: refused where another one with the same or a higher epoch stands.
+    Lease(LeaseRow),
+    /// A lease given back.
+    Release {
+        /// Whose.
+        ae: AeId,
+        /// Under which epoch.
+        epoch: u64,
+    },
+    /// A line of the audit trail; appended, never changed.
+    Audit(Box<Event>),
+}
+
+/// An AE is held for one transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRow {
+    /// Who is held.
+    pub ae: AeId,
+    /// For which transfer.
+    pub transfer: TransferId,
+    /// Rises with every lease of this AE.
+    pub epoch: u64,
+    /// When it lapses by itself.
+    pub until: At,
+}
