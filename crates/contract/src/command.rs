@@ -21,7 +21,7 @@ pub enum Command {
         /// Of which call.
         call: CallId,
         /// What is asked for.
-        request: TransferRequest,
+        request: Box<TransferRequest>,
         /// The same key gives the same transfer.
         idempotency_key: Option<String>,
     },
