@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Media without sockets: who hears whom in a call, told packets and the time, answering with packets and events.
+//!
+//! A [`Room`] holds the legs of one call. A [`Scene`] says for each leg what it hears and is swapped as one value between two
+//! packets. Towards each leg there is one sender for the whole of its life, whatever it plays.
+#![forbid(unsafe_code)]
+
+mod clip;
+mod codec;
+mod command;
+mod outbox;
+mod room;
+mod scene;
+pub mod sdp;
+mod stats;
+
+pub use clip::Clip;
+pub use codec::Codec;
+pub use command::{BindError, Command, Event, Role, RoomId, Sources};
+pub use outbox::{Channel, Outbox, Outgoing};
+pub use room::{Room, RoomSettings, Sabotage};
+pub use scene::{Digits, PlayId, Playlist, Port, Scene, Source, Then};
+pub use sdp::Negotiated;
+pub use stats::{Fate, LegStats, Tally};

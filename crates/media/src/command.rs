@@ -1,0 +1,207 @@
+//! What a room is told, and what it tells.
+
+use baton_time::Mono;
+use serde::{Deserialize, Serialize};
+
+use crate::{LegStats, Negotiated, PlayId, Port, Scene};
+
+/// Names a room: the media of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RoomId(pub u64);
+
+/// Whose leg it is. Nothing depends on it but what is counted and the self-test of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// The caller.
+    Caller,
+    /// The voice AI.
+    Ai,
+    /// The human who takes over.
+    Ae,
+}
+
+/// Where a leg's packets go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sources {
+    /// To where its own packets come from, once that is learned (symmetric RTP).
+    #[default]
+    Symmetric,
+    /// Always to the signalled address: gateways that send from one place and listen in another.
+    Signalled,
+}
+
+/// What the switchboard tells the media of a room. A room is there from its first `Open` to `CloseRoom`.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Takes a port that is in stock for a leg. It sends nothing before `Connect`.
+    Open {
+        /// The room, made if it is new.
+        room: RoomId,
+        /// The port.
+        port: Port,
+        /// Whose leg it is.
+        role: Role,
+        /// Where its packets go.
+        sources: Sources,
+        /// What SSRC, first sequence number and first timestamp are made from.
+        seed: u64,
+    },
+    /// The outcome of an offer and answer: from here on the leg hears what the scene says. Again after each new SDP.
+    Connect {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// What was agreed.
+        negotiated: Negotiated,
+    },
+    /// Swaps the scene.
+    Scene {
+        /// The room.
+        room: RoomId,
+        /// The new scene.
+        scene: Scene,
+    },
+    /// Sends a key by RFC 4733 to a leg. Ignored on a leg without telephone-event.
+    SendDigit {
+        /// The room.
+        room: RoomId,
+        /// The leg that gets the key.
+        port: Port,
+        /// One of `0`-`9`, `*`, `#`, `A`-`D`; anything else is ignored.
+        digit: char,
+    },
+    /// Ends a leg; the port comes back with [`Event::Closed`].
+    Close {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+    },
+    /// Ends the room with all legs that are left.
+    CloseRoom {
+        /// The room.
+        room: RoomId,
+    },
+}
+
+impl Command {
+    /// The room that the command is for.
+    pub fn room(&self) -> RoomId {
+        match self {
+            Command::Open { room, .. }
+            | Command::Connect { room, .. }
+            | Command::Scene { room, .. }
+            | Command::SendDigit { room, .. }
+            | Command::Close { room, .. }
+            | Command::CloseRoom { room } => *room,
+        }
+    }
+}
+
+/// What the media of a room tells the switchboard.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A leg pressed a key: told once, at the first packet of the event (or after 40 ms of an in-band tone).
+    Digit {
+        /// The room.
+        room: RoomId,
+        /// The leg that pressed it.
+        port: Port,
+        /// One of `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// When.
+        at: Mono,
+    },
+    /// The first packet with sound of a playlist left.
+    PlayStarted {
+        /// The room.
+        room: RoomId,
+        /// The leg that hears it.
+        port: Port,
+        /// Which.
+        play: PlayId,
+        /// When.
+        at: Mono,
+    },
+    /// The last clip of a playlist has been played; what its `then` says follows. Not told of a playlist that was swapped away.
+    PlayEnded {
+        /// The room.
+        room: RoomId,
+        /// The leg that heard it.
+        port: Port,
+        /// Which.
+        play: PlayId,
+        /// When.
+        at: Mono,
+    },
+    /// The first RTP packet of a leg that was accepted.
+    FirstPacket {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// When.
+        at: Mono,
+    },
+    /// A leg that should send has been without RTP for this long: told once for each threshold of the settings (1, 2 and 10 s).
+    Lost {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// The threshold, in milliseconds.
+        silent_ms: u64,
+    },
+    /// RTP of a leg that was told as lost is there again.
+    Back {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+    },
+    /// The first packet of a leg's new input left.
+    Switched {
+        /// The room.
+        room: RoomId,
+        /// The leg that hears it.
+        port: Port,
+        /// [`Scene::serial`] of the scene that asked for it.
+        serial: u64,
+        /// What it hears is another leg (not what Baton made).
+        live: bool,
+        /// The time since the last packet of the old input, in microseconds; `None` where this is the leg's first packet.
+        gap_us: Option<u64>,
+        /// When.
+        at: Mono,
+    },
+    /// A port could not be had.
+    BindFailed {
+        /// The room.
+        room: RoomId,
+        /// The port.
+        port: Port,
+        /// Why.
+        error: BindError,
+    },
+    /// A leg is closed; its port can be given to another leg.
+    Closed {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// What went through it.
+        stats: LegStats,
+    },
+}
+
+/// Why a leg got no port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// It was never bound, or another leg has it.
+    #[error("the port is not in stock")]
+    NotInStock,
+    /// The media thread could not watch it.
+    #[error("the socket cannot be watched")]
+    NotWatchable,
+}

@@ -1,0 +1,112 @@
+//! What leaves a room, in order, without an allocation for each packet.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::{Event, Port};
+
+/// Which socket of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The even port.
+    Rtp,
+    /// The odd port.
+    Rtcp,
+}
+
+/// Something for the owner of the sockets to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing<'a> {
+    /// Send these octets.
+    Packet {
+        /// From this leg's socket.
+        port: Port,
+        /// Which of its two.
+        channel: Channel,
+        /// To there.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// The source of a leg is known: connect its RTP socket to it.
+    Latch {
+        /// The leg.
+        port: Port,
+        /// Its source.
+        to: SocketAddr,
+    },
+    /// The source of a leg may change: take packets from anywhere again.
+    Unlatch {
+        /// The leg.
+        port: Port,
+    },
+}
+
+/// Packets, socket wishes and events that a room has put out. Emptied by its owner after each step, and kept for the next one.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    arena: Vec<u8>,
+    items: Vec<Item>,
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Clone)]
+enum Item {
+    Packet { port: Port, channel: Channel, to: SocketAddr, range: Range<usize> },
+    Latch { port: Port, to: SocketAddr },
+    Unlatch { port: Port },
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new() -> Outbox {
+        Outbox::default()
+    }
+
+    /// What is to be done, in order.
+    pub fn outgoing(&self) -> impl Iterator<Item = Outgoing<'_>> {
+        self.items.iter().map(|item| match item {
+            Item::Packet { port, channel, to, range } => {
+                Outgoing::Packet { port: *port, channel: *channel, to: *to, bytes: &self.arena[range.clone()] }
+            }
+            Item::Latch { port, to } => Outgoing::Latch { port: *port, to: *to },
+            Item::Unlatch { port } => Outgoing::Unlatch { port: *port },
+        })
+    }
+
+    /// Takes the events out, in order.
+    pub fn take_events(&mut self) -> impl Iterator<Item = Event> + '_ {
+        self.events.drain(..)
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.events.is_empty()
+    }
+
+    /// Forgets everything, and keeps the room that it took.
+    pub fn clear(&mut self) {
+        self.arena.clear();
+        self.items.clear();
+        self.events.clear();
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Appends a packet whose octets `write` puts at the end of the arena.
+    pub(crate) fn packet(&mut self, port: Port, channel: Channel, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.arena.len();
+        write(&mut self.arena);
+        self.items.push(Item::Packet { port, channel, to, range: start..self.arena.len() });
+    }
+
+    pub(crate) fn latch(&mut self, port: Port, to: SocketAddr) {
+        self.items.push(Item::Latch { port, to });
+    }
+
+    pub(crate) fn unlatch(&mut self, port: Port) {
+        self.items.push(Item::Unlatch { port });
+    }
+}
