@@ -1,1 +1,15 @@
-//! Placeholder.
+//! What Baton remembers: journal, calls, transfers, callbacks, leases and the audit trail.
+//!
+//! [`Store::submit`] hands a batch to the store's own writer and returns at once; the [`Ack`] comes through the callback given to
+//! [`Store::open`]. Process-level batches wait for no disk flush; power-level ones are acknowledged after one.
+#![forbid(unsafe_code)]
+
+mod commit;
+mod error;
+mod health;
+mod store;
+
+pub use commit::{Ack, Batch, OnAck, Refusal};
+pub use error::{OpenError, ReadError};
+pub use health::Health;
+pub use store::{JournalRow, Settings, Store};

@@ -1,0 +1,64 @@
+//! What this crate needs from whoever runs the engine.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use baton_contract::{Command, Event, Problem, Reply};
+use baton_time::Wall;
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::sync::broadcast::Receiver;
+use tokio_stream::wrappers::BroadcastStream;
+
+/// Events, in the order of their numbers.
+pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+/// The engine, as HTTP sees it.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Carries a command out, or answers a question.
+    async fn ask(&self, command: Command) -> Result<Reply, Problem>;
+
+    /// Events from now on; with `after`, first those that came after that number. [`follow`] joins the two.
+    fn events(&self, after: Option<u64>) -> EventStream;
+
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+
+    /// Whether calls are taken.
+    fn ready(&self) -> Readiness;
+
+    /// The time on the wall, for links that expire.
+    fn now(&self) -> Wall;
+}
+
+/// Whether calls are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// Calls are taken.
+    Ready,
+    /// Not yet up.
+    Starting,
+    /// Being shut down.
+    Draining,
+    /// Promises cannot be kept: the store is ill.
+    StoreIll,
+}
+
+/// Joins events of the past with those to come: none twice, none out of order.
+///
+/// `live` must have been subscribed before `past` is read. A subscriber that is too slow is let go: the stream ends, and a
+/// client that comes back with `Last-Event-ID` misses nothing.
+pub fn follow(past: impl Stream<Item = Event> + Send + 'static, live: Receiver<Event>) -> EventStream {
+    let live = BroadcastStream::new(live).take_while(|event| std::future::ready(event.is_ok())).filter_map(|event| async { event.ok() });
+    let mut last_seq = 0;
+    Box::pin(past.chain(live).filter(move |event| {
+        let is_new = event.seq > last_seq;
+        last_seq = last_seq.max(event.seq);
+        std::future::ready(is_new)
+    }))
+}
+
+/// Events that happen from now on, and none from the past.
+pub fn no_past() -> impl Stream<Item = Event> + Send {
+    stream::empty()
+}
