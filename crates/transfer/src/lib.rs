@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The rules of a transfer: how a caller comes from the AI to a human, and what happens when that does not work out.
+//!
+//! Nothing in here knows SIP, RTP or a disk. A [`Transfer`] is told what happened and answers with [`Action`]s and with the
+//! time at which it wants to be woken, and why.
+#![forbid(unsafe_code)]
+
+mod action;
+pub mod briefing;
+pub mod callback;
+mod event;
+mod hours;
+mod key;
+mod line;
+pub mod plan;
+mod roster;
+mod settings;
+mod transfer;
+mod why;
+
+pub use action::{Action, AeSpeech, Cause, Progress, SayId, SceneName};
+pub use event::{AcceptedBy, Event, Fact, LegEnd};
+pub use hours::{Hours, HoursError, Zone, ZoneError};
+pub use key::{Key, KeyError};
+pub use line::{Hour, Line, Minute, Weekday};
+pub use roster::{Lease, Roster, Target};
+pub use settings::{AcceptBy, AeSettings, AfterAe, BudgetSettings, GroupSettings, Keys, Limits, Settings, WhileDialing};
+pub use transfer::{Begin, Transfer};
+pub use why::Why;

@@ -1,0 +1,155 @@
+//! What a transfer is told.
+
+use std::time::Duration;
+
+use baton_contract::{At, LegId};
+
+use crate::{Key, SayId};
+
+/// Something that has happened. An event that does not fit where the transfer stands changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The store has this fact.
+    Committed(Fact),
+    /// The store does not have it, and will not.
+    CommitRefused(Fact),
+    /// The INVITE to the AE has left.
+    Dialed {
+        /// The consult leg.
+        leg: LegId,
+    },
+    /// The far end works on it (a 100): it is reachable, nothing rings yet.
+    Trying {
+        /// The consult leg.
+        leg: LegId,
+    },
+    /// Any 18x.
+    Ringing {
+        /// The consult leg.
+        leg: LegId,
+        /// The status.
+        status: u16,
+    },
+    /// The AE's phone was answered.
+    Answered {
+        /// The consult leg.
+        leg: LegId,
+    },
+    /// The INVITE has failed for good.
+    Refused {
+        /// The consult leg.
+        leg: LegId,
+        /// The status; 408 or 503 also where nothing was ever heard or the connection failed.
+        status: u16,
+        /// What the far end said in its status line.
+        phrase: String,
+    },
+    /// An AE leg that was up has ended.
+    LegGone {
+        /// Which.
+        leg: LegId,
+        /// How.
+        why: LegEnd,
+    },
+    /// The AE pressed a key.
+    Key {
+        /// On which leg.
+        leg: LegId,
+        /// Which.
+        key: Key,
+    },
+    /// The caller pressed a key.
+    CallerKey(Key),
+    /// The AE has accepted without a key.
+    Accept,
+    /// The AE has declined without a key.
+    Decline {
+        /// Why.
+        reason: Option<String>,
+        /// They would like to be asked again: the attempt ends as `later`.
+        retry_after: Option<Duration>,
+    },
+    /// The briefing can be played.
+    BriefingReady {
+        /// How long it takes.
+        full: Duration,
+        /// How long its shortened form takes.
+        short: Duration,
+    },
+    /// There will be no rendered briefing.
+    BriefingFailed,
+    /// The first sound of a speech was sent.
+    SpeechStarted(SayId),
+    /// A speech has been said to its end.
+    SpeechEnded(SayId),
+    /// Caller and AE hear each other: the new scene has taken hold.
+    Switched,
+    /// The AE has put the caller on hold.
+    AeHeld,
+    /// The AE has taken the caller off hold.
+    AeResumed,
+    /// The caller has hung up, or their leg is lost.
+    CallerGone,
+    /// The AI leg has ended: by itself, or by our BYE.
+    AiGone,
+    /// The AI leg is up, but has sent nothing for a second.
+    AiSilent,
+    /// The AI that was called back has answered.
+    AiBack,
+    /// The AI that was called back cannot be had.
+    AiFailed,
+    /// Somebody calls the transfer off.
+    Cancel,
+    /// A slot was picked through the API.
+    SlotPicked(At),
+    /// The time asked for has come, or may have.
+    Wake,
+}
+
+/// What a commit states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fact {
+    /// The transfer with this attempt, counted from 1, and the AE's lease.
+    Attempt(u8),
+    /// The transfer, and that nobody is dialled for it.
+    Requested,
+    /// The AE has accepted.
+    Accepted,
+    /// The promise of a callback.
+    Callback,
+    /// How the transfer came out.
+    Outcome,
+    /// The AE is free again.
+    Released,
+}
+
+/// How a leg that was up came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LegEnd {
+    /// The far end hung up.
+    HungUp,
+    /// It was lost: no RTP, or 408 or 481 in the dialog.
+    Lost,
+}
+
+/// How an AE has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AcceptedBy {
+    /// By the accept key.
+    Key,
+    /// Through the API.
+    Api,
+    /// By answering.
+    Answer,
+}
+
+impl AcceptedBy {
+    /// The name in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            AcceptedBy::Key => "key",
+            AcceptedBy::Api => "api",
+            AcceptedBy::Answer => "answer",
+        }
+    }
+}
