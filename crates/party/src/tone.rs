@@ -1,0 +1,214 @@
+//! Pilot tones: a quiet mark by which everything that a party sends can be recognised wherever it is heard.
+//!
+//! The pilots lie above the speech band, 100 Hz apart and off the grid of 50 Hz, so that one packet of 20 ms tells them apart and no two
+//! packets of one party are alike.
+
+use std::f64::consts::TAU;
+
+/// Samples a second, everywhere in this crate.
+pub const RATE: u32 = 8_000;
+
+/// Level of a pilot's peak against full scale, in decibels.
+pub const PILOT_DBFS: f64 = -40.0;
+
+/// Where no pilot is: what is as loud here is a hiss, not a pilot.
+const BESIDE_THE_PILOTS: f64 = 3_353.0;
+
+/// Who is heard: each party of a story has its own pilot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pilot {
+    /// The caller.
+    Caller,
+    /// The AI.
+    Ai,
+    /// The first AE.
+    Ae,
+    /// The AE after the first one.
+    Backup,
+}
+
+impl Pilot {
+    /// All of them.
+    pub const ALL: [Pilot; 4] = [Pilot::Caller, Pilot::Ai, Pilot::Ae, Pilot::Backup];
+
+    /// The frequency in hertz.
+    pub const fn hertz(self) -> f64 {
+        match self {
+            Pilot::Caller => 3_503.0,
+            Pilot::Ai => 3_603.0,
+            Pilot::Ae => 3_703.0,
+            Pilot::Backup => 3_803.0,
+        }
+    }
+}
+
+/// A pilot being made, with a dither below hearing that makes each packet different from every other.
+#[derive(Debug, Clone)]
+pub struct PilotSource {
+    phase: f64,
+    step: f64,
+    amplitude: f64,
+    dither: Dice,
+}
+
+impl PilotSource {
+    /// The pilot of a party; `seed` chooses the dither.
+    pub fn new(pilot: Pilot, seed: u64) -> PilotSource {
+        let amplitude = 32_768.0 * 10_f64.powf(PILOT_DBFS / 20.0);
+        PilotSource { phase: 0.0, step: TAU * pilot.hertz() / f64::from(RATE), amplitude, dither: Dice::new(seed) }
+    }
+
+    /// Adds the pilot to `samples`.
+    pub fn mix_into(&mut self, samples: &mut [i16]) {
+        for sample in samples {
+            let dither = (self.dither.roll() & 0x1f) as f64 - 15.5;
+            let tone = self.amplitude * self.phase.sin() + dither;
+            *sample = sample.saturating_add(tone as i16);
+            self.phase = (self.phase + self.step) % TAU;
+        }
+    }
+}
+
+/// The level of one frequency in `samples`, in decibels against a full-scale sine (Goertzel's filter under a Hann window).
+pub fn level_dbfs(samples: &[i16], hertz: f64) -> f64 {
+    if samples.is_empty() {
+        return f64::NEG_INFINITY;
+    }
+    let omega = TAU * hertz / f64::from(RATE);
+    let coefficient = 2.0 * omega.cos();
+    let (mut last, mut before) = (0.0_f64, 0.0_f64);
+    let span = samples.len() as f64;
+    for (index, sample) in samples.iter().enumerate() {
+        let hann = 1.0 - (TAU * (index as f64 + 0.5) / span).cos();
+        let next = f64::from(*sample) * hann + coefficient * last - before;
+        (before, last) = (last, next);
+    }
+    let power = last * last + before * before - coefficient * last * before;
+    let amplitude = 2.0 * power.max(0.0).sqrt() / span;
+    20.0 * (amplitude / 32_768.0).max(1e-9).log10()
+}
+
+/// The loudness of `samples` in decibels against a full-scale sine.
+pub fn loudness_dbfs(samples: &[i16]) -> f64 {
+    if samples.is_empty() {
+        return f64::NEG_INFINITY;
+    }
+    let sum: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+    let rms = (2.0 * sum / samples.len() as f64).sqrt();
+    20.0 * (rms / 32_768.0).max(1e-9).log10()
+}
+
+/// Whether a pilot is in `samples`: it must have about its own level and stand out from what lies beside it.
+pub fn hears(samples: &[i16], pilot: Pilot) -> bool {
+    let level = level_dbfs(samples, pilot.hertz());
+    level > PILOT_DBFS - 6.0 && level > level_dbfs(samples, BESIDE_THE_PILOTS) + 6.0
+}
+
+/// Takes away what lies above the speech band, so that no line that is spoken can be taken for a pilot.
+pub fn below_the_pilots(samples: &[i16]) -> Vec<i16> {
+    const CUT_HERTZ: f64 = 3_000.0;
+    const HALF: usize = 32;
+    let taps: Vec<f64> = (0..=2 * HALF)
+        .map(|index| {
+            let x = index as f64 - HALF as f64;
+            let cut = CUT_HERTZ / f64::from(RATE);
+            let sinc = if index == HALF { 2.0 * cut } else { (TAU * cut * x).sin() / (std::f64::consts::PI * x) };
+            let turn = TAU * index as f64 / (2 * HALF) as f64;
+            sinc * (0.42 - 0.5 * turn.cos() + 0.08 * (2.0 * turn).cos())
+        })
+        .collect();
+    let at = |index: usize| samples.get(index).map_or(0.0, |sample| f64::from(*sample));
+    (0..samples.len())
+        .map(|centre| {
+            let sum: f64 =
+                taps.iter().enumerate().map(|(tap, weight)| weight * (centre + HALF).checked_sub(tap).map_or(0.0, at)).sum();
+            sum.clamp(-32_768.0, 32_767.0) as i16
+        })
+        .collect()
+}
+
+/// A small seeded source of numbers (xorshift64*): the same seed rolls the same numbers.
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// A source from a seed.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The next number.
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(pilots: &[Pilot]) -> Vec<i16> {
+        let mut samples = vec![0; 160];
+        for (seed, pilot) in pilots.iter().enumerate() {
+            PilotSource::new(*pilot, seed as u64 + 7).mix_into(&mut samples);
+        }
+        through_g711(&samples)
+    }
+
+    fn through_g711(samples: &[i16]) -> Vec<i16> {
+        samples.iter().map(|sample| crate::g711::decode(crate::g711::encode(*sample))).collect()
+    }
+
+    #[test]
+    fn one_packet_tells_who_is_heard() {
+        for pilot in Pilot::ALL {
+            let heard: Vec<Pilot> = Pilot::ALL.into_iter().filter(|other| hears(&packet(&[pilot]), *other)).collect();
+            assert_eq!(heard, [pilot]);
+        }
+    }
+
+    #[test]
+    fn two_at_once_are_both_heard() {
+        let both = packet(&[Pilot::Caller, Pilot::Ae]);
+        assert!(hears(&both, Pilot::Caller) && hears(&both, Pilot::Ae));
+        assert!(!hears(&both, Pilot::Ai) && !hears(&both, Pilot::Backup));
+    }
+
+    #[test]
+    fn neither_silence_nor_noise_nor_a_loud_voice_is_taken_for_a_pilot() {
+        let mut dice = Dice::new(3);
+        let noise: Vec<i16> = (0..8_000).map(|_| (dice.roll() % 1_200) as i16 - 600).collect();
+        let voice: Vec<i16> = (0..8_000).map(|n| ((f64::from(n) * 0.41).sin() * 16_000.0) as i16).collect();
+        for sound in [vec![0; 8_000], noise, voice] {
+            let sound = through_g711(&sound);
+            let false_alarms =
+                sound.chunks(160).flat_map(|packet| Pilot::ALL.map(|pilot| hears(packet, pilot))).filter(|heard| *heard).count();
+            assert_eq!(false_alarms, 0);
+        }
+    }
+
+    #[test]
+    fn a_filtered_line_keeps_its_voice_and_loses_its_hiss() {
+        let tone =
+            |hertz: f64| (0..1_600).map(|n| ((f64::from(n) * TAU * hertz / 8_000.0).sin() * 8_000.0) as i16).collect::<Vec<_>>();
+        let change = |hertz: f64| {
+            level_dbfs(&below_the_pilots(&tone(hertz))[400..1_200], hertz) - level_dbfs(&tone(hertz)[400..1_200], hertz)
+        };
+        assert!(change(1_000.0).abs() < 0.5);
+        assert!(change(3_503.0) < -50.0);
+    }
+
+    #[test]
+    fn no_two_packets_of_a_silent_party_are_alike() {
+        let mut source = PilotSource::new(Pilot::Ai, 5);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..3_000 {
+            let mut samples = [0; 160];
+            source.mix_into(&mut samples);
+            assert!(seen.insert(samples.map(crate::g711::encode)));
+        }
+    }
+}
