@@ -1,0 +1,115 @@
+//! The INVITE server transaction: RFC 3261 §17.2.1, with the Accepted state of RFC 6026 §8.5.
+
+use std::time::Duration;
+
+use baton_time::Mono;
+
+use super::Wake;
+use crate::ua::{Timing, Transmit, Why};
+
+/// An INVITE of the far side, from its coming until it cannot be repeated any more.
+#[derive(Debug)]
+pub(crate) struct ServerInvite {
+    state: State,
+    timing: Timing,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not answered finally; a repeated INVITE gets the last provisional response again.
+    Proceeding { last: Option<Transmit> },
+    /// Refused: the response is repeated (timer G) until its ACK comes or timer H ends it.
+    Completed { response: Transmit, again: Option<Again>, give_up_at: Mono },
+    /// The ACK of the refusal has come; its repetitions are swallowed until timer I.
+    Confirmed { forget_at: Mono },
+    /// Answered with 2xx, which the session itself repeats; a repeated INVITE is swallowed until timer L.
+    Accepted { forget_at: Mono },
+    /// Nothing more comes.
+    Terminated,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Again {
+    at: Mono,
+    interval: Duration,
+}
+
+impl ServerInvite {
+    /// The transaction of an INVITE that has just come.
+    pub(crate) fn new(timing: Timing) -> ServerInvite {
+        ServerInvite { state: State::Proceeding { last: None }, timing }
+    }
+
+    /// Whether a final response has yet to be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Proceeding { .. })
+    }
+
+    /// The INVITE has come again: what to send, if anything.
+    pub(crate) fn on_repetition(&self) -> Option<&Transmit> {
+        match &self.state {
+            State::Proceeding { last } => last.as_ref(),
+            State::Completed { response, .. } => Some(response),
+            State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => None,
+        }
+    }
+
+    /// A response is being sent now.
+    pub(crate) fn respond(&mut self, now: Mono, status: u16, response: Transmit) {
+        if !self.is_open() {
+            return;
+        }
+        self.state = match status {
+            100..=199 => State::Proceeding { last: Some(response) },
+            200..=299 => State::Accepted { forget_at: now + self.timing.patience() },
+            _ => {
+                let again = (!response.transport.is_reliable()).then(|| Again { at: now + self.timing.t1, interval: self.timing.t1 });
+                State::Completed { response, again, give_up_at: now + self.timing.patience() }
+            }
+        };
+    }
+
+    /// An ACK with this transaction's branch has come.
+    pub(crate) fn on_ack(&mut self, now: Mono) {
+        match &self.state {
+            State::Completed { response, .. } => {
+                let linger = if response.transport.is_reliable() { Duration::ZERO } else { self.timing.t4 };
+                self.state = State::Confirmed { forget_at: now + linger };
+            }
+            // An ACK before a final response is nonsense; one for a 2xx is the session's.
+            State::Proceeding { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}
+        }
+    }
+
+    /// When to be woken, and why.
+    pub(crate) fn poll_timeout(&self) -> Option<(Mono, Why)> {
+        match &self.state {
+            State::Proceeding { .. } => None,
+            State::Completed { again: Some(again), give_up_at, .. } if again.at < *give_up_at => Some((again.at, Why::SendAgain)),
+            State::Completed { give_up_at, .. } => Some((*give_up_at, Why::GiveUp)),
+            State::Confirmed { forget_at } | State::Accepted { forget_at } => Some((*forget_at, Why::Forget)),
+            State::Terminated => None,
+        }
+    }
+
+    /// Time has gone by.
+    pub(crate) fn on_timeout(&mut self, now: Mono) -> Wake {
+        match &mut self.state {
+            State::Completed { give_up_at, .. } if *give_up_at <= now => {
+                self.state = State::Terminated;
+                Wake::GaveUp
+            }
+            State::Completed { response, again: Some(again), .. } if again.at <= now => {
+                again.interval = (again.interval * 2).min(self.timing.t2);
+                again.at = now + again.interval;
+                Wake::Send(response.clone())
+            }
+            State::Confirmed { forget_at } | State::Accepted { forget_at } if *forget_at <= now => {
+                self.state = State::Terminated;
+                Wake::Over
+            }
+            State::Proceeding { .. } | State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } => Wake::Nothing,
+            State::Terminated => Wake::Over,
+        }
+    }
+}

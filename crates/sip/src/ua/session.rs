@@ -1,0 +1,192 @@
+//! One INVITE usage, from its INVITE to the end of the last transaction that belongs to it.
+
+use baton_time::Mono;
+use bytes::Bytes;
+
+use super::door::Request;
+use super::{ReferId, SessionId, Transmit, Why};
+use crate::dialog::Dialog;
+use crate::digest::Credentials;
+use crate::transaction::{ClientKey, ServerKey};
+use crate::wire::Header;
+
+/// A session. What it may do depends on its stage; what it still owes to its transactions does not.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) call_id: String,
+    /// The number in our tag.
+    pub(crate) tag: u64,
+    pub(crate) stage: Stage,
+    pub(crate) credentials: Option<Credentials>,
+    /// INVITEs of ours whose transactions still live: a 2xx to any of them must be acknowledged, whatever the stage.
+    pub(crate) invites: Vec<OurInvite>,
+    /// Our 2xx that waits for its ACK.
+    pub(crate) unacked: Option<Unacked>,
+    /// When INVITEs of ours that still have no final answer are given up, once the session is over or cancelled.
+    pub(crate) abandon_at: Option<Mono>,
+}
+
+/// Where a session stands.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// We have called, there is no final answer.
+    Dialing(Dialing),
+    /// We are called and have not answered finally.
+    Called(Called),
+    /// Answered.
+    Up(Up),
+    /// Ended by us, the BYE is under way or waits for the ACK of our 2xx.
+    Ending(Ending),
+    /// Ended.
+    Over,
+}
+
+/// We have called.
+#[derive(Debug)]
+pub(crate) struct Dialing {
+    /// The INVITE that runs.
+    pub(crate) key: ClientKey,
+    /// The dialogs of its forks, by the order of their first answers.
+    pub(crate) early: Vec<Dialog>,
+    /// Remote tags that have already said BYE (RFC 5407 §3.1.2: it may overtake its own 200).
+    pub(crate) byed: Vec<String>,
+    pub(crate) ending: Cancel,
+    /// Whether Trying was reported.
+    pub(crate) heard: bool,
+}
+
+/// How far the taking back of our INVITE has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// Not wanted.
+    No,
+    /// Wanted, but no provisional answer has come yet (RFC 3261 §9.1), with the value of its Reason.
+    Held(Option<String>),
+    /// Sent.
+    Sent,
+}
+
+/// We are called.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) key: ServerKey,
+    pub(crate) request: Request,
+    pub(crate) dialog: Dialog,
+}
+
+/// Answered.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) dialog: Dialog,
+    pub(crate) exchange: Exchange,
+    pub(crate) refers: Vec<Referred>,
+    pub(crate) referring: Vec<Referring>,
+}
+
+/// Ended by us.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) dialog: Dialog,
+    /// The BYE under way; none while it waits for an ACK.
+    pub(crate) bye: Option<ClientKey>,
+    /// The value of its Reason.
+    pub(crate) reason: Option<String>,
+    /// Whether the owner still wants to hear of the end.
+    pub(crate) tell: bool,
+}
+
+/// What goes on between two ends about their media (RFC 3264: one offer at a time).
+#[derive(Debug)]
+pub(crate) enum Exchange {
+    /// Nothing.
+    None,
+    /// Our re-INVITE is under way, with this offer.
+    Ours { key: ClientKey, sdp: Option<Bytes> },
+    /// Our re-INVITE has to wait: for the ACK of our 2xx, or because it met another one.
+    Later { at: Option<Mono>, sdp: Option<Bytes> },
+    /// A 2xx to an INVITE of ours has brought an offer; our answer goes into the ACK.
+    AnswerDue { key: ClientKey },
+    /// Their re-INVITE waits for us.
+    Theirs { key: ServerKey, request: Request },
+}
+
+/// An INVITE of ours whose transaction lives.
+#[derive(Debug)]
+pub(crate) struct OurInvite {
+    pub(crate) key: ClientKey,
+    pub(crate) seq: u32,
+    /// Headers that its ACKs repeat (RFC 3261 §22.1).
+    pub(crate) authorization: Vec<Header>,
+    /// What acknowledged its 2xx, for each remote tag; sent again with each repetition.
+    pub(crate) acks: Vec<(String, Option<Transmit>)>,
+}
+
+/// A 2xx of ours that waits for its ACK (RFC 3261 §13.3.1.4).
+#[derive(Debug)]
+pub(crate) struct Unacked {
+    pub(crate) seq: u32,
+    pub(crate) response: Transmit,
+    pub(crate) again_at: Mono,
+    pub(crate) interval: std::time::Duration,
+    pub(crate) give_up_at: Mono,
+    /// What the ACK means to the owner.
+    pub(crate) brings: Brings,
+}
+
+/// What the ACK of our 2xx means to the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brings {
+    /// The session is up; with the answer, if our 2xx made the offer.
+    Confirmation,
+    /// The answer to the offer that our 2xx to a re-INVITE made.
+    Answer,
+    /// Nothing.
+    Nothing,
+}
+
+/// A REFER of the far side.
+#[derive(Debug)]
+pub(crate) struct Referred {
+    pub(crate) id: ReferId,
+    pub(crate) stage: ReferStage,
+}
+
+/// How far a REFER of the far side has come.
+#[derive(Debug)]
+pub(crate) enum ReferStage {
+    /// Not answered yet.
+    Asked { key: ServerKey, request: Request },
+    /// Accepted; `event` is the value of the NOTIFYs' Event.
+    Accepted { event: String },
+    /// The far side does not want to hear of it any more.
+    Deaf,
+}
+
+/// A REFER of ours.
+#[derive(Debug)]
+pub(crate) struct Referring {
+    pub(crate) id: ReferId,
+    pub(crate) seq: u32,
+}
+
+impl Session {
+    /// When to be woken, and why.
+    pub(crate) fn poll_timeout(&self) -> Option<(Mono, Why)> {
+        let unacked = self.unacked.as_ref().map(|unacked| match unacked.again_at < unacked.give_up_at {
+            true => (unacked.again_at, Why::AnswerAgain),
+            false => (unacked.give_up_at, Why::AckNeverCame),
+        });
+        let abandon = self.abandon_at.map(|at| (at, Why::CancelUnanswered));
+        let later = match &self.stage {
+            Stage::Up(Up { exchange: Exchange::Later { at: Some(at), .. }, .. }) => Some((*at, Why::OfferAgain)),
+            Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over => None,
+        };
+        [unacked, abandon, later].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Whether nothing is left to be done or answered for.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Over) && self.invites.is_empty()
+    }
+}

@@ -1,0 +1,114 @@
+//! Where bytes come from and go to.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::wire::HostPort;
+
+/// What carries SIP messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// Datagrams: one message each, repeated by us until answered.
+    Udp,
+    /// A stream of messages framed by Content-Length.
+    Tcp,
+    /// A TCP stream under TLS.
+    Tls,
+    /// A WebSocket (RFC 7118).
+    Ws,
+    /// A WebSocket under TLS.
+    Wss,
+}
+
+impl Transport {
+    /// Whether the transport itself repeats what is lost, so that we need not.
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Transport::Udp => false,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
+        }
+    }
+
+    /// The name in a Via: `UDP`, `TCP`, `TLS`, `WS` or `WSS`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+
+    /// The port that is meant where none is written.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
+        }
+    }
+
+    /// The transport of this name, in any case of letters.
+    pub fn by_name(name: &str) -> Option<Transport> {
+        let all = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+        all.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Names one stream between us and a peer; given by whoever owns the sockets, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConnectionId(pub u64);
+
+/// One datagram, or one framed message of a stream, that has come in.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// What carried it.
+    pub transport: Transport,
+    /// The stream it came by; none for datagrams.
+    pub connection: Option<ConnectionId>,
+    /// Our address that it came to.
+    pub local: SocketAddr,
+    /// The address it came from.
+    pub remote: SocketAddr,
+    /// The message.
+    pub bytes: Bytes,
+}
+
+/// One message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// What shall carry it.
+    pub transport: Transport,
+    /// The stream to send it on. None on a stream transport: any stream to `remote`, a new one if there is none.
+    pub connection: Option<ConnectionId>,
+    /// Our address to send it from.
+    pub local: SocketAddr,
+    /// The address to send it to.
+    pub remote: SocketAddr,
+    /// The message.
+    pub bytes: Bytes,
+}
+
+/// Where a request goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Hop {
+    /// What carries it there.
+    pub transport: Transport,
+    /// The address of the next element.
+    pub addr: SocketAddr,
+}
+
+/// One of our addresses at which SIP is listened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub transport: Transport,
+    /// The bound address.
+    pub addr: SocketAddr,
+    /// What Via and Contact say: the bound address, or the outer one of a 1:1 NAT.
+    pub advertise: HostPort,
+}

@@ -1,0 +1,73 @@
+//! Words of the verbs.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::Hop;
+use crate::digest::Credentials;
+use crate::wire::{Header, NameAddr, Uri};
+
+/// A call to be placed.
+#[derive(Debug, Clone)]
+pub struct Dial {
+    /// The Request-URI.
+    pub target: Uri,
+    /// Where the INVITE is sent. The first listening address of its transport is the one it is sent from.
+    pub route: Hop,
+    /// Who calls; the tag is ours to add.
+    pub from: NameAddr,
+    /// Whom; the target itself if none.
+    pub to: Option<NameAddr>,
+    /// Further headers, in this order, after ours.
+    pub headers: Vec<Header>,
+    /// The offer; none: the far side makes it in its answer.
+    pub sdp: Option<Bytes>,
+    /// What to answer 401 and 407 with, once for each nonce.
+    pub credentials: Option<Credentials>,
+    /// How many elements the call may pass; 70 if none.
+    pub max_forwards: Option<u8>,
+}
+
+/// Why a session ends (RFC 3326), as told to the far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// `SIP` or `Q.850`.
+    pub protocol: &'static str,
+    /// The status or cause.
+    pub cause: u16,
+    /// For people.
+    pub text: String,
+}
+
+impl Reason {
+    /// A reason in SIP's own statuses.
+    pub fn sip(cause: u16, text: &str) -> Reason {
+        Reason { protocol: "SIP", cause, text: text.to_owned() }
+    }
+}
+
+/// Which rule a verb would have broken. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VerbError {
+    /// The session is over, or never was.
+    #[error("there is no such session")]
+    NoSession,
+    /// The REFER is settled, or never was.
+    #[error("there is no such REFER")]
+    NoRefer,
+    /// The session is not in a state for this verb.
+    #[error("the session is not in a state for this")]
+    WrongState,
+    /// An offer waits for its answer (RFC 3264 §4: one at a time).
+    #[error("an offer still waits for its answer")]
+    OfferPending,
+    /// The status does not fit the verb: `ring` takes 101 to 199, `refuse` 300 to 699.
+    #[error("the status does not fit the verb")]
+    WrongStatus,
+    /// No listening address has the transport.
+    #[error("nothing listens on this transport")]
+    NoTransport,
+    /// A table is full.
+    #[error("the table of sessions or transactions is full")]
+    Full,
+}
