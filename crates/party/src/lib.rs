@@ -10,6 +10,8 @@ pub mod g711;
 mod media;
 mod message;
 mod party;
+#[cfg(test)]
+mod plays;
 mod record;
 mod script;
 pub mod sdp;

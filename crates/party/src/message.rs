@@ -230,6 +230,14 @@ fn phrase_of(status: u16) -> &'static str {
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
         603 => "Decline",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        407 => "Proxy Authentication Required",
+        482 => "Loop Detected",
+        491 => "Request Pending",
+        500 => "Server Internal Error",
+        503 => "Service Unavailable",
         _ => "Unnamed",
     }
 }
@@ -241,9 +249,9 @@ fn from_rsip(message: &SipMessage) -> Option<Message> {
             (start, &request.headers, &request.body)
         }
         SipMessage::Response(response) => {
-            let line = response.status_code.to_string();
-            let phrase = line.split_once(' ').map(|(_, phrase)| phrase.to_owned())?;
-            (StartLine::Response { status: response.status_code.code(), phrase }, &response.headers, &response.body)
+            let status = response.status_code.code();
+            let phrase = phrase_of(status).to_owned(); // rsip writes its own names in place of the phrase that came
+            (StartLine::Response { status, phrase }, &response.headers, &response.body)
         }
     };
     let headers: Option<Vec<_>> = headers.iter().map(|header| split_header(&header.to_string())).collect();

@@ -218,6 +218,11 @@ impl Party {
         self.record
     }
 
+    #[cfg(test)]
+    pub(crate) fn drop_steps(&mut self, unwanted: impl Fn(&Step) -> bool) {
+        self.script.steps.retain(|step| !unwanted(step));
+    }
+
     fn hear_sip(&mut self, now: Mono, from: SocketAddr, bytes: Bytes) {
         let Ok(message) = Message::read(&bytes) else { return };
         self.log_sip(now, false, from, &bytes);
@@ -282,8 +287,8 @@ impl Party {
                 Progress::Waiting => return,
                 Progress::Failed(why) => {
                     let what = format!("{step:?}");
+                    self.finish(Err(Fault { step: self.step + 1, what, at_ms: now.as_micros() / 1_000, why }));
                     self.step = self.script.steps.len();
-                    self.finish(Err(Fault { step: self.step, what, at_ms: now.as_micros() / 1_000, why }));
                     self.ua.hang_up(now);
                     return;
                 }
