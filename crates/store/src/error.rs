@@ -35,6 +35,12 @@ pub enum OpenError {
         /// The file.
         path: String,
     },
+    /// The file is a database of another program.
+    #[error("the store {path} is another program's database")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
     /// The file was written by a later Baton.
     #[error("the store {path} has schema version {found}, and this Baton knows versions up to {known}")]
     TooNew {
@@ -50,6 +56,14 @@ pub enum OpenError {
     Locked {
         /// The file.
         path: String,
+    },
+    /// The store's thread could not be started.
+    #[error("the thread of the store {path} could not be started: {why}")]
+    NoThread {
+        /// The store's URL.
+        path: String,
+        /// The operating system's reason.
+        why: String,
     },
     /// Anything else that the database says.
     #[error("the store {path} cannot be opened: {why}")]

@@ -37,7 +37,8 @@ const BUCKET_NAMES: [&str; 11] = ["0.00025", "0.0005", "0.001", "0.002", "0.005"
 /// Counters that the writer writes and everybody reads.
 #[derive(Debug, Default)]
 pub(crate) struct Gauges {
-    trouble: AtomicU8,
+    write_trouble: AtomicU8,
+    flush_trouble: AtomicU8,
     commits: AtomicU64,
     flushes: AtomicU64,
     process: Latency,
@@ -65,24 +66,34 @@ const OUTAGES: [Refusal; 8] = [
 
 impl Gauges {
     pub(crate) fn health(&self, queued: usize) -> Health {
-        Health {
-            trouble: self.trouble(),
-            queued,
-            commits: self.commits.load(Ordering::Relaxed),
-            flushes: self.flushes.load(Ordering::Relaxed),
-        }
+        Health { trouble: self.trouble(), queued, commits: self.commits(), flushes: self.flushes.load(Ordering::Relaxed) }
     }
 
-    pub(crate) fn trouble(&self) -> Option<Refusal> {
-        let number = usize::from(self.trouble.load(Ordering::Acquire));
-        number.checked_sub(1).and_then(|at| OUTAGES.get(at).copied())
+    /// What keeps the store from taking promises; the writer's trouble goes first.
+    fn trouble(&self) -> Option<Refusal> {
+        self.write_trouble().or_else(|| self.flush_trouble())
     }
 
-    /// Notes an outage, or its end; says whether that is news.
-    pub(crate) fn set_trouble(&self, trouble: Option<Refusal>) -> bool {
-        let at = trouble.and_then(|refusal| OUTAGES.iter().position(|outage| *outage == refusal));
-        let number = at.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(0);
-        self.trouble.swap(number, Ordering::AcqRel) != number
+    pub(crate) fn write_trouble(&self) -> Option<Refusal> {
+        outage(&self.write_trouble)
+    }
+
+    pub(crate) fn flush_trouble(&self) -> Option<Refusal> {
+        outage(&self.flush_trouble)
+    }
+
+    /// Notes that writing goes wrong, or well again; says whether that is news.
+    pub(crate) fn set_write_trouble(&self, trouble: Option<Refusal>) -> bool {
+        set_outage(&self.write_trouble, trouble)
+    }
+
+    /// Notes that flushing goes wrong, or well again; says whether that is news.
+    pub(crate) fn set_flush_trouble(&self, trouble: Option<Refusal>) -> bool {
+        set_outage(&self.flush_trouble, trouble)
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_commit(&self) {
@@ -123,6 +134,17 @@ impl Gauges {
     }
 }
 
+fn outage(slot: &AtomicU8) -> Option<Refusal> {
+    let number = usize::from(slot.load(Ordering::Acquire));
+    number.checked_sub(1).and_then(|at| OUTAGES.get(at).copied())
+}
+
+fn set_outage(slot: &AtomicU8, trouble: Option<Refusal>) -> bool {
+    let at = trouble.and_then(|refusal| OUTAGES.iter().position(|outage| *outage == refusal));
+    let number = at.and_then(|at| u8::try_from(at + 1).ok()).unwrap_or(0);
+    slot.swap(number, Ordering::AcqRel) != number
+}
+
 impl Latency {
     fn write(&self, text: &mut String, level: &str) {
         const INFALLIBLE: &str = "a String can always be written to";
@@ -148,11 +170,14 @@ mod tests {
         let gauges = Gauges::default();
         for outage in OUTAGES {
             assert!(outage.is_outage());
-            assert!(gauges.set_trouble(Some(outage)));
-            assert!(!gauges.set_trouble(Some(outage)), "told twice, news once");
+            assert!(gauges.set_write_trouble(Some(outage)));
+            assert!(!gauges.set_write_trouble(Some(outage)), "told twice, news once");
             assert_eq!(gauges.trouble(), Some(outage));
         }
-        assert!(gauges.set_trouble(None));
+        gauges.set_flush_trouble(Some(Refusal::FlushFailed));
+        assert!(gauges.set_write_trouble(None));
+        assert_eq!(gauges.trouble(), Some(Refusal::FlushFailed), "the two do not hide each other's end");
+        gauges.set_flush_trouble(None);
         assert!(gauges.health(3).is_well());
     }
 

@@ -7,7 +7,12 @@
 mod commit;
 mod error;
 mod health;
+mod ledger;
+#[cfg(test)]
+mod plays;
+mod sqlite;
 mod store;
+mod writer;
 
 pub use commit::{Ack, Batch, OnAck, Refusal};
 pub use error::{OpenError, ReadError};

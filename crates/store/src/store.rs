@@ -1,9 +1,20 @@
 //! The store as the rest of Baton sees it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use baton_contract::{AeId, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::time::Instant;
 
+use crate::health::Gauges;
+use crate::ledger::{Archive, Flush, Ledger};
+use crate::sqlite;
+use crate::writer::{Desk, Flusher, Pen, Work};
 use crate::{Batch, Health, OnAck, OpenError, ReadError, Refusal};
 
 /// Limits of the store.
@@ -36,91 +47,148 @@ pub struct JournalRow {
     pub bytes: Vec<u8>,
 }
 
-/// The open store. Cheap to share behind an `Arc`; dropped, it writes what was submitted and ends its thread.
-#[derive(Debug)]
-pub struct Store {}
+/// The open store. Dropped, it still writes what was submitted; [`Store::close`] waits for that.
+pub struct Store {
+    work: Sender<Work>,
+    desk: Arc<Desk>,
+    archive: Arc<dyn Archive>,
+    queue_max: usize,
+    secret: [u8; 32],
+    thread: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
 
 impl Store {
     /// Opens `sqlite:PATH`, creating the file and bringing its tables up to date. Must be called within a tokio runtime.
-    pub async fn open(_url: &str, _settings: Settings, _on_ack: OnAck) -> Result<Store, OpenError> {
-        Ok(Store {})
+    pub async fn open(url: &str, settings: Settings, on_ack: OnAck) -> Result<Store, OpenError> {
+        let opened = sqlite::open(url).await?;
+        let thread_error = |error: std::io::Error| OpenError::NoThread { path: url.to_owned(), why: error.to_string() };
+        Store::start(opened.writer, opened.disk, Arc::new(opened.reader), opened.secret, settings, on_ack).map_err(thread_error)
+    }
+
+    /// Starts the writer's thread over any database.
+    pub(crate) fn start<L: Ledger, F: Flush>(
+        ledger: L,
+        disk: F,
+        archive: Arc<dyn Archive>,
+        secret: [u8; 32],
+        settings: Settings,
+        on_ack: OnAck,
+    ) -> std::io::Result<Store> {
+        let Settings { queue_max, stall_max } = settings;
+        let desk = Arc::new(Desk { gauges: Gauges::default(), waiting: AtomicUsize::new(0), on_ack, stall_max });
+        // Each queue holds all that may wait, so that no task ever waits for room in front of the other.
+        let (work, to_write) = channel(queue_max);
+        let (to_flush, written) = channel(queue_max);
+        let (undone, to_undo) = channel(queue_max);
+        let pen = Pen { ledger, desk: Arc::clone(&desk), to_flush, owed: Vec::new() };
+        let flusher = Flusher { disk, desk: Arc::clone(&desk), undone };
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let both = async move { tokio::join!(pen.run(to_write, to_undo), flusher.run(written)) };
+        let run = move || {
+            runtime.block_on(both);
+        };
+        let thread = std::thread::Builder::new().name("baton-store".to_owned()).spawn(run)?;
+        Ok(Store { work, desk, archive, queue_max, secret, thread })
     }
 
     /// Hands a batch to the writer; never blocks, from any thread. An error means that no ack will come.
-    pub fn submit(&self, _batch: Batch) -> Result<(), Refusal> {
-        Ok(())
+    pub fn submit(&self, batch: Batch) -> Result<(), Refusal> {
+        if self.desk.waiting.fetch_add(1, Ordering::AcqRel) >= self.queue_max {
+            self.desk.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(Refusal::QueueFull);
+        }
+        self.work.try_send(Work { batch, since: Instant::now() }).map_err(|refused| {
+            self.desk.waiting.fetch_sub(1, Ordering::AcqRel);
+            match refused {
+                TrySendError::Full(_) => Refusal::QueueFull,
+                TrySendError::Closed(_) => Refusal::Closed,
+            }
+        })
     }
 
     /// How the store is doing.
     pub fn health(&self) -> Health {
-        Health { trouble: None, queued: 0, commits: 0, flushes: 0 }
+        self.desk.gauges.health(self.desk.waiting.load(Ordering::Acquire))
     }
 
     /// `baton_store_commit_seconds{level}` in Prometheus' text format.
     pub fn prometheus(&self) -> String {
-        String::new()
+        self.desk.gauges.prometheus()
     }
 
     /// Writes and acknowledges what was submitted, then closes the file.
-    pub async fn close(self) {}
+    pub async fn close(self) {
+        drop(self.work);
+        self.archive.close().await;
+        let thread = self.thread;
+        if !matches!(tokio::task::spawn_blocking(move || thread.join()).await, Ok(Ok(()))) {
+            tracing::error!("the store's thread has failed");
+        }
+    }
 
-    /// Thirty-two random bytes, made when the store was, the same ever after: signs screen-pop links.
+    /// Thirty-two random bytes, made with the store and the same ever after: signs screen-pop links.
     pub fn secret(&self) -> [u8; 32] {
-        [0; 32]
+        self.secret
     }
 
     /// A call.
-    pub async fn call(&self, _id: CallId) -> Result<Option<CallView>, ReadError> {
-        Ok(None)
+    pub async fn call(&self, id: CallId) -> Result<Option<CallView>, ReadError> {
+        self.archive.call(id).await
     }
 
     /// At most `limit` calls, newest first, those before `before` in that order; `next` is the `before` of the next page.
-    pub async fn calls(&self, _before: Option<CallId>, _limit: u32) -> Result<Page<CallView>, ReadError> {
-        Ok(Page { items: Vec::new(), next: None })
+    pub async fn calls(&self, before: Option<CallId>, limit: u32) -> Result<Page<CallView>, ReadError> {
+        self.archive.calls(before, limit).await
     }
 
     /// A transfer.
-    pub async fn transfer(&self, _id: TransferId) -> Result<Option<TransferView>, ReadError> {
-        Ok(None)
+    pub async fn transfer(&self, id: TransferId) -> Result<Option<TransferView>, ReadError> {
+        self.archive.transfer(id).await
     }
 
     /// A callback.
-    pub async fn callback(&self, _id: CallbackId) -> Result<Option<CallbackView>, ReadError> {
-        Ok(None)
+    pub async fn callback(&self, id: CallbackId) -> Result<Option<CallbackView>, ReadError> {
+        self.archive.callback(id).await
     }
 
     /// At most `limit` callbacks of any state, latest first.
-    pub async fn callbacks(&self, _limit: u32) -> Result<Vec<CallbackView>, ReadError> {
-        Ok(Vec::new())
+    pub async fn callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, ReadError> {
+        self.archive.callbacks(limit).await
     }
 
     /// Callbacks that are scheduled or running, soonest first.
     pub async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError> {
-        Ok(Vec::new())
+        self.archive.open_callbacks().await
     }
 
     /// At most `limit` events of the audit trail, those after `after`, in their order.
-    pub async fn audit(&self, _after: u64, _limit: u32) -> Result<Vec<Event>, ReadError> {
-        Ok(Vec::new())
+    pub async fn audit(&self, after: u64, limit: u32) -> Result<Vec<Event>, ReadError> {
+        self.archive.audit(after, limit).await
     }
 
     /// The number of the last event in the audit trail; zero if there is none.
     pub async fn last_event_seq(&self) -> Result<u64, ReadError> {
-        Ok(0)
+        self.archive.last_event_seq().await
     }
 
     /// Leases that were not given back; some may have lapsed.
     pub async fn leases(&self) -> Result<Vec<LeaseRow>, ReadError> {
-        Ok(Vec::new())
+        self.archive.leases().await
     }
 
     /// The highest epoch that each AE was ever leased under.
     pub async fn epochs(&self) -> Result<Vec<(AeId, u64)>, ReadError> {
-        Ok(Vec::new())
+        self.archive.epochs().await
     }
 
     /// The journal of a call, in its order.
-    pub async fn journal(&self, _call: CallId) -> Result<Vec<JournalRow>, ReadError> {
-        Ok(Vec::new())
+    pub async fn journal(&self, call: CallId) -> Result<Vec<JournalRow>, ReadError> {
+        self.archive.journal(call).await
     }
 }
