@@ -10,6 +10,9 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// The amplitude from which on a sample counts as sound: about -42 dBFS.
+    pub const AUDIBLE: u16 = 256;
+
     /// A clip of `samples` at 8 kHz.
     pub fn new(name: impl Into<String>, samples: Vec<i16>) -> Clip {
         Clip { name: name.into(), samples }
@@ -18,7 +21,7 @@ impl Clip {
     /// The same clip without the silence before its first sound; a clip that is silent throughout becomes empty.
     #[must_use]
     pub fn trimmed(self) -> Clip {
-        let first = self.samples.iter().position(|sample| sample.unsigned_abs() >= AUDIBLE).unwrap_or(self.samples.len());
+        let first = self.samples.iter().position(|sample| sample.unsigned_abs() >= Clip::AUDIBLE).unwrap_or(self.samples.len());
         Clip { samples: self.samples[first.saturating_sub(RISE)..].to_vec(), ..self }
     }
 
@@ -44,8 +47,6 @@ impl std::fmt::Debug for Clip {
     }
 }
 
-/// The amplitude from which on a sample counts as sound: about -42 dBFS.
-const AUDIBLE: u16 = 256;
 /// How many samples before the first sound are kept, so that its rise is not cut off: 5 ms.
 const RISE: usize = 40;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::{Event, Port};
+use crate::{Event, Fate, Port, Tally};
 
 /// Which socket of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub struct Outbox {
     arena: Vec<u8>,
     items: Vec<Item>,
     events: Vec<Event>,
+    tally: Tally,
 }
 
 #[derive(Debug, Clone)]
@@ -79,12 +80,17 @@ impl Outbox {
         self.events.drain(..)
     }
 
-    /// Whether there is nothing in it.
+    /// Takes the count of packets since it was taken last.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Whether there is nothing to do and to tell.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty() && self.events.is_empty()
     }
 
-    /// Forgets everything, and keeps the room that it took.
+    /// Forgets everything but the count, and keeps the memory that it took.
     pub fn clear(&mut self) {
         self.arena.clear();
         self.items.clear();
@@ -95,11 +101,17 @@ impl Outbox {
         self.events.push(event);
     }
 
-    /// Appends a packet whose octets `write` puts at the end of the arena.
-    pub(crate) fn packet(&mut self, port: Port, channel: Channel, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn count(&mut self, fate: Fate) {
+        self.tally.count(fate);
+    }
+
+    /// Appends a packet whose octets `write` puts at the end of the arena; says how many they are.
+    pub(crate) fn packet(&mut self, port: Port, channel: Channel, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = self.arena.len();
         write(&mut self.arena);
-        self.items.push(Item::Packet { port, channel, to, range: start..self.arena.len() });
+        let range = start..self.arena.len();
+        self.items.push(Item::Packet { port, channel, to, range: range.clone() });
+        range.len()
     }
 
     pub(crate) fn latch(&mut self, port: Port, to: SocketAddr) {

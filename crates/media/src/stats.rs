@@ -82,6 +82,18 @@ impl Tally {
         self.0[fate as usize] += 1;
     }
 
+    /// Adds another count.
+    pub fn add(&mut self, other: &Tally) {
+        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
+            *ours += theirs;
+        }
+    }
+
+    /// Counts `packets` packets.
+    pub fn count_many(&mut self, fate: Fate, packets: u64) {
+        self.0[fate as usize] += packets;
+    }
+
     /// How many packets had this fate.
     pub fn of(&self, fate: Fate) -> u64 {
         self.0[fate as usize]
