@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Telephony call control that hands a caller from a voice AI to a human, and never drops one.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What `baton` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the daemon.
+    Serve(Serve),
+    /// Plays warm transfers on this machine: caller, AI and AEs over loopback; nothing else is needed.
+    Demo(Demo),
+    /// Validates a configuration; each error with its line, and what would be right.
+    Check {
+        /// The configuration.
+        file: PathBuf,
+    },
+}
+
+/// `baton serve`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// The configuration; without it /etc/baton/baton.toml if it is there, else loopback only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `baton demo`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Where recordings, report and configuration go.
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    pub(crate) out: PathBuf,
+    /// One JSON object on stdout instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leaves the daemon running afterwards, to look around.
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// One story only: warm, backup, callback, decline, abandon or refer.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) story: Option<String>,
+    /// Breaks the run on purpose: leak-consult, ai-lingers, drop-cutover, silence or no-cancel.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sabotage: Option<String>,
+}
+
+/// Where a configuration is looked for when none is named.
+const CONFIG_DEFAULT: &str = "/etc/baton/baton.toml";
+
+/// The exit code for a wrong configuration.
+pub(crate) const EXIT_CONFIG: u8 = 2;
+
+/// `baton check FILE`: says that all is well, or everything that is not.
+pub(crate) fn check(file: &Path) -> ExitCode {
+    match Config::load(file) {
+        Ok(config) => {
+            println!("{}: ok ({})", file.display(), config.summary());
+            ExitCode::SUCCESS
+        }
+        Err(faults) => {
+            eprintln!("{faults}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+/// The configuration that `baton serve` runs by: the named one, else the one of this machine, else the built-in one.
+/// Faults have been printed where there is none; the exit code is what is left to return.
+pub(crate) fn config(named: Option<&Path>) -> Result<Config, ExitCode> {
+    let installed = Path::new(CONFIG_DEFAULT);
+    let file = named.or_else(|| installed.exists().then_some(installed));
+    file.map_or_else(|| Ok(Config::built_in()), Config::load).map_err(|faults| {
+        eprintln!("{faults}");
+        ExitCode::from(EXIT_CONFIG)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_read_as_documented() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        assert!(matches!(read("baton check a.toml"), Ok(Command::Check { file }) if file == Path::new("a.toml")));
+        assert!(matches!(read("baton serve"), Ok(Command::Serve(Serve { config: None }))));
+        assert!(matches!(read("baton serve --config x"), Ok(Command::Serve(Serve { config: Some(_) }))));
+        let Ok(Command::Demo(demo)) = read("baton demo --story warm --json") else { panic!("a demo") };
+        assert_eq!((demo.story.as_deref(), demo.json, demo.out.as_path()), (Some("warm"), true, Path::new("demo-out")));
+        assert!(read("baton check").is_err());
+        assert!(read("baton").is_err());
+    }
+}

@@ -1,0 +1,271 @@
+//! Faults that only show when several values are looked at together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use baton_contract::AeId;
+
+use super::fault::{Findings, hint};
+use super::numbers::allowed;
+use super::read::Draft;
+use super::settings::{Listen, Transport};
+use super::uri;
+use super::walk::{Found, Places};
+
+/// Looks at everything together.
+pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
+    sockets(findings, draft);
+    reachable(findings, draft);
+    http(findings, draft);
+    budget(findings, draft);
+    keys(findings, draft);
+    names(findings, draft);
+    references(findings, draft);
+    members(findings, draft);
+    numbers(findings, draft);
+    backups(findings, draft);
+    dialled_numbers(findings, draft);
+}
+
+/// Two sockets on the same port, or one in the range of RTP.
+fn sockets(findings: &mut Findings<'_>, draft: &Draft) {
+    let sip = &draft.sip;
+    if sip.value.listen.is_empty() {
+        findings.add(sip.places.of("listen"), sip.places.key("listen"), "is empty, write `[\"udp:127.0.0.1:5060\"]`");
+    }
+    for (at, listen) in sip.value.listen.iter().enumerate() {
+        if let Some(earlier) = sip.value.listen[..at].iter().find(|earlier| overlap(earlier, listen)) {
+            let what = format!("`{listen}` is already listened on by `{earlier}`, write another port or leave one of them out");
+            findings.add(sip.places.nth("listen", at), sip.places.key("listen"), what);
+        }
+        let (low, high) = draft.media.value.ports;
+        let same = same_address(listen.address.ip(), draft.media_address());
+        if listen.transport == Transport::Udp && same && (low..=high).contains(&listen.address.port()) {
+            let what = format!("holds {}, which `{listen}` of sip.listen needs, write a range without it", listen.address.port());
+            findings.add(draft.media.places.of("ports"), draft.media.places.key("ports"), what);
+        }
+    }
+    let http = Listen { transport: Transport::Tcp, address: draft.http.value.listen };
+    if let Some(listen) = sip.value.listen.iter().find(|listen| overlap(listen, &http)) {
+        let what = format!("`{}` is already listened on by `{listen}` of sip.listen, write another port", http.address);
+        findings.add(draft.http.places.of("listen"), draft.http.places.key("listen"), what);
+    }
+}
+
+fn overlap(one: &Listen, other: &Listen) -> bool {
+    one.transport == other.transport
+        && one.address.port() == other.address.port()
+        && one.address.port() != 0
+        && same_address(one.address.ip(), other.address.ip())
+}
+
+fn same_address(one: IpAddr, other: IpAddr) -> bool {
+    one == other || one.is_unspecified() || other.is_unspecified()
+}
+
+/// An address that stands for all of this machine's is none that others can send to.
+fn reachable(findings: &mut Findings<'_>, draft: &Draft) {
+    let sip = &draft.sip;
+    for (at, listen) in sip.value.listen.iter().enumerate() {
+        if listen.address.ip().is_unspecified() && sip.value.advertise.is_none() {
+            let what =
+                format!("`{listen}` says nothing that others could send to, write the address of one interface, or `advertise`");
+            findings.add(sip.places.nth("listen", at), sip.places.key("listen"), what);
+        }
+    }
+    if draft.media_advertise().is_none() {
+        let what = "stands for all addresses of this machine, write the address of one interface, or `advertise`";
+        findings.add(draft.media.places.of("address"), draft.media.places.key("address"), what);
+    }
+}
+
+/// Without a token, whoever reaches the API may move calls about.
+fn http(findings: &mut Findings<'_>, draft: &Draft) {
+    let listen = draft.http.value.listen;
+    let token_written = draft.http.places.has("token");
+    if !listen.ip().is_loopback() && !token_written {
+        let what = format!(
+            "is missing while `{listen}` is listened on, write `token = \"${{file:/etc/baton/token}}\"` or listen on 127.0.0.1"
+        );
+        findings.add(draft.http.places.of("listen"), draft.http.places.key("token"), what);
+    }
+}
+
+/// If the targets do not fit into the worst case of the whole, no AE would ever be dialled.
+fn budget(findings: &mut Findings<'_>, draft: &Draft) {
+    let budget = &draft.budget.value;
+    let needed = budget.start.target + budget.ringing.target + budget.accept.target;
+    if needed > budget.total.worst {
+        let what = format!(
+            "the targets of start, ringing and accept need {needed:?}, but the worst case of the whole is {:?}: \
+             nobody would ever be dialled, write a longer total or shorter targets",
+            budget.total.worst
+        );
+        findings.add(draft.budget.places.of("total"), draft.budget.places.key("total"), what);
+    }
+}
+
+/// One key, one meaning.
+fn keys(findings: &mut Findings<'_>, draft: &Draft) {
+    let (keys, places) = (&draft.transfer.value.keys, &draft.transfer.places);
+    let all = [
+        ("accept_key", keys.accept),
+        ("decline_key", keys.decline),
+        ("repeat_key", keys.repeat),
+        ("skip_key", keys.skip),
+        ("later_key", keys.later),
+    ];
+    for (at, (name, key)) in all.iter().enumerate() {
+        for (earlier, _) in all[..at].iter().filter(|(_, earlier)| earlier == key) {
+            // The fault stands where a key was written; a default has no place of its own.
+            let (shown, other) = if places.has(name) { (name, earlier) } else { (earlier, name) };
+            let free: Vec<String> = baton_transfer::Key::ALL
+                .iter()
+                .filter(|key| all.iter().all(|(_, used)| used != *key))
+                .map(ToString::to_string)
+                .collect();
+            let what = format!("`{key}` is {other} too, write one that is free: {}", free.join(" "));
+            findings.add(places.of(shown), places.key(shown), what);
+        }
+    }
+}
+
+/// Names that are given twice.
+fn names(findings: &mut Findings<'_>, draft: &Draft) {
+    unique(findings, "name", draft.trunks.iter().map(|found| (found.value.name.as_str(), &found.places)));
+    unique(findings, "name", draft.ais.iter().map(|found| (found.value.name.as_str(), &found.places)));
+    let aes = draft.aes.iter().map(|found| (found.value.id.as_str(), &found.places, "id"));
+    let groups = draft.groups.iter().map(|found| (found.value.name.as_str(), &found.places, "name"));
+    let mut seen = BTreeSet::new();
+    for (name, places, key) in aes.chain(groups).filter(|(name, ..)| !name.is_empty()) {
+        if !seen.insert(name) {
+            let what =
+                format!("`{name}` names an AE or a group already, write a name of its own: a transfer to it would be ambiguous");
+            findings.add(places.of(key), places.key(key), what);
+        }
+    }
+}
+
+fn unique<'d>(findings: &mut Findings<'_>, key: &str, named: impl Iterator<Item = (&'d str, &'d Places)>) {
+    let mut seen = BTreeSet::new();
+    for (name, places) in named.filter(|(name, _)| !name.is_empty()) {
+        if !seen.insert(name) {
+            findings.add(places.of(key), places.key(key), format!("`{name}` is given twice, write a name of its own"));
+        }
+    }
+}
+
+/// Names that nobody has.
+fn references(findings: &mut Findings<'_>, draft: &Draft) {
+    let trunks: Vec<&str> = draft.trunks.iter().map(|found| found.value.name.as_str()).filter(|name| !name.is_empty()).collect();
+    let ais: Vec<&str> = draft.ais.iter().map(|found| found.value.name.as_str()).filter(|name| !name.is_empty()).collect();
+    let aes: Vec<&str> = draft.aes.iter().map(|found| found.value.id.as_str()).filter(|id| !id.is_empty()).collect();
+    let mut refer = |places: &Places, key: &str, at: usize, name: &str, known: &[&str], what: &str| {
+        if !known.contains(&name) {
+            findings.add(places.nth(key, at), places.key(key), format!("`{name}` is no {what}, {}", hint(name, known)));
+        }
+    };
+    for route in &draft.routes {
+        for (at, ai) in route.value.ais.iter().enumerate() {
+            refer(&route.places, "ai", at, ai, &ais, "[[ai]]");
+        }
+        if let Some(trunk) = &route.value.trunk {
+            refer(&route.places, "trunk", 0, trunk, &trunks, "[[trunk]]");
+        }
+    }
+    for ae in &draft.aes {
+        if let Some(backup) = &ae.value.backup {
+            refer(&ae.places, "backup", 0, backup.as_str(), &aes, "[[ae]]");
+        }
+        if let Some(trunk) = &ae.value.trunk {
+            refer(&ae.places, "trunk", 0, trunk, &trunks, "[[trunk]]");
+        }
+    }
+    for group in &draft.groups {
+        for (at, ae) in group.value.aes.iter().enumerate() {
+            refer(&group.places, "aes", at, ae.as_str(), &aes, "[[ae]]");
+        }
+    }
+}
+
+/// Members that a group has twice.
+fn members(findings: &mut Findings<'_>, draft: &Draft) {
+    for group in &draft.groups {
+        let mut seen = BTreeSet::new();
+        for (at, ae) in group.value.aes.iter().enumerate().filter(|(_, ae)| !seen.insert(*ae)) {
+            findings.add(
+                group.places.nth("aes", at),
+                group.places.key("aes"),
+                format!("`{ae}` is a member twice, name them once"),
+            );
+        }
+    }
+}
+
+/// Numbers that mean two different targets.
+fn numbers(findings: &mut Findings<'_>, draft: &Draft) {
+    let aes = draft.aes.iter().map(|found| (found.value.id.as_str(), &found.value.numbers, &found.places));
+    let groups = draft.groups.iter().map(|found| (found.value.name.as_str(), &found.value.numbers, &found.places));
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, numbers, places) in aes.chain(groups) {
+        for (at, number) in numbers.iter().enumerate() {
+            if let Some(owner) = owners.insert(number, name) {
+                let what = format!("`{number}` is a number of `{owner}` already, write each number once");
+                findings.add(places.nth("numbers", at), places.key("numbers"), what);
+            }
+        }
+    }
+}
+
+/// Backups that lead back to where they began: a transfer would never come to its end.
+fn backups(findings: &mut Findings<'_>, draft: &Draft) {
+    let by_id: BTreeMap<&AeId, &Found<_>> = draft.aes.iter().map(|found| (&found.value.id, found)).collect();
+    let mut told: BTreeSet<&AeId> = BTreeSet::new();
+    for ae in &draft.aes {
+        let mut path = vec![&ae.value.id];
+        let mut next = ae.value.backup.as_ref();
+        while let Some(id) = next {
+            if let Some(at) = path.iter().position(|earlier| *earlier == id) {
+                let cycle = &path[at..];
+                if cycle.iter().all(|id| told.insert(id)) {
+                    close(findings, by_id.get(path[path.len() - 1]), cycle);
+                }
+                break;
+            }
+            path.push(id);
+            next = by_id.get(id).and_then(|found| found.value.backup.as_ref());
+        }
+    }
+}
+
+fn close(findings: &mut Findings<'_>, last: Option<&&Found<baton_transfer::AeSettings>>, cycle: &[&AeId]) {
+    let Some(last) = last else { return };
+    let mut names: Vec<&str> = cycle.iter().map(|id| id.as_str()).collect();
+    names.extend(cycle.first().map(|id| id.as_str()));
+    let what = match cycle {
+        [own] => format!("`{own}` is their own backup, name somebody else or leave it out"),
+        _ => format!("leads in a circle ({}), leave one backup out so that it ends", names.join(" → ")),
+    };
+    findings.add(last.places.of("backup"), last.places.key("backup"), what);
+}
+
+/// Numbers of AEs that their trunk may not dial.
+fn dialled_numbers(findings: &mut Findings<'_>, draft: &Draft) {
+    for ae in &draft.aes {
+        let Some(name) = &ae.value.trunk else {
+            if ae.value.uri.starts_with("tel:") {
+                let what = format!("`{}` needs a trunk that dials it, write `trunk = \"…\"`, or a `sip:` URI", ae.value.uri);
+                findings.add(ae.places.of("uri"), ae.places.key("uri"), what);
+            }
+            continue;
+        };
+        let trunk = draft.trunks.iter().find(|found| found.value.name == *name);
+        let (Some(trunk), Some(user)) = (trunk, uri::user(&ae.value.uri)) else { continue };
+        if !allowed(trunk.value.allow.as_deref(), user) {
+            let what = format!(
+                "`{user}` is not among what trunk `{name}` may dial, name it in the trunk's `allow`, or write another number"
+            );
+            findings.add(ae.places.of("uri"), ae.places.key("uri"), what);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Reads each table of the file into checked values; what concerns several of them at once is looked at afterwards.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use baton_contract::AeId;
+use baton_transfer::{AeSettings, BudgetSettings, GroupSettings, Hours, Limits, Zone};
+use toml_edit::Table;
+
+use super::fault::hint;
+use super::settings::{
+    Advertise, Ai, CallerId, Config, Credentials, Http, Listen, Media, Node, Route, RtpPath, Secret, Sip, Store, Transport,
+    Trunk, VoiceSpec,
+};
+use super::walk::{Found, Section, Walk};
+use super::{uri, value};
+
+/// The tables of a file, in the order of the documentation.
+const TABLES: &[&str] =
+    &["node", "sip", "media", "http", "store", "budget", "transfer", "briefing", "trunk", "ai", "route", "ae", "group"];
+/// Tables of parts that are not here.
+const TABLES_LATER: &[&str] = &["policy", "webhook"];
+
+/// Everything that a file says, with the places where it says it.
+pub(super) struct Draft {
+    pub(super) node: Found<Node>,
+    pub(super) sip: Found<SipDraft>,
+    pub(super) media: Found<MediaDraft>,
+    pub(super) http: Found<HttpDraft>,
+    pub(super) store: Found<Store>,
+    pub(super) budget: Found<BudgetSettings>,
+    pub(super) transfer: Found<baton_transfer::Settings>,
+    pub(super) voices: Found<Vec<VoiceSpec>>,
+    pub(super) trunks: Vec<Found<Trunk>>,
+    pub(super) ais: Vec<Found<Ai>>,
+    pub(super) routes: Vec<Found<Route>>,
+    pub(super) aes: Vec<Found<AeSettings>>,
+    pub(super) groups: Vec<Found<GroupSettings>>,
+}
+
+pub(super) struct SipDraft {
+    pub(super) listen: Vec<Listen>,
+    pub(super) advertise: Option<Advertise>,
+    domain: Option<String>,
+}
+
+pub(super) struct MediaDraft {
+    pub(super) address: Option<IpAddr>,
+    pub(super) advertise: Option<IpAddr>,
+    pub(super) ports: (u16, u16),
+}
+
+pub(super) struct HttpDraft {
+    pub(super) listen: SocketAddr,
+    public_url: Option<String>,
+    pub(super) token: Option<Secret>,
+}
+
+/// Reads the whole file.
+pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
+    for (name, item) in root.iter().filter(|(name, _)| !TABLES.contains(name)) {
+        let span = root.key(name).and_then(toml_edit::Key::span).or_else(|| item.span()).unwrap_or(0..0);
+        let what = match TABLES_LATER.contains(&name) {
+            true => "is not built yet in this version, leave it out".to_owned(),
+            false => format!("is not known, {}", hint(name, TABLES)),
+        };
+        walk.findings.add(&span, name, what);
+    }
+    let empty = Table::new();
+    let table = |walk: &mut Walk<'_>, name| walk.table(root, &empty, name);
+    let (node, sip, media) = (table(walk, "node"), table(walk, "sip"), table(walk, "media"));
+    let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
+    let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
+    let (voices, briefing_max) = read_briefing(walk, briefing);
+    let mut transfer = read_transfer(walk, transfer);
+    transfer.value.briefing_max = briefing_max;
+    Draft {
+        node: read_node(walk, node),
+        sip: read_sip(walk, sip),
+        media: read_media(walk, media),
+        http: read_http(walk, http),
+        store: read_store(walk, store),
+        budget: read_budget(walk, budget),
+        transfer,
+        voices,
+        trunks: each(walk, root, "trunk", read_trunk),
+        ais: each(walk, root, "ai", read_ai),
+        routes: each(walk, root, "route", read_route),
+        aes: each(walk, root, "ae", read_ae),
+        groups: each(walk, root, "group", read_group),
+    }
+}
+
+fn each<T>(
+    walk: &mut Walk<'_>,
+    root: &Table,
+    name: &'static str,
+    read: fn(&mut Walk<'_>, Section<'_>) -> Found<T>,
+) -> Vec<Found<T>> {
+    walk.tables(root, name).into_iter().map(|section| read(walk, section)).collect()
+}
+
+fn read_node(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Node> {
+    let name = at.text(walk, "name", value::id).unwrap_or_else(|| "baton-1".to_owned());
+    at.finish(walk, &[], Node { name })
+}
+
+fn read_sip(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<SipDraft> {
+    let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+    let both = || [Transport::Udp, Transport::Tcp].map(|transport| Listen { transport, address: default }).to_vec();
+    let listen = at.list(walk, "listen", true, value::listen).unwrap_or_else(both);
+    let advertise = at.text(walk, "advertise", value::advertise);
+    let domain = at.text(walk, "domain", value::domain);
+    at.finish(walk, &[], SipDraft { listen, advertise, domain })
+}
+
+fn read_media(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<MediaDraft> {
+    let address = at.text(walk, "address", value::address);
+    let advertise = at.text(walk, "advertise", value::reachable);
+    let ports = at.text(walk, "ports", value::ports).unwrap_or((20_000, 29_999));
+    at.finish(walk, &[], MediaDraft { address, advertise, ports })
+}
+
+fn read_http(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<HttpDraft> {
+    let listen = at.text(walk, "listen", value::socket).unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+    let public_url = at.text(walk, "public_url", value::public_url);
+    let token = at.text(walk, "token", value::token);
+    at.finish(walk, &[], HttpDraft { listen, public_url, token })
+}
+
+fn read_store(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Store> {
+    let url = at.text(walk, "url", value::store_url).unwrap_or_else(|| "sqlite:baton.db".to_owned());
+    at.finish(walk, &[], Store { url })
+}
+
+fn read_budget(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<BudgetSettings> {
+    let default = BudgetSettings::default();
+    let start = limits(walk, &mut at, "start").unwrap_or(default.start);
+    let ringing = limits(walk, &mut at, "ringing").unwrap_or(default.ringing);
+    let accept = limits(walk, &mut at, "accept").unwrap_or(default.accept);
+    let total = limits(walk, &mut at, "total").unwrap_or(default.total);
+    at.finish(walk, &[], BudgetSettings { start, ringing, accept, total })
+}
+
+/// Target and worst case: `["500ms", "1s"]`.
+fn limits(walk: &mut Walk<'_>, at: &mut Section<'_>, key: &'static str) -> Option<Limits> {
+    let values = at.list(walk, key, false, value::span)?;
+    match values.as_slice() {
+        [target, worst] if target <= worst => Some(Limits { target: *target, worst: *worst }),
+        [_, _] => {
+            at.fault(walk, key, "has a target above its worst case, write the smaller one first: `[\"500ms\", \"1s\"]`");
+            None
+        }
+        _ => {
+            at.fault(
+                walk,
+                key,
+                format!("has {} durations, write two, the target and the worst case: `[\"500ms\", \"1s\"]`", values.len()),
+            );
+            None
+        }
+    }
+}
+
+fn read_transfer(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<baton_transfer::Settings> {
+    let mut settings = baton_transfer::Settings::default();
+    let keys = &mut settings.keys;
+    for (name, key) in [
+        ("accept_key", &mut keys.accept),
+        ("decline_key", &mut keys.decline),
+        ("repeat_key", &mut keys.repeat),
+        ("skip_key", &mut keys.skip),
+        ("later_key", &mut keys.later),
+    ] {
+        *key = at.text(walk, name, value::key).unwrap_or(*key);
+    }
+    settings.ring_max = at.text(walk, "ring_max", value::span).unwrap_or(settings.ring_max);
+    settings.accept = at.text(walk, "accept", value::accept).unwrap_or(settings.accept);
+    settings.attempts = at.count(walk, "attempts", 1..=ATTEMPTS_MAX).unwrap_or(settings.attempts);
+    settings.while_dialing = at.text(walk, "while_dialing", value::while_dialing).unwrap_or(settings.while_dialing);
+    settings.after_ae = at.text(walk, "after_ae", value::after_ae).unwrap_or(settings.after_ae);
+    settings.wrap_up = at.text(walk, "wrap_up", value::duration).unwrap_or(settings.wrap_up);
+    at.finish(walk, &["handback_key", "introduce"], settings)
+}
+
+/// More AEs than this nobody waits for.
+const ATTEMPTS_MAX: u8 = 10;
+
+fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, std::time::Duration) {
+    let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
+    let both = || vec![VoiceSpec::Flite("slt".to_owned()), VoiceSpec::EspeakNg("en-us".to_owned())];
+    let voices = at.list(walk, "voices", true, value::voice).unwrap_or_else(both);
+    (at.finish(walk, &[], voices), max)
+}
+
+fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trunk> {
+    let name = at.required(walk, "name", "\"carrier\"", value::id).unwrap_or_default();
+    let uri = at.required(walk, "uri", "\"sip:192.0.2.1:5060\"", uri::trunk).unwrap_or_default();
+    let own = || uri::address(&uri).and_then(|address| address.to_string().parse().ok()).into_iter().collect();
+    let sources = at.list(walk, "sources", true, value::network).unwrap_or_else(own);
+    let username = at.text(walk, "username", value::plain);
+    let password = at.text(walk, "password", value::secret);
+    let credentials = match (username, password) {
+        (Some(username), Some(password)) => Some(Credentials { username, password }),
+        (None, None) => None,
+        (Some(_), None) => at.incomplete(walk, "username", "password"),
+        (None, Some(_)) => at.incomplete(walk, "password", "username"),
+    };
+    let ringing = limits(walk, &mut at, "ringing");
+    let rtp = at.text(walk, "rtp", value::rtp).unwrap_or(RtpPath::Symmetric);
+    let allow = at.list(walk, "allow", true, value::pattern);
+    let caller_id = at.text(walk, "caller_id", value::caller_id).unwrap_or(CallerId::Own);
+    let trunk = Trunk { name, uri, sources, credentials, ringing, rtp, allow, caller_id };
+    at.finish(walk, &["register", "srtp", "channels", "reserve", "cps"], trunk)
+}
+
+fn read_ai(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Ai> {
+    let name = at.required(walk, "name", "\"agent\"", value::id).unwrap_or_default();
+    let uri = at.required(walk, "uri", "\"sip:ai@127.0.0.1:5080\"", uri::ai).unwrap_or_default();
+    at.text(walk, "refer", value::refer);
+    let trust_context = at.flag(walk, "trust_context").unwrap_or(true);
+    at.finish(walk, &["door"], Ai { name, uri, trust_context })
+}
+
+fn read_route(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Route> {
+    let to = at.text(walk, "to", value::pattern).unwrap_or_else(|| "*".to_owned());
+    let ais = at.required_list(walk, "ai", "\"agent\"", value::id).unwrap_or_default();
+    let trunk = at.text(walk, "trunk", value::id);
+    at.finish(walk, &["answer", "from"], Route { to, ais, trunk })
+}
+
+fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<AeSettings> {
+    let id = at.required(walk, "id", "\"michael\"", value::id).unwrap_or_default();
+    let trunk = at.text(walk, "trunk", value::id);
+    let ae = AeSettings {
+        name: at.text(walk, "name", value::title).unwrap_or_else(|| id.clone()),
+        id: AeId(id),
+        uri: at.required(walk, "uri", "\"sip:michael@192.0.2.5:5060\"", uri::ae).unwrap_or_default(),
+        numbers: at.list(walk, "numbers", true, value::number).unwrap_or_default(),
+        backup: at.text(walk, "backup", value::id).map(AeId),
+        timezone: at.text(walk, "timezone", value::timezone).unwrap_or(Zone::UTC),
+        hours: at.text(walk, "hours", value::hours).unwrap_or_else(Hours::always),
+        skills: at.list(walk, "skills", true, value::title).unwrap_or_default(),
+        trusted: at.flag(walk, "trusted").unwrap_or(trunk.is_none()),
+        ring_max: at.text(walk, "ring_max", value::span),
+        trunk,
+    };
+    at.finish(walk, &[], ae)
+}
+
+fn read_group(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<GroupSettings> {
+    let name = at.required(walk, "name", "\"sales\"", value::id).unwrap_or_default();
+    let aes = at.required_list(walk, "aes", "[\"michael\"]", value::id).unwrap_or_default();
+    let numbers = at.list(walk, "numbers", true, value::number).unwrap_or_default();
+    at.finish(walk, &[], GroupSettings { name, aes: aes.into_iter().map(AeId).collect(), numbers })
+}
+
+impl Draft {
+    /// The address of the first socket of SIP.
+    fn sip_address(&self) -> IpAddr {
+        self.sip.value.listen.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |listen| listen.address.ip())
+    }
+
+    /// The address that RTP sockets are bound to.
+    pub(super) fn media_address(&self) -> IpAddr {
+        self.media.value.address.unwrap_or_else(|| self.sip_address())
+    }
+
+    /// The address that SDP names, if there is one that others can send to.
+    pub(super) fn media_advertise(&self) -> Option<IpAddr> {
+        let of_sip = || self.sip.value.advertise.as_ref().and_then(|advertise| advertise.host.parse().ok());
+        let bound = Some(self.media_address()).filter(|address| !address.is_unspecified());
+        self.media.value.advertise.or(bound).or_else(of_sip)
+    }
+
+    fn public_url(&self) -> String {
+        let listen = self.http.value.listen;
+        let host = match listen.ip().is_unspecified() {
+            false => value::host(listen.ip()),
+            true => self.media_advertise().map_or_else(|| "localhost".to_owned(), value::host),
+        };
+        self.http.value.public_url.clone().unwrap_or_else(|| format!("http://{host}:{}", listen.port()))
+    }
+
+    /// The configuration; only to be asked for when no fault was found.
+    pub(super) fn into_config(self) -> Config {
+        let domain = || match &self.sip.value.advertise {
+            Some(advertise) => advertise.host.clone(),
+            None => self.sip_address().to_string(),
+        };
+        let address = self.media_address();
+        Config {
+            media: Media { address, advertise: self.media_advertise().unwrap_or(address), ports: self.media.value.ports },
+            http: Http { listen: self.http.value.listen, public_url: self.public_url(), token: self.http.value.token.clone() },
+            sip: Sip {
+                domain: self.sip.value.domain.clone().unwrap_or_else(domain),
+                listen: self.sip.value.listen,
+                advertise: self.sip.value.advertise,
+            },
+            node: self.node.value,
+            store: self.store.value,
+            transfer: baton_transfer::Settings { budget: self.budget.value, ..self.transfer.value },
+            voices: self.voices.value,
+            trunks: values(self.trunks),
+            ais: values(self.ais),
+            routes: values(self.routes),
+            aes: values(self.aes),
+            groups: values(self.groups),
+        }
+    }
+}
+
+fn values<T>(found: Vec<Found<T>>) -> Vec<T> {
+    found.into_iter().map(|found| found.value).collect()
+}

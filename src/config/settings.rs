@@ -1,0 +1,238 @@
+//! What a configuration says once everything in it has been checked. Wrong values do not exist in here.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use baton_switchboard::Network;
+use baton_transfer::{AeSettings, GroupSettings, Limits};
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// This node.
+    pub(crate) node: Node,
+    /// Where SIP is spoken.
+    pub(crate) sip: Sip,
+    /// Where RTP is spoken.
+    pub(crate) media: Media,
+    /// Where HTTP is spoken.
+    pub(crate) http: Http,
+    /// Where facts are kept.
+    pub(crate) store: Store,
+    /// How a transfer goes: `[budget]`, `[transfer]` and the length of `[briefing]`.
+    pub(crate) transfer: baton_transfer::Settings,
+    /// Who speaks briefings: the first that can.
+    pub(crate) voices: Vec<VoiceSpec>,
+    /// Trunks and PBXs, in the order of the file.
+    pub(crate) trunks: Vec<Trunk>,
+    /// AIs, in the order of the file.
+    pub(crate) ais: Vec<Ai>,
+    /// Where calls go; the first match wins.
+    pub(crate) routes: Vec<Route>,
+    /// The humans who take over, in the order of the file.
+    pub(crate) aes: Vec<AeSettings>,
+    /// Groups of them, in the order of the file.
+    pub(crate) groups: Vec<GroupSettings>,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// The name of this node.
+    pub(crate) name: String,
+}
+
+/// `[sip]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sip {
+    /// The sockets, at least one.
+    pub(crate) listen: Vec<Listen>,
+    /// What Contact and Via say instead of the address that is listened on.
+    pub(crate) advertise: Option<Advertise>,
+    /// The host of From and of our own addresses of record; never empty.
+    pub(crate) domain: String,
+}
+
+/// A socket that SIP listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Listen {
+    /// How messages come.
+    pub(crate) transport: Transport,
+    /// Where.
+    pub(crate) address: SocketAddr,
+}
+
+/// What carries SIP messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Transport {
+    /// One message in a datagram.
+    Udp,
+    /// Messages in a stream, framed by Content-Length.
+    Tcp,
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        write!(f, "{transport}:{}", self.address)
+    }
+}
+
+/// A host that others know us by, and the port if it differs from the one that is listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advertise {
+    /// An address or a name; an IPv6 address without brackets.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: Option<u16>,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Media {
+    /// The address that RTP sockets are bound to.
+    pub(crate) address: IpAddr,
+    /// The address that SDP names.
+    pub(crate) advertise: IpAddr,
+    /// The lowest and the highest port, both included; RTP takes the even ones, RTCP the odd ones above them.
+    pub(crate) ports: (u16, u16),
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Http {
+    /// The socket.
+    pub(crate) listen: SocketAddr,
+    /// Scheme, host and port of links to us, without a slash at the end.
+    pub(crate) public_url: String,
+    /// The bearer token that every request of the API needs; `None` on loopback only.
+    pub(crate) token: Option<Secret>,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The text itself.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Store {
+    /// `sqlite:PATH`; a relative path starts in the working directory.
+    pub(crate) url: String,
+}
+
+/// Something that turns text into sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VoiceSpec {
+    /// A directory with `NAME.wav` and `NAME.txt`, looked up by text.
+    Files(PathBuf),
+    /// The program flite with one of its voices.
+    Flite(String),
+    /// The program espeak-ng with one of its voices.
+    EspeakNg(String),
+}
+
+/// `[[trunk]]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Trunk {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where calls to it go.
+    pub(crate) uri: String,
+    /// Addresses that are this trunk; the host of `uri` alone if none is configured and it is an address.
+    pub(crate) sources: Vec<Network>,
+    /// What it is told after 401 and 407.
+    pub(crate) credentials: Option<Credentials>,
+    /// Its own limits of the stage `ringing`.
+    pub(crate) ringing: Option<Limits>,
+    /// Where its RTP is sent.
+    pub(crate) rtp: RtpPath,
+    /// Patterns of numbers that may be dialled; `None` is everything but emergency and premium numbers.
+    pub(crate) allow: Option<Vec<String>>,
+    /// Whose number is shown.
+    pub(crate) caller_id: CallerId,
+}
+
+/// User name and password for digest authentication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Credentials {
+    /// The user name.
+    pub(crate) username: String,
+    /// The password.
+    pub(crate) password: Secret,
+}
+
+/// Where RTP is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RtpPath {
+    /// To where it comes from.
+    Symmetric,
+    /// To where SDP says.
+    Signalled,
+}
+
+/// Whose number a trunk shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallerId {
+    /// Ours.
+    Own,
+    /// The caller's.
+    Caller,
+}
+
+/// `[[ai]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ai {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its URI; `{to}` stands for the dialled number.
+    pub(crate) uri: String,
+    /// Whether `X-Baton-*` and `User-to-User` from it are believed.
+    pub(crate) trust_context: bool,
+}
+
+/// `[[route]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// Pattern for the dialled user; `*` stands for any run of characters.
+    pub(crate) to: String,
+    /// Names of the AIs, in the order in which they are tried; at least one.
+    pub(crate) ais: Vec<String>,
+    /// Only calls from this trunk.
+    pub(crate) trunk: Option<String>,
+}
+
+impl Config {
+    /// How much of what there is, for people: `1 trunk, 1 AI, 1 route, 2 AEs, 0 groups`.
+    pub(crate) fn summary(&self) -> String {
+        let counts = [
+            ("trunk", self.trunks.len()),
+            ("AI", self.ais.len()),
+            ("route", self.routes.len()),
+            ("AE", self.aes.len()),
+            ("group", self.groups.len()),
+        ];
+        let parts = counts.iter().map(|(what, count)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" }));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
