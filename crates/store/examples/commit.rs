@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| std::env::temp_dir().display().to_string());
     let path = format!("{folder}/baton-commit-{}.db", std::process::id());
     let (ring, mut acks) = channel(10_000);
-    let on_ack = Box::new(move |ack| drop(ring.try_send(ack)));
+    let on_ack = Box::new(move |ack| ring.try_send(ack).expect("each ack is taken before the next step"));
     let store = Store::open(&format!("sqlite:{path}"), Settings::default(), on_ack).await?;
     println!("{:<34}{:>10}{:>10}{:>10}", "", "p50 µs", "p99 µs", "max µs");
     run(&store, &mut acks, "process, alone", true, false).await?;
@@ -45,11 +45,12 @@ async fn run(
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut took = Vec::new();
     let first = store.last_event_seq().await? + 1;
+    let epoch = store.epochs().await?.first().map_or(1, |(_, epoch)| epoch + 1);
     for step in 0..STEPS {
         clock.tick().await;
         let now = Wall::from_micros(i64::try_from(step)?);
         if process {
-            let records = transfer_step(&mut ids, now, first + step);
+            let records = transfer_step(&mut ids, now, epoch + step);
             store.submit(Batch { ticket: step, level: CommitLevel::Process, records })?;
         }
         if power {

@@ -89,11 +89,15 @@ fn prepare(path: &Path, named: &str) -> Result<(), OpenError> {
 }
 
 fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
-        ErrorKind::StorageFull => "the disk is full".to_owned(),
-        _ => error.to_string(),
+    let kind = error.kind();
+    if kind == ErrorKind::PermissionDenied {
+        "permission denied".to_owned()
+    } else if kind == ErrorKind::ReadOnlyFilesystem {
+        "the file system is read-only".to_owned()
+    } else if kind == ErrorKind::StorageFull {
+        "the disk is full".to_owned()
+    } else {
+        error.to_string()
     }
 }
 

@@ -35,6 +35,11 @@ impl Writer {
 
     async fn write_all(&mut self, batches: &[Batch]) -> Result<Vec<Result<Vec<Undo>, Refusal>>, Error> {
         self.run("BEGIN IMMEDIATE").await?;
+        if let [only] = batches {
+            let result = self.write_batch(only).await?;
+            self.run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            return Ok(vec![result]);
+        }
         let mut results = Vec::with_capacity(batches.len());
         for batch in batches {
             self.run("SAVEPOINT batch").await?;
