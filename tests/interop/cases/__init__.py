@@ -1,0 +1,14 @@
+"""The interop cases. Each is a play of its own with a daemon of its own."""
+
+from collections import namedtuple
+
+Case = namedtuple("Case", "title play full_only needs")
+CASES = []
+
+
+def case(title, full_only=False, needs=("sipp",)):
+    """Puts a play on the list; `needs` names the programs without which it cannot be played."""
+    def listed(play):
+        CASES.append(Case(title, play, full_only, needs))
+        return play
+    return listed

@@ -1,0 +1,104 @@
+"""Plain calls between a trunk and an AI."""
+
+import time
+
+from lab.desk import TONES, expect
+from lab.sipp import body, header, sdp_audio
+
+from . import case
+
+
+def both_hear(caller, ai, span):
+    expect(caller.hears(TONES["ai"], *span), f"the caller hears the AI; level {caller.level(TONES['ai'], *span):.0f} dBFS")
+    expect(ai.hears(TONES["caller"], *span), f"the AI hears the caller; level {ai.level(TONES['caller'], *span):.0f} dBFS")
+
+
+def end_by_caller(caller_leg, ai_leg):
+    caller_leg.finish()
+    ai_leg.finish()
+    bye, passed_on = caller_leg.first("sent", "BYE"), ai_leg.first("received", "BYE")
+    expect(bye and passed_on, "the caller's BYE reaches the AI as BYE")
+    late = (passed_on.at - bye.at) * 1000
+    expect(late <= 50, f"the AI's BYE follows the caller's within 50 ms; it took {late:.0f} ms")
+
+
+@case("a plain call carries sound both ways and ends with the caller's BYE")
+def plain(desk):
+    baton = desk.serve()
+    caller, ai = desk.voice("caller"), desk.voice("ai")
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller", hold=3500)
+    call = baton.call()
+    expect(call["id"].startswith("c_") and call["driver"] == "ai", f"the call is driven by the AI: {call}")
+    roles = sorted(leg["role"] for leg in call["legs"])
+    expect(roles == ["ai", "caller"], f"the call has a caller and an AI: {roles}")
+    both_hear(caller, ai, desk.let_them_talk(2))
+    end_by_caller(caller_leg, ai_leg)
+    invite = ai_leg.first("received", "INVITE")
+    expect(header(invite, "X-Baton-Call") == call["id"], "the AI's INVITE carries X-Baton-Call with the call's id")
+    expect(caller.heard[0].source == sdp_audio(caller_leg.first("received", "SIP/2.0 200")), "RTP comes from where the SDP says")
+    expect(not caller.breaks() and not ai.breaks(), f"one stream for life: {caller.breaks()[:3]} {ai.breaks()[:3]}")
+    ended = baton.wait("the call is over", lambda: (c := baton.get(f"/v1/calls/{call['id']}"))["state"] == "ended" and c, 3)
+    expect(ended["ended_at"], "an ended call says when")
+
+
+@case("a caller with A-law and an AI with mu-law understand each other")
+def transcoded(desk):
+    desk.serve()
+    caller, ai = desk.voice("caller", codec="pcma"), desk.voice("ai")
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller", codec="pcma", hold=2500)
+    desk.baton.call()
+    both_hear(caller, ai, desk.let_them_talk(1.5))
+    kinds = {packet.kind for packet in caller.heard}
+    expect(kinds == {8}, f"the caller is sent A-law only: payload types {kinds}")
+    end_by_caller(caller_leg, ai_leg)
+
+
+@case("an INVITE without an offer gets one in the 200")
+def delayed_offer(desk):
+    desk.serve()
+    caller, ai = desk.voice("caller"), desk.voice("ai")
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller_without_offer", hold=2500)
+    desk.baton.call()
+    both_hear(caller, ai, desk.let_them_talk(1.5))
+    end_by_caller(caller_leg, ai_leg)
+    offer = body(caller_leg.first("received", "SIP/2.0 200"))
+    expect("PCMU/8000" in offer and "telephone-event/8000" in offer, f"the offer has G.711 and telephone-event: {offer!r}")
+
+
+@case("a call over TCP")
+def over_tcp(desk):
+    desk.serve()
+    caller, ai = desk.voice("caller"), desk.voice("ai")
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller", transport="t1", hold=2500)
+    desk.baton.call()
+    both_hear(caller, ai, desk.let_them_talk(1.5))
+    end_by_caller(caller_leg, ai_leg)
+
+
+@case("SIGTERM: new calls get 503 with Retry-After, a live one ends with BYE, the daemon goes with 0")
+def drain(desk):
+    baton = desk.serve()
+    desk.voice("caller"), desk.voice("ai"), desk.voice("michael")
+    desk.party("ai", "answers")
+    michael_leg = desk.party("michael", "answers", ring=3000)
+    caller_leg = desk.party("caller", "caller")
+    call = baton.call()
+    transfer = baton.transfer(call)
+    baton.transfer_in(transfer["id"], ("ringing",))
+    baton.process.terminate()
+    time.sleep(0.3)
+    late = desk.stranger("late", "caller_refused", "127.0.0.1", baton.base + 8, status=503)
+    late.finish()
+    refusal = late.first("received", "SIP/2.0 503")
+    expect((header(refusal, "Retry-After") or "").split(" ")[0].isdigit(), f"the 503 has Retry-After: {refusal.text!r}")
+    asked = desk.stranger("asked", "options", "127.0.0.1", baton.base + 9, status=503)
+    asked.finish()
+    expect(baton.process.poll() is None, "the daemon stays while a transfer is in flight")
+    michael_leg.wait_for("received", "ACK")
+    desk.baton.process.wait(40)
+    expect(baton.process.returncode == 0, f"the daemon ends with 0, not {baton.process.returncode}")
+    expect(caller_leg.first("received", "BYE"), "the live caller gets a BYE")

@@ -1,0 +1,115 @@
+"""Whoever knocks at the door: probes, strangers, nonsense."""
+
+import re
+import socket
+import time
+
+from lab.desk import expect
+from lab.phone import Phone
+from lab.sipp import header
+
+from . import case
+
+
+@case("OPTIONS: 200 with Allow")
+def options(desk):
+    baton = desk.serve()
+    probe = desk.stranger("probe", "options", "127.0.0.1", baton.base + 8, status=200)
+    probe.finish()
+    allow = header(probe.first("received", "SIP/2.0 200"), "Allow") or ""
+    for method in ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "REFER", "NOTIFY"):
+        expect(method in allow, f"Allow names {method}: {allow}")
+
+
+@case("a peer that is no trunk, AI or AE: 403 and the log line for fail2ban")
+def stranger(desk):
+    baton = desk.serve()
+    knock = desk.stranger("stranger", "caller_refused", "127.0.0.9", baton.base + 8, status=403)
+    knock.finish()
+    expect(re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), f"the log names it: {baton.log()[-300:]!r}")
+    expect("baton_sip_rejected_total{" in baton.get("/metrics"), "it is counted")
+    expect(baton.get("/v1/calls")["items"] == [], "no call began")
+
+
+@case("a method that nobody knows: 405 with Allow")
+def unknown_method(desk):
+    baton = desk.serve()
+    probe = desk.stranger("probe", "wobble", "127.0.0.1", baton.base + 8)
+    probe.finish()
+    expect("INVITE" in (header(probe.first("received", "SIP/2.0 405"), "Allow") or ""), "the 405 has Allow")
+
+
+@case("malformed requests: 400 where one can answer, and the daemon goes on", needs=())
+def malformed(desk):
+    baton = desk.serve()
+    phone = Phone(baton.base + 8, baton.target, 9)
+    desk.at_end(phone.close)
+    me, them = "<sip:x@127.0.0.1>;tag=m", f"<sip:a@{baton.target}>"
+    good = phone.request("INVITE", f"sip:a@{baton.target}", me, them, "bad@x", 1, sdp=True)
+    spoilt = [("no Call-ID", re.sub(r"Call-ID:.*\r\n", "", good)), ("a CSeq without a number", good.replace("CSeq: 1", "CSeq: one")),
+              ("a body shorter than it says", re.sub(r"Content-Length: \d+", "Content-Length: 9999", good)),
+              ("a CSeq of another method", good.replace("1 INVITE\r\nContact", "1 BYE\r\nContact"))]
+    for number, (what, text) in enumerate(spoilt):
+        phone.send(text.replace("z9hG4bK", f"z9hG4bKspoilt{number}"))
+        try:
+            phone.receive("SIP/2.0 400", 2)
+        except AssertionError as fault:
+            raise AssertionError(f"{what}: {fault}") from None
+        if "ACK" not in what:
+            phone.got.clear()
+    for noise in (b"", b"\x00" * 900, b"\xff\xfe" + bytes(range(256)) * 4, b"INVITE\r\n\r\n", b"\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", b"A" * 60000):
+        phone.send(noise)
+    expect(baton.get("/healthz") is not None and baton.process.poll() is None, "the daemon goes on")
+    probe = desk.stranger("probe", "options", "127.0.0.1", baton.base + 9, status=200)
+    probe.finish()
+
+
+@case("TCP: a message in pieces is one, a body is never a second request", needs=())
+def framing(desk):
+    baton = desk.serve()
+    options = (f"OPTIONS sip:{baton.target} SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK{{0}}\r\nFrom: <sip:p@127.0.0.1>;tag={{0}}\r\n"
+               f"To: <sip:{baton.target}>\r\nCall-ID: {{0}}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n{{1}}: {{2}}\r\n\r\n{{3}}")
+    inner = options.format("inner", "Content-Length", 0, "")
+    with socket.create_connection(("127.0.0.1", baton.sip), 5) as line:
+        for piece in re.findall(r"(?s).{1,40}", "\r\n\r\n" + options.format("pieces", "Content-Length", 0, "")):
+            line.sendall(piece.encode())
+            time.sleep(0.003)
+        line.sendall(options.format("smuggled", "Content-Length ", len(inner), inner).encode())
+        line.sendall(options.format("next", "l", 0, "").encode())
+        seen = _read_until(line, "Call-ID: next")
+    answered = re.findall(r"^Call-ID: (\S+)", seen, re.M | re.I)
+    expect(answered == ["pieces", "smuggled", "next"], f"three requests, three answers: {answered}")
+
+
+def _read_until(line, words):
+    seen, until = "", time.monotonic() + 5
+    line.settimeout(0.2)
+    while time.monotonic() < until and not (words in seen and seen.endswith("\r\n\r\n")):
+        try:
+            piece = line.recv(65536)
+        except TimeoutError:
+            continue
+        if not piece:
+            break
+        seen += piece.decode("utf-8", "replace")
+    return seen
+
+
+@case("HTTP: every wrong request gets a problem that names what is wrong", needs=("sipp",))
+def problems(desk):
+    baton = desk.serve()
+    desk.party("ai", "answers")
+    desk.party("caller", "caller", hold=2000)
+    call = baton.call()
+    for method, path, value, status, name in [
+        ("GET", "/v1/calls/c_00000000-0000-7000-8000-000000000000", None, 404, None),
+        ("GET", "/v1/transfers/t_00000000-0000-7000-8000-000000000000", None, 404, None),
+        ("POST", f"/v1/calls/{call['id']}/transfers", {"to": "nobody"}, 422, "to"),
+        ("POST", f"/v1/calls/{call['id']}/transfers", {"mode": "sideways"}, 422, "mode"),
+    ]:
+        got, problem = baton.ask(method, path, value)
+        expect(got == status and isinstance(problem, dict) and problem.get("status") == status, f"{method} {path} {value}: {got} {problem}")
+        expect(name is None or problem.get("field") == name, f"the problem names {name}: {problem}")
+    baton.wait("the call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 6)
+    got, problem = baton.ask("POST", f"/v1/calls/{call['id']}/transfers", {"to": "michael"})
+    expect(got == 409, f"an ended call is not transferred: {got} {problem}")

@@ -1,0 +1,63 @@
+"""A bare SIP end over one UDP socket, for moments that need to be exact: it sends when told and answers by hand."""
+
+import re
+import socket
+import time
+
+SDP = "v=0\r\no=- 9 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {rtp} RTP/AVP 0 101\r\n" \
+      "a=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+
+
+class Phone:
+    """Sends and receives whole messages as text."""
+
+    def __init__(self, port, target, rtp, ip="127.0.0.1"):
+        self.port, self.rtp, self.target = port, rtp, target
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((ip, port))
+        self.me = f"{ip}:{port}"
+        self.got = []
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, text):
+        host, port = self.target.split(":")
+        data = text if isinstance(text, bytes) else text.encode()
+        self.socket.sendto(data, (host, int(port)))
+
+    def receive(self, start, seconds=5):
+        """The next message whose first line begins with `start`; others are kept in `got` and passed over."""
+        until = time.monotonic() + seconds
+        while True:
+            self.socket.settimeout(max(0.001, until - time.monotonic()))
+            try:
+                text = self.socket.recvfrom(65535)[0].decode("utf-8", "replace")
+            except TimeoutError:
+                raise AssertionError(f"no {start!r} within {seconds} s; seen: {[m.splitlines()[0] for m in self.got]}") from None
+            self.got.append(text)
+            if text.startswith(start):
+                return text
+
+    def request(self, method, uri, from_, to, call_id, cseq, sdp=False, more="", branch=None):
+        """A request as text; its branch follows from method and number, so that a CANCEL fits its INVITE."""
+        branch = branch or f"z9hG4bK{self.port}{'INVITE' if method == 'CANCEL' else method}{cseq}"
+        body = SDP.format(rtp=self.rtp) if sdp else ""
+        kind = "Content-Type: application/sdp\r\n" if sdp else ""
+        return (f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.me};branch={branch}\r\nFrom: {from_}\r\nTo: {to}\r\n"
+                f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{self.me}>\r\nMax-Forwards: 70\r\n{more}{kind}"
+                f"Content-Length: {len(body)}\r\n\r\n{body}")
+
+    def response(self, request, status, tag="phone", sdp=False):
+        """A response to a request as text."""
+        kept = [line for line in request.split("\r\n\r\n")[0].split("\r\n")[1:] if re.match(r"(Via|From|To|Call-ID|CSeq|Record-Route)\s*:", line, re.I)]
+        kept = [line + f";tag={tag}" if line.lower().startswith("to:") and "tag=" not in line else line for line in kept]
+        body = SDP.format(rtp=self.rtp) if sdp else ""
+        kind = ["Content-Type: application/sdp"] if sdp else []
+        lines = [f"SIP/2.0 {status}", *kept, f"Contact: <sip:phone@{self.me}>", *kind, f"Content-Length: {len(body)}", "", body]
+        return "\r\n".join(lines)
+
+
+def field(text, name):
+    found = re.search(rf"^{name}\s*:\s*(.*?)\r$", text, re.M | re.I)
+    return found.group(1) if found else None
