@@ -43,7 +43,7 @@ fn is_source(path: &str) -> bool {
 }
 
 fn modules_of(home: &str, files: &[File]) -> Vec<Fault> {
-    let root = if home == "src" { "src/".to_owned() } else { format!("crates/{home}/src/") };
+    let root = format!("crates/{home}/src/");
     let own: Vec<&File> = files.iter().filter(|file| file.is_rust() && file.path.starts_with(&root)).collect();
     let module_of = |file: &File| {
         let first = file.path[root.len()..].split('/').next().unwrap_or_default().trim_end_matches(".rs").to_owned();
@@ -136,9 +136,9 @@ mod bad_samples {
     #[test]
     fn a_chain_is_no_circle_and_tests_may_look_back() {
         let files = [
-            File::new("src/main.rs", "mod a;\nmod b;\n"),
-            File::new("src/a.rs", "use crate::b::Bee;\n"),
-            File::new("src/b.rs", "pub struct Bee;\n#[cfg(test)]\nmod tests { use crate::a::Ay; }\n"),
+            File::new("crates/media/src/lib.rs", "mod a;\nmod b;\n"),
+            File::new("crates/media/src/a.rs", "use crate::b::Bee;\n"),
+            File::new("crates/media/src/b.rs", "pub struct Bee;\n#[cfg(test)]\nmod tests { use crate::a::Ay; }\n"),
         ];
         assert!(modules(&files).is_empty());
     }
