@@ -88,7 +88,7 @@ pub(crate) fn last_report(bytes: &[u8], at: Mono) -> Option<LastReport> {
 /// The NTP form of our clock; its beginning is the process's, as RFC 3550 §6.4.1 permits.
 fn ntp(now: Mono) -> u64 {
     let micros = now.as_micros();
-    (micros / 1_000_000) << 32 | (micros % 1_000_000 << 32) / 1_000_000
+    ((micros / 1_000_000) << 32) | (((micros % 1_000_000) << 32) / 1_000_000)
 }
 
 const SENDER_REPORT: u8 = 200;

@@ -89,7 +89,7 @@ impl Window {
         let transit = arrived.wrapping_sub(timestamp);
         if let Some(before) = self.transit.replace(transit) {
             let off = (transit.wrapping_sub(before) as i32).unsigned_abs().min(80_000);
-            self.jitter_16 = self.jitter_16 + off - (self.jitter_16 + 8 >> 4);
+            self.jitter_16 = self.jitter_16 + off - ((self.jitter_16 + 8) >> 4);
         }
     }
 
@@ -114,7 +114,7 @@ impl Window {
         (self.expected_reported, self.received_reported) = (expected, self.received);
         Some(Reception {
             ssrc: self.ssrc,
-            fraction_lost: if wanted == 0 { 0 } else { (missing * 256 / wanted).min(255) as u8 },
+            fraction_lost: (missing * 256).checked_div(wanted).unwrap_or(0).min(255) as u8,
             lost: self.lost().min(0x7F_FFFF) as u32,
             highest: (self.highest - 0x1_0000) as u32,
             jitter: self.jitter_16 >> 4,
