@@ -1,5 +1,6 @@
 //! What leaves a room, in order, without an allocation for each packet.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -47,7 +48,7 @@ pub enum Outgoing<'a> {
 pub struct Outbox {
     arena: Vec<u8>,
     items: Vec<Item>,
-    events: Vec<Event>,
+    events: VecDeque<Event>,
     tally: Tally,
 }
 
@@ -66,7 +67,17 @@ impl Outbox {
 
     /// What is to be done, in order.
     pub fn outgoing(&self) -> impl Iterator<Item = Outgoing<'_>> {
-        self.items.iter().map(|item| match item {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    /// How many things are to be done.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The `index`th thing to be done.
+    pub fn get(&self, index: usize) -> Option<Outgoing<'_>> {
+        Some(match self.items.get(index)? {
             Item::Packet { port, channel, to, range } => {
                 Outgoing::Packet { port: *port, channel: *channel, to: *to, bytes: &self.arena[range.clone()] }
             }
@@ -78,6 +89,11 @@ impl Outbox {
     /// Takes the events out, in order.
     pub fn take_events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain(..)
+    }
+
+    /// Takes the next event out.
+    pub fn pop_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
     }
 
     /// Takes the count of packets since it was taken last.
@@ -92,13 +108,23 @@ impl Outbox {
 
     /// Forgets everything but the count, and keeps the memory that it took.
     pub fn clear(&mut self) {
-        self.arena.clear();
-        self.items.clear();
+        self.clear_outgoing();
         self.events.clear();
     }
 
+    /// Forgets what was to be done, and keeps the events.
+    pub fn clear_outgoing(&mut self) {
+        self.arena.clear();
+        self.items.clear();
+    }
+
+    /// Counts packets that were thrown away unread after a time in which nobody read.
+    pub fn count_flood(&mut self, packets: u64) {
+        self.tally.count_many(Fate::Flood, packets);
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
-        self.events.push(event);
+        self.events.push_back(event);
     }
 
     pub(crate) fn count(&mut self, fate: Fate) {

@@ -1,12 +1,26 @@
 //! The media threads: they own the RTP sockets and drive the rooms.
+//!
+//! All legs of a room live on one thread. Commands go in and events come out through bounded rings; a packet's way crosses no lock.
 #![forbid(unsafe_code)]
+
+mod desk;
+mod sockets;
+mod stock;
+mod wakeup;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-use baton_media::{Command, Event, RoomSettings, Tally};
+use baton_media::{Command, Event, Fate, Port, RoomSettings, Tally};
+
+use crate::desk::{Desk, Order};
+use crate::stock::Stock;
+use crate::wakeup::Bell;
 
 /// How the relay is set up.
 #[derive(Debug, Clone)]
@@ -21,7 +35,7 @@ pub struct RelaySettings {
     pub epoch: Instant,
 }
 
-/// Where events go: called on the media threads, must never block; says whether there was room.
+/// Where events go: called on the media threads, must never block; says whether there was room. What finds none is told again.
 pub type Sink = Arc<dyn Fn(Event) -> bool + Send + Sync>;
 
 /// Why the relay could not be started, or ports not be had.
@@ -53,32 +67,133 @@ pub struct Full;
 
 /// The running media threads. Dropping it ends them.
 pub struct Relay {
-    settings: RelaySettings,
-    sink: Sink,
+    address: IpAddr,
+    stock: Arc<Stock>,
+    counters: Arc<Counters>,
+    desks: Vec<Access>,
+}
+
+/// The way to one media thread.
+struct Access {
+    orders: Option<SyncSender<Order>>,
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Relay {
     /// Starts the media threads.
     pub fn start(settings: RelaySettings, sink: Sink) -> Result<Relay, RelayError> {
-        Ok(Relay { settings, sink })
+        let (stock, counters) = (Arc::new(Stock::default()), Arc::new(Counters::default()));
+        let rooms = Arc::new(settings.rooms.clone());
+        let mut desks = Vec::new();
+        for number in 0..settings.threads.max(1) {
+            let (orders, ring) = sync_channel(ORDERS_MAX);
+            let bell = Arc::new(Bell::new()?);
+            let shared = (Arc::clone(&stock), Arc::clone(&counters), Arc::clone(&sink));
+            let mut desk = Desk::new(Arc::clone(&rooms), settings.epoch, ring, Arc::clone(&bell), shared)?;
+            let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || desk.run())?;
+            desks.push(Access { orders: Some(orders), bell, thread: Some(thread) });
+        }
+        Ok(Relay { address: settings.address, stock, counters, desks })
     }
 
     /// Binds up to `wanted` more pairs of ports (even RTP, odd RTCP) in `range` and keeps them in stock; yields the new even ports.
     ///
     /// Ports that other programs hold are skipped. An error if fewer than `wanted` could be had; those that were are kept.
     pub fn bind(&self, range: RangeInclusive<u16>, wanted: usize) -> Result<Vec<u16>, RelayError> {
-        let _ = (range, wanted, &self.settings);
-        Ok(vec![])
+        let (from, to) = (*range.start(), *range.end());
+        let bound = self.stock.bind(self.address, range, wanted);
+        if bound.len() < wanted {
+            return Err(RelayError::TooFewPorts { had: bound.len(), wanted, address: self.address, from, to });
+        }
+        Ok(bound)
+    }
+
+    /// How many pairs of ports are in stock.
+    pub fn ports_free(&self) -> usize {
+        self.stock.len()
     }
 
     /// Hands a command to the room's media thread; never blocks.
     pub fn send(&self, command: Command) -> Result<(), Full> {
-        let _ = (command, &self.sink);
-        Ok(())
+        let desk = &self.desks[(command.room().0 % self.desks.len() as u64) as usize];
+        let pair = match &command {
+            Command::Open { port, .. } => self.stock.take(*port),
+            Command::Connect { .. }
+            | Command::Scene { .. }
+            | Command::SendDigit { .. }
+            | Command::Close { .. }
+            | Command::CloseRoom { .. } => None,
+        };
+        let Some(orders) = &desk.orders else { return Err(Full) };
+        match orders.try_send(Order { command, pair }) {
+            Ok(()) => {
+                desk.bell.ring();
+                Ok(())
+            }
+            Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
+                if let (Command::Open { port, .. }, Some(pair)) = (order.command, order.pair) {
+                    self.stock.put(port.0, pair);
+                }
+                Err(Full)
+            }
+        }
     }
 
     /// Packets by fate, all rooms together, since the start.
     pub fn tally(&self) -> Tally {
-        Tally::default()
+        self.counters.read()
     }
 }
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        for desk in &mut self.desks {
+            // A thread ends when its ring has no other end any more.
+            desk.orders = None;
+            desk.bell.ring();
+        }
+        for desk in &mut self.desks {
+            if let Some(Err(_)) = desk.thread.take().map(JoinHandle::join) {
+                tracing::error!("a media thread had panicked");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").field("address", &self.address).field("threads", &self.desks.len()).finish_non_exhaustive()
+    }
+}
+
+/// The tallies of all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Counters([AtomicU64; Fate::ALL.len()]);
+
+impl Counters {
+    pub(crate) fn add(&self, tally: &Tally) {
+        for fate in Fate::ALL {
+            let packets = tally.of(fate);
+            if packets > 0 {
+                self.0[fate as usize].fetch_add(packets, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn read(&self) -> Tally {
+        let mut tally = Tally::default();
+        for fate in Fate::ALL {
+            tally.count_many(fate, self.0[fate as usize].load(Ordering::Relaxed));
+        }
+        tally
+    }
+}
+
+/// The even port of a socket that a leg's packets come to.
+pub(crate) fn port_of(port: u16) -> Port {
+    Port(port & !1)
+}
+
+/// Commands that wait for a media thread at most: a burst of some hundred calls.
+const ORDERS_MAX: usize = 4_096;

@@ -33,6 +33,11 @@ impl<K: Ord + Clone> Timers<K> {
         }
     }
 
+    /// When the alarm of `key` rings, if it is set.
+    pub fn get(&self, key: &K) -> Option<Mono> {
+        self.by_key.get(key).copied()
+    }
+
     /// The next alarm.
     pub fn next(&self) -> Option<(Mono, &K)> {
         self.by_time.first().map(|(at, key)| (*at, key))

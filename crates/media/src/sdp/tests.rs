@@ -154,11 +154,10 @@ fn no_garbage_makes_it_panic() {
         let mut bad = good.clone();
         for _ in 0..round % 7 + 1 {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let at = seed as usize / 7 % bad.len().max(1);
-            bad.push(0);
+            let at = seed as usize / 7 % bad.len();
             match seed % 3 {
                 0 => bad[at] = (seed >> 24) as u8,
-                1 => drop(bad.remove(at)),
+                1 if bad.len() > 1 => drop(bad.remove(at)),
                 _ => bad.truncate(at.max(1)),
             }
         }

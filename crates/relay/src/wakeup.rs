@@ -1,0 +1,62 @@
+//! What wakes a media thread: a bell that others ring, and an alarm.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
+
+/// Rung by other threads.
+#[derive(Debug)]
+pub(crate) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(crate) fn new() -> io::Result<Bell> {
+        Ok(Bell(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+    }
+
+    /// Wakes the thread; once is as good as often.
+    pub(crate) fn ring(&self) {
+        // It can only fail when it has been rung 2^64 times and not been heard: then it is ringing.
+        drop(rustix::io::write(&self.0, &1u64.to_ne_bytes()));
+    }
+
+    pub(crate) fn silence(&self) {
+        drop(rustix::io::read(&self.0, &mut [0u8; 8]));
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Rings at a time, to the microsecond as far as the machine can.
+#[derive(Debug)]
+pub(crate) struct Alarm(OwnedFd);
+
+impl Alarm {
+    pub(crate) fn new() -> io::Result<Alarm> {
+        Ok(Alarm(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?))
+    }
+
+    /// Rings after `span`, or not at all.
+    pub(crate) fn set(&self, span: Option<Duration>) -> io::Result<()> {
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // A span of nothing would take the alarm away.
+        let value = span.map_or(zero, |span| {
+            let span = span.max(Duration::from_nanos(1));
+            Timespec { tv_sec: span.as_secs() as i64, tv_nsec: span.subsec_nanos().into() }
+        });
+        timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value: value })?;
+        Ok(())
+    }
+
+    pub(crate) fn silence(&self) {
+        drop(rustix::io::read(&self.0, &mut [0u8; 8]));
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
