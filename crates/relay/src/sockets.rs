@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -16,7 +17,7 @@ use crate::stock::Pair;
 pub(crate) struct Sockets {
     epoll: OwnedFd,
     legs: BTreeMap<Port, Leg>,
-    ready: Vec<epoll::Event>,
+    ready: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -39,15 +40,20 @@ impl Sockets {
     /// Waits until something happens; the tokens are then to be had by [`Sockets::ready`].
     pub(crate) fn wait(&mut self) -> io::Result<()> {
         self.ready.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.ready), None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        let mut events = [const { MaybeUninit::uninit() }; READY_MAX];
+        match epoll::wait(&self.epoll, &mut events, None) {
+            Ok((happened, _)) => {
+                self.ready.extend(happened.iter().map(|event| event.data.u64()));
+                Ok(())
+            }
+            Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// The token of the `index`th thing that happened: a local port, or what was given to [`Sockets::watch`].
     pub(crate) fn ready(&self, index: usize) -> Option<u64> {
-        self.ready.get(index).map(|event| event.data.u64())
+        self.ready.get(index).copied()
     }
 
     /// Takes a leg's sockets in, empties them of what came before its time, and watches them.
