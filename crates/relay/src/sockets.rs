@@ -66,7 +66,7 @@ impl Sockets {
         }
         if self.watch(&pair.rtcp, u64::from(port.0) + 1).is_err() {
             // Closing it would take it out of the epoll as well, but it stays bound.
-            drop(epoll::delete(&self.epoll, &pair.rtp));
+            epoll::delete(&self.epoll, &pair.rtp).ok();
             return Err(pair);
         }
         self.legs.insert(port, Leg { pair, connected: None });

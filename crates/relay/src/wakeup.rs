@@ -19,11 +19,11 @@ impl Bell {
     /// Wakes the thread; once is as good as often.
     pub(crate) fn ring(&self) {
         // It can only fail when it has been rung 2^64 times and not been heard: then it is ringing.
-        drop(rustix::io::write(&self.0, &1u64.to_ne_bytes()));
+        rustix::io::write(&self.0, &1u64.to_ne_bytes()).ok();
     }
 
     pub(crate) fn silence(&self) {
-        drop(rustix::io::read(&self.0, &mut [0u8; 8]));
+        rustix::io::read(&self.0, &mut [0u8; 8]).ok();
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -53,7 +53,7 @@ impl Alarm {
     }
 
     pub(crate) fn silence(&self) {
-        drop(rustix::io::read(&self.0, &mut [0u8; 8]));
+        rustix::io::read(&self.0, &mut [0u8; 8]).ok();
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
