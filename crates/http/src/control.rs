@@ -5,7 +5,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use baton_contract::{Command, Event, Problem, Reply};
 use baton_time::Wall;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
 use tokio_stream::wrappers::BroadcastStream;
 
@@ -49,16 +49,12 @@ pub enum Readiness {
 /// `live` must have been subscribed before `past` is read. A subscriber that is too slow is let go: the stream ends, and a
 /// client that comes back with `Last-Event-ID` misses nothing.
 pub fn follow(past: impl Stream<Item = Event> + Send + 'static, live: Receiver<Event>) -> EventStream {
-    let live = BroadcastStream::new(live).take_while(|event| std::future::ready(event.is_ok())).filter_map(|event| async { event.ok() });
+    let live =
+        BroadcastStream::new(live).take_while(|event| std::future::ready(event.is_ok())).filter_map(|event| async { event.ok() });
     let mut last_seq = 0;
     Box::pin(past.chain(live).filter(move |event| {
         let is_new = event.seq > last_seq;
         last_seq = last_seq.max(event.seq);
         std::future::ready(is_new)
     }))
-}
-
-/// Events that happen from now on, and none from the past.
-pub fn no_past() -> impl Stream<Item = Event> + Send {
-    stream::empty()
 }

@@ -3,9 +3,21 @@
 //! Whoever runs the engine implements [`Control`]; [`router`] turns it into an application and [`serve`] puts that on a socket.
 #![forbid(unsafe_code)]
 
+mod api;
+mod app;
+mod body;
 mod control;
-mod serve;
+mod events;
+mod failure;
+mod gate;
+mod openapi;
+mod page;
+mod path;
+#[cfg(test)]
+mod plays;
+mod pop;
+mod vitals;
 
-pub use control::{Control, EventStream, Readiness, follow};
-pub use serve::{HttpSettings, router, serve};
+pub use app::{HttpSettings, router, serve};
 pub use axum::Router;
+pub use control::{Control, EventStream, Readiness, follow};

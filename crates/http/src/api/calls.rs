@@ -1,0 +1,62 @@
+//! `/v1/calls`
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use baton_contract::{CallId, CallView, Command, Context, Page, TransferRequest};
+
+use crate::app::{App, take};
+use crate::body::{Json, MaybeJson};
+use crate::failure::{Failure, bad_request};
+use crate::page::Window;
+use crate::path::Id;
+
+/// The longest idempotency key, in characters.
+const KEY_CHARS_MAX: usize = 255;
+
+pub(crate) async fn list(State(app): State<App>, window: Window) -> Result<Answer<Page<CallView>>, Failure> {
+    let calls = take!(app.ask(Command::Calls).await?, Calls)?;
+    window.cut(calls, |call| call.id, |id, cursor| id < cursor, |text| text.parse().ok(), CallId::to_string)
+}
+
+pub(crate) async fn show(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Box<CallView>>, Failure> {
+    take!(app.ask(Command::Call(id)).await?, Call).map(Answer)
+}
+
+pub(crate) async fn hang_up(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Box<CallView>>, Failure> {
+    take!(app.ask(Command::HangUp(id)).await?, Call).map(Answer)
+}
+
+pub(crate) async fn context(State(app): State<App>, Id(call): Id<CallId>) -> Result<Answer<Box<Context>>, Failure> {
+    take!(app.ask(Command::Context(call)).await?, Context).map(Answer)
+}
+
+pub(crate) async fn put_context(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    Json(context): Json<Box<Context>>,
+) -> Result<Answer<Box<Context>>, Failure> {
+    take!(app.ask(Command::PutContext { call, context }).await?, Context).map(Answer)
+}
+
+pub(crate) async fn request_transfer(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    headers: HeaderMap,
+    MaybeJson(request): MaybeJson<Box<TransferRequest>>,
+) -> Result<Response, Failure> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let transfer = take!(app.ask(Command::RequestTransfer { call, request, idempotency_key }).await?, Transfer)?;
+    let location = [(LOCATION, format!("/v1/transfers/{}", transfer.id))];
+    Ok((StatusCode::ACCEPTED, location, Answer(transfer)).into_response())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=KEY_CHARS_MAX).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(_) | Err(_) => Err(bad_request(format!("Idempotency-Key has 1 to {KEY_CHARS_MAX} printable ASCII characters"))),
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of everything that can be asked: the router and the OpenAPI document are both made from it.
+
+mod aes;
+mod callbacks;
+mod calls;
+mod transfers;
+
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+
+use crate::app::App;
+use crate::{events, openapi, pop, vitals};
+
+/// One method on one path.
+pub(crate) struct Operation {
+    /// In lower case, as OpenAPI writes it.
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) summary: &'static str,
+    /// The schema of the body.
+    pub(crate) body: Option<&'static str>,
+    pub(crate) answer: Answer,
+    /// Query parameters and headers that are understood: `in:name`.
+    pub(crate) parameters: &'static [&'static str],
+    /// Whether it answers without a token.
+    pub(crate) is_open: bool,
+    pub(crate) handler: MethodRouter<App>,
+}
+
+/// What is answered when all is well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    /// 200 with this schema.
+    One(&'static str),
+    /// 200 with a list of this schema.
+    List(&'static str),
+    /// 202 with this schema and the Location where it can be watched.
+    Accepted(&'static str),
+    /// 201 with this schema and its Location.
+    Created(&'static str),
+    /// 200 with this media type.
+    Text(&'static str),
+}
+
+const WINDOW: &[&str] = &["query:limit", "query:cursor"];
+
+/// Every operation.
+pub(crate) fn operations() -> Vec<Operation> {
+    [calls(), transfers(), aes(), callbacks(), rest()].into_iter().flatten().collect()
+}
+
+fn operation(method: &'static str, path: &'static str, name: &'static str, summary: &'static str, answer: Answer) -> Operation {
+    let handler = MethodRouter::new();
+    Operation { method, path, name, summary, body: None, answer, parameters: &[], is_open: false, handler }
+}
+
+fn calls() -> Vec<Operation> {
+    const CALL: &str = "/v1/calls/{id}";
+    const CONTEXT: &str = "/v1/calls/{id}/context";
+    vec![
+        Operation {
+            parameters: WINDOW,
+            handler: get(calls::list),
+            ..operation("get", "/v1/calls", "listCalls", "Calls, newest first.", Answer::List("Call"))
+        },
+        Operation {
+            handler: get(calls::show),
+            ..operation("get", CALL, "showCall", "A call and its legs.", Answer::One("Call"))
+        },
+        Operation {
+            handler: delete(calls::hang_up),
+            ..operation("delete", CALL, "hangUp", "Hangs the call up.", Answer::One("Call"))
+        },
+        Operation {
+            body: Some("TransferRequest"),
+            parameters: &["header:Idempotency-Key"],
+            handler: post(calls::request_transfer),
+            ..operation(
+                "post",
+                "/v1/calls/{id}/transfers",
+                "requestTransfer",
+                "Asks for a human; while a transfer runs, answers with that one.",
+                Answer::Accepted("Transfer"),
+            )
+        },
+        Operation {
+            handler: get(calls::context),
+            ..operation("get", CONTEXT, "showContext", "What is known about the caller.", Answer::One("Context"))
+        },
+        Operation {
+            body: Some("Context"),
+            handler: put(calls::put_context),
+            ..operation("put", CONTEXT, "putContext", "Lays a newer context over the call's.", Answer::One("Context"))
+        },
+    ]
+}
+
+fn transfers() -> Vec<Operation> {
+    const TRANSFER: &str = "/v1/transfers/{id}";
+    vec![
+        Operation {
+            handler: get(transfers::show),
+            ..operation("get", TRANSFER, "showTransfer", "State, attempts, stages and outcome.", Answer::One("Transfer"))
+        },
+        Operation {
+            handler: delete(transfers::cancel),
+            ..operation("delete", TRANSFER, "cancelTransfer", "Calls the transfer off.", Answer::One("Transfer"))
+        },
+        Operation {
+            handler: post(transfers::accept),
+            ..operation("post", "/v1/transfers/{id}/accept", "accept", "The AE accepts without a key.", Answer::One("Transfer"))
+        },
+        Operation {
+            body: Some("Decline"),
+            handler: post(transfers::decline),
+            ..operation(
+                "post",
+                "/v1/transfers/{id}/decline",
+                "decline",
+                "The AE declines without a key.",
+                Answer::One("Transfer"),
+            )
+        },
+    ]
+}
+
+fn aes() -> Vec<Operation> {
+    vec![
+        Operation { handler: get(aes::list), ..operation("get", "/v1/aes", "listAes", "The roster.", Answer::List("Ae")) },
+        Operation {
+            body: Some("Presence"),
+            handler: patch(aes::set_presence),
+            ..operation("patch", "/v1/aes/{id}", "setPresence", "Sets an AE's presence.", Answer::One("Ae"))
+        },
+        Operation {
+            parameters: &["query:timezone"],
+            handler: get(aes::slots),
+            ..operation("get", "/v1/aes/{id}/slots", "listSlots", "Times at which the AE could call back.", Answer::List("Slot"))
+        },
+    ]
+}
+
+fn callbacks() -> Vec<Operation> {
+    const CALLBACK: &str = "/v1/callbacks/{id}";
+    vec![
+        Operation {
+            parameters: WINDOW,
+            handler: get(callbacks::list),
+            ..operation("get", "/v1/callbacks", "listCallbacks", "Callbacks, soonest first.", Answer::List("Callback"))
+        },
+        Operation {
+            body: Some("NewCallback"),
+            handler: post(callbacks::promise),
+            ..operation(
+                "post",
+                "/v1/callbacks",
+                "promiseCallback",
+                "Promises a callback; durable when answered.",
+                Answer::Created("Callback"),
+            )
+        },
+        Operation {
+            handler: get(callbacks::show),
+            ..operation(
+                "get",
+                CALLBACK,
+                "showCallback",
+                "A callback; with `.ics` behind the id, as an iCalendar object.",
+                Answer::One("Callback"),
+            )
+        },
+        Operation {
+            body: Some("UpdateCallback"),
+            handler: patch(callbacks::update),
+            ..operation("patch", CALLBACK, "updateCallback", "Moves a callback.", Answer::One("Callback"))
+        },
+        Operation {
+            handler: delete(callbacks::cancel),
+            ..operation("delete", CALLBACK, "cancelCallback", "Calls a callback off.", Answer::One("Callback"))
+        },
+    ]
+}
+
+fn rest() -> Vec<Operation> {
+    vec![
+        Operation {
+            parameters: &["query:after", "header:Last-Event-ID"],
+            handler: get(events::subscribe),
+            ..operation("get", "/v1/events", "subscribe", "Server-sent events, resumable.", Answer::Text("text/event-stream"))
+        },
+        Operation {
+            parameters: &["query:sig"],
+            is_open: true,
+            handler: get(pop::show),
+            ..operation("get", "/pop/{id}", "screenPop", "The screen-pop of a transfer.", Answer::Text("text/html"))
+        },
+        Operation {
+            is_open: true,
+            handler: get(vitals::healthz),
+            ..operation("get", "/healthz", "healthz", "Alive.", Answer::One("Status"))
+        },
+        Operation {
+            is_open: true,
+            handler: get(vitals::readyz),
+            ..operation("get", "/readyz", "readyz", "Ready to take calls.", Answer::One("Status"))
+        },
+        Operation {
+            handler: get(vitals::metrics),
+            ..operation("get", "/metrics", "metrics", "Metrics.", Answer::Text("text/plain"))
+        },
+        Operation {
+            handler: get(openapi::show),
+            ..operation("get", "/openapi.json", "openapi", "This document.", Answer::Text("application/json"))
+        },
+    ]
+}

@@ -1,0 +1,100 @@
+//! The OpenAPI document says what is true.
+
+use std::collections::BTreeSet;
+
+use baton_contract::{AttemptOutcome, AttemptView, LegId, LegRole, LegState, LegView};
+use serde::Serialize;
+
+use super::*;
+use crate::api::operations;
+use crate::openapi::document;
+
+#[tokio::test]
+async fn every_route_is_in_the_document_and_answers() {
+    let served = Stage::new().get("/openapi.json").await.json();
+    assert_eq!(served["openapi"], "3.1.0");
+    let stage = Stage::new();
+    for operation in operations() {
+        let described = &served["paths"][operation.path][operation.method];
+        assert_eq!(described["operationId"], operation.name, "{} {}", operation.method, operation.path);
+        let path = operation.path.replace("{id}", "x");
+        let status = stage.ask(&operation.method.to_uppercase(), &path, "").await.status;
+        assert_ne!(status, 405, "{} {path}", operation.method);
+    }
+    let names: BTreeSet<_> = operations().iter().map(|operation| operation.name).collect();
+    assert_eq!(names.len(), operations().len(), "each operation has a name of its own");
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document();
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    assert!(references.len() > 30);
+    for reference in references {
+        assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+    }
+}
+
+fn collect(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref") {
+                references.push(reference.clone());
+            }
+            members.values().for_each(|member| collect(member, references));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
+    let leg = LegId::new(&mut IdSource::seeded(4), NOW);
+    let leg_view = LegView {
+        id: leg,
+        role: LegRole::Ae,
+        state: LegState::Ringing,
+        sip_call_id: "x".to_owned(),
+        codec: Some("PCMU/8000".to_owned()),
+    };
+    let attempt = AttemptView {
+        ae: AeId::from("michael"),
+        leg,
+        outcome: Some(AttemptOutcome::NoAnswer),
+        sip_status: Some(487),
+        reason: None,
+        ring_ms: Some(1),
+        briefing_ms: Some(1),
+        accept_ms: Some(1),
+    };
+    agrees("Call", &call());
+    agrees("Leg", &leg_view);
+    agrees("Transfer", &transfer());
+    agrees("Attempt", &attempt);
+    agrees("Ae", &ae());
+    agrees("Slot", &slot());
+    agrees("Callback", &callback());
+    agrees("Problem", &Problem::unknown_target("x"));
+    agrees("NewCallback", &serde_json::json!({"call": null, "ae": "", "caller": "", "at": "", "timezone": null, "context": {}}));
+    agrees("UpdateCallback", &baton_contract::UpdateCallback::default());
+    agrees("TransferRequest", &baton_contract::TransferRequest::default());
+}
+
+fn agrees(schema: &str, sample: &impl Serialize) {
+    let document = document();
+    let schema_value = &document["components"]["schemas"][schema];
+    let sample = serde_json::to_value(sample).unwrap();
+    let sent: BTreeSet<_> = sample.as_object().unwrap().keys().collect();
+    let described: BTreeSet<_> = schema_value["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(sent, described, "{schema}");
+    for (name, value) in sample.as_object().unwrap() {
+        if let Some(names) = schema_value["properties"][name]["enum"].as_array() {
+            assert!(names.contains(value), "{schema}.{name}: {value}");
+        }
+    }
+    for required in schema_value["required"].as_array().into_iter().flatten() {
+        assert!(sample.get(required.as_str().unwrap()).is_some(), "{schema}.{required}");
+    }
+}
