@@ -111,12 +111,14 @@ pub enum Event {
 pub enum Fact {
     /// The transfer with this attempt, counted from 1, and the AE's lease.
     Attempt(u8),
-    /// The transfer, and that nobody is dialled for it.
+    /// The transfer; nobody could be dialled for it.
     Requested,
-    /// The AE has accepted.
-    Accepted,
+    /// The AE of this attempt has accepted.
+    Accepted(u8),
     /// The promise of a callback.
     Callback,
+    /// The callback that the store was silent about is not promised.
+    Withdrawn,
     /// How the transfer came out.
     Outcome,
     /// The AE is free again.

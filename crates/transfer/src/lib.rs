@@ -6,11 +6,13 @@
 
 mod action;
 pub mod briefing;
+mod budget;
 pub mod callback;
 mod event;
 mod hours;
 mod key;
 mod line;
+mod outcome;
 pub mod plan;
 mod roster;
 mod settings;

@@ -1,6 +1,6 @@
 //! The AEs: who there is, who is free, and who is held for which transfer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use baton_contract::{AeId, AeState, AeView, At, LeaseRow, Presence, TransferId};
@@ -24,6 +24,8 @@ struct Ae {
     /// Of the last lease; the next one is higher.
     epoch: u64,
     hold: Hold,
+    /// When they have promised to call somebody.
+    booked: BTreeSet<At>,
 }
 
 /// What an AE is held by.
@@ -63,7 +65,10 @@ impl Roster {
             let id = settings.id.clone();
             if !roster.aes.contains_key(&id) {
                 roster.order.push(id.clone());
-                roster.aes.insert(id, Ae { settings, presence: Presence::Available, epoch: 0, hold: Hold::Free });
+                roster.aes.insert(
+                    id,
+                    Ae { settings, presence: Presence::Available, epoch: 0, hold: Hold::Free, booked: BTreeSet::new() },
+                );
             }
         }
         roster
@@ -133,6 +138,29 @@ impl Roster {
         if row.until.0 > now.wall {
             ae.hold = Hold::Offered { transfer: row.transfer, until: row.until.0 };
         }
+    }
+
+    /// The AE has promised to call somebody at this time: it is no longer offered.
+    pub fn book(&mut self, id: &AeId, at: At) {
+        if let Some(ae) = self.aes.get_mut(id) {
+            ae.booked.insert(at);
+        }
+    }
+
+    /// The promise is off, or kept.
+    pub fn unbook(&mut self, id: &AeId, at: At) {
+        if let Some(ae) = self.aes.get_mut(id) {
+            ae.booked.remove(&at);
+        }
+    }
+
+    pub(crate) fn is_booked(&self, id: &AeId, at: At) -> bool {
+        self.aes.get(id).is_some_and(|ae| ae.booked.contains(&at))
+    }
+
+    /// Whether an AE could be rung now.
+    pub(crate) fn is_free(&self, now: Now, id: &AeId) -> bool {
+        self.aes.get(id).is_some_and(|ae| ae.state(now.wall) == AeState::Available)
     }
 
     /// Holds an AE for a transfer.
@@ -231,4 +259,99 @@ fn has_number(numbers: &[String], name: &str) -> bool {
     let digits = |text: &str| text.chars().filter(|sign| !matches!(sign, ' ' | '-' | '.' | '(' | ')')).collect::<String>();
     let wanted = digits(name);
     !wanted.is_empty() && numbers.iter().any(|number| digits(number) == wanted)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use baton_contract::IdSource;
+    use baton_time::Mono;
+
+    use super::*;
+    use crate::{Hours, Zone};
+
+    pub(crate) fn ae(id: &str, backup: Option<&str>) -> AeSettings {
+        AeSettings {
+            id: id.into(),
+            name: id.to_uppercase(),
+            uri: format!("sip:{id}@127.0.0.1:5090"),
+            numbers: vec![],
+            backup: backup.map(AeId::from),
+            timezone: Zone::UTC,
+            hours: Hours::always(),
+            skills: vec![],
+            trunk: None,
+            trusted: true,
+            ring_max: None,
+        }
+    }
+
+    const NOW: Now = Now { mono: Mono::ZERO, wall: Wall::from_seconds(1_770_000_000) };
+
+    fn transfers() -> [TransferId; 2] {
+        let mut ids = IdSource::seeded(9);
+        [(); 2].map(|()| TransferId::new(&mut ids, NOW.wall))
+    }
+
+    #[test]
+    fn an_ae_is_held_by_one_transfer_and_epochs_only_rise() {
+        let mut roster = Roster::new(vec![ae("a", None)], vec![]);
+        let [one, other] = transfers();
+        let id = AeId::from("a");
+        let first = roster.lease(NOW, &id, one, Duration::from_secs(60)).unwrap();
+        assert_eq!(roster.lease(NOW, &id, other, Duration::from_secs(60)), Err(Some(AeState::Offered)));
+        assert_eq!(roster.held_for(NOW, &id), Some(one));
+        assert!(!roster.release(NOW, &id, other, first.epoch, Duration::ZERO));
+        let later = NOW.after(Duration::from_secs(60));
+        let second = roster.lease(later, &id, other, Duration::from_secs(60)).unwrap();
+        assert!(second.epoch > first.epoch);
+        assert!(!roster.release(later, &id, one, first.epoch, Duration::ZERO), "a stale epoch releases nothing");
+        roster.take_call(&id, other, second.epoch);
+        let hours_later = later.after(Duration::from_secs(9_999));
+        assert_eq!(roster.view(hours_later, &id).unwrap().state, AeState::OnCall);
+        assert!(roster.release(hours_later, &id, other, second.epoch, Duration::from_secs(30)));
+        assert_eq!(roster.view(hours_later, &id).unwrap().state, AeState::WrapUp);
+        assert_eq!(roster.view(hours_later.after(Duration::from_secs(30)), &id).unwrap().state, AeState::Available);
+        roster.restore(NOW, &LeaseRow { ae: id.clone(), transfer: one, epoch: 77, until: At(NOW.wall) });
+        assert_eq!(roster.lease(NOW, &id, other, Duration::from_secs(1)).unwrap().epoch, 78);
+    }
+
+    #[test]
+    fn presence_and_hours_keep_an_ae_from_being_rung() {
+        let mut night = ae("a", None);
+        night.hours = "Mon-Sun 00:00-00:30".parse().unwrap();
+        let mut roster = Roster::new(vec![night, ae("b", None)], vec![]);
+        let [one, _] = transfers();
+        assert_eq!(roster.lease(NOW, &"a".into(), one, Duration::ZERO), Err(Some(AeState::OffHours)));
+        assert!(roster.set_presence(&"b".into(), Presence::Dnd));
+        assert_eq!(roster.lease(NOW, &"b".into(), one, Duration::ZERO), Err(Some(AeState::Dnd)));
+        assert_eq!(roster.lease(NOW, &"z".into(), one, Duration::ZERO), Err(None));
+        assert!(!roster.set_presence(&"z".into(), Presence::Dnd));
+    }
+
+    #[test]
+    fn a_target_is_named_by_id_group_number_or_uri() {
+        let mut michael = ae("michael", None);
+        michael.numbers = vec!["+1 (555) 0142".into()];
+        let sales = GroupSettings { name: "sales".into(), aes: vec!["michael".into()], numbers: vec!["700".into()] };
+        let roster = Roster::new(vec![michael], vec![sales]);
+        let michael = Some(Target::Ae("michael".into()));
+        let sales = Some(Target::Group("sales".into()));
+        for (to, target) in [
+            ("michael", michael.clone()),
+            ("+15550142", michael.clone()),
+            ("tel:+1-555-0142", michael.clone()),
+            ("sip:michael@elsewhere.example;transport=tcp", michael.clone()),
+            ("sip:michael@127.0.0.1:5090", michael.clone()),
+            ("SIP:michael?X-Baton-Summary=a@b", michael),
+            ("sales", sales.clone()),
+            ("sip:700@x", sales),
+            ("", None),
+            ("sip:", None),
+            ("Michael", None),
+            ("+1555014", None),
+            ("é", None),
+        ] {
+            assert_eq!(roster.target(to), target, "{to}");
+        }
+    }
 }

@@ -1,11 +1,33 @@
-//! The state machine of one transfer.
+//! The state machine of one transfer: told what happens, it answers with what is to be done.
 
-use std::collections::VecDeque;
+mod attempt;
+mod bridge;
+mod case;
+mod ending;
+mod listening;
+mod offer;
+mod state;
 
-use baton_contract::{CallId, Context, Driver, IdSource, Mode, Outcome, TransferId, TransferView};
-use baton_time::{Deadline, Now};
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod plays;
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod walks;
 
-use crate::{Action, Event, Roster, SceneName, Settings, Target, Why};
+use baton_contract::{
+    AttemptOutcome, CallId, Context, Driver, EventKind, IdSource, LegId, Mode, Outcome, Slot, TransferId, TransferView,
+};
+use baton_time::{Deadline, Mono, Now};
+use serde_json::json;
+
+use self::attempt::earlier;
+use self::case::{Case, Rendering, Turn};
+use self::state::{Ignored, State, Step};
+use crate::plan::Plan;
+use crate::{Action, Event, Line, Roster, SceneName, Settings, Target, Why, briefing};
 
 /// What a transfer begins with.
 #[derive(Debug, Clone)]
@@ -32,68 +54,248 @@ pub struct Begin {
     pub ai_up: bool,
 }
 
-/// One transfer.
+/// One transfer. What it holds in common is in `Case`, where it stands in `State`.
 #[derive(Debug, Clone)]
 pub struct Transfer {
-    begin: Begin,
-    actions: VecDeque<Action>,
+    case: Case,
+    state: State,
 }
 
 impl Transfer {
-    /// Begins a transfer; its first actions are waiting.
-    pub fn begin(_now: Now, begin: Begin, _settings: &Settings, _roster: &mut Roster, _ids: &mut IdSource) -> Transfer {
-        Transfer { begin, actions: VecDeque::new() }
+    /// Begins a transfer; its first actions are waiting, the commit of the request before all others.
+    pub fn begin(now: Now, begin: Begin, settings: &Settings, roster: &mut Roster, ids: &mut IdSource) -> Transfer {
+        let plan = Plan::new(roster, &begin.target, &begin.context);
+        let mut case = Case::new(now, begin, plan, settings, ids);
+        let mut turn = Turn { now, case: &mut case, settings, roster };
+        let state = open(&mut turn);
+        Transfer { case, state }
     }
 
-    /// Takes in what has happened.
-    pub fn on(&mut self, _now: Now, _event: Event, _settings: &Settings, _roster: &mut Roster) {}
+    /// Takes in what has happened. What does not fit changes nothing.
+    pub fn on(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) {
+        self.step(now, event, settings, roster);
+    }
 
     /// The next thing to be done; call until there is none.
     pub fn poll(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        self.case.next_action()
     }
 
     /// When it must be given [`Event::Wake`], and why.
     pub fn poll_timeout(&self) -> Option<(Deadline, Why)> {
-        None
+        self.deadline().map(|(at, why)| (Deadline::Mono(at), why))
     }
 
     /// The transfer as the API shows it.
     pub fn view(&self) -> TransferView {
-        TransferView {
-            id: self.begin.id,
-            call: self.begin.call,
-            mode: self.begin.mode,
-            state: baton_contract::TransferState::Requested,
-            outcome: None,
-            class: None,
-            say_to_caller: None,
-            reason: self.begin.reason.clone(),
-            requested_at: baton_time::Wall::from_seconds(0).into(),
-            stages_ms: baton_contract::StagesMs::default(),
-            ai_drop_ms: None,
-            attempts: Vec::new(),
-            callback: None,
-        }
+        self.case.view(self.state.shown())
+    }
+
+    /// Its id.
+    pub fn id(&self) -> TransferId {
+        self.case.begin.id
     }
 
     /// Who hears whom.
     pub fn scene(&self) -> SceneName {
-        SceneName::Conversation
+        self.case.scene
     }
 
     /// Who may speak to the caller.
     pub fn driver(&self) -> Driver {
-        Driver::Ai
+        self.case.driver
+    }
+
+    /// The AE's leg that this transfer holds; a scene's AE is this one.
+    pub fn ae_leg(&self) -> Option<LegId> {
+        self.state.leg()
     }
 
     /// How it came out.
     pub fn outcome(&self) -> Option<Outcome> {
+        self.case.outcome
+    }
+
+    /// What the caller is being offered, soonest first; empty where nothing is on offer.
+    pub fn slots(&self) -> &[Slot] {
+        match &self.state {
+            State::Offering(state) => state.slots(),
+            State::Journalling(_)
+            | State::Dialing(_)
+            | State::Invited(_)
+            | State::Ringing(_)
+            | State::Listening(_)
+            | State::Accepting(_)
+            | State::Switching(_)
+            | State::Human(_)
+            | State::Recalling(_)
+            | State::Promising(_)
+            | State::Farewell(_)
+            | State::Parting(_)
+            | State::Over => &[],
+        }
+    }
+
+    /// Whether [`Event::Accept`] would do anything: the AE is on the line and has not accepted yet.
+    pub fn can_be_accepted(&self) -> bool {
+        matches!(self.state, State::Listening(_))
+    }
+
+    /// Whether [`Event::Decline`] would do anything: an AE is being dialled or briefed.
+    pub fn can_be_declined(&self) -> bool {
+        matches!(self.state, State::Dialing(_) | State::Invited(_) | State::Ringing(_) | State::Listening(_))
+    }
+
+    /// Whether [`Event::Cancel`] would do anything: nobody has accepted, and there is no outcome.
+    pub fn can_be_cancelled(&self) -> bool {
+        let before = self.state.is_waiting() || matches!(self.state, State::Offering(_) | State::Recalling(_));
+        before && self.case.outcome.is_none()
+    }
+
+    /// Whether it has nothing more to do: it can be forgotten; the call goes on without it, or has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    fn deadline(&self) -> Option<(Mono, Why)> {
+        let comfort = self.case.comfort_at.filter(|_| self.state.is_waiting()).map(|at| (at, Why::CallerIsComforted));
+        let budget = self.case.budget.poll_timeout();
+        earlier(earlier(self.state.deadline(), budget), comfort)
+    }
+
+    /// As [`Transfer::on`]; says why an event was ignored.
+    fn step(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) -> Option<Ignored> {
+        let mut turn = Turn { now, case: &mut self.case, settings, roster };
+        if let Some(leg) = leg_of(&event).filter(|leg| Some(*leg) != self.state.leg()) {
+            return Some(evidence(&mut turn, leg, &event));
+        }
+        match event {
+            Event::Wake => return self.wake(now, settings, roster),
+            Event::BriefingReady { full, short } => return rendered(&mut turn, Rendering::Ready { full, short }),
+            Event::BriefingFailed => return rendered(&mut turn, Rendering::Failed),
+            Event::Cancel if turn.case.outcome.is_some() => return Some(Ignored::Decided),
+            Event::AiGone => turn.ai_gone(),
+            Event::AiSilent => turn.ai_silent(),
+            event => {
+                let Step { state, ignored } = std::mem::replace(&mut self.state, State::Over).on(&mut turn, event);
+                self.state = state;
+                return ignored;
+            }
+        }
         None
     }
 
-    /// Whether it has nothing more to do: it can be forgotten, the call goes on without it (or has ended).
-    pub fn is_over(&self) -> bool {
-        false
+    fn wake(&mut self, now: Now, settings: &Settings, roster: &mut Roster) -> Option<Ignored> {
+        let mut ignored = Some(Ignored::NotDue);
+        while let Some((_, why)) = self.deadline().filter(|(at, _)| *at <= now.mono) {
+            ignored = None;
+            let mut turn = Turn { now, case: &mut self.case, settings, roster };
+            match why {
+                Why::StageTarget(_) => turn.miss(why),
+                Why::CallerIsComforted => turn.comfort(),
+                Why::StageWorst(_)
+                | Why::StoreMustAnswer
+                | Why::AttemptMustEnd
+                | Why::AeMustRespond
+                | Why::AeMustAnswer
+                | Why::AeIsReminded
+                | Why::SpeechMustEnd
+                | Why::AudioMustSwitch
+                | Why::CallerMustChoose
+                | Why::AiMustAnswer => {
+                    turn.miss(why);
+                    self.state = std::mem::replace(&mut self.state, State::Over).due(&mut turn, why);
+                }
+            }
+        }
+        ignored
+    }
+}
+
+/// The first actions: the request goes on record, and with it the first attempt, if anybody can be dialled.
+fn open(turn: &mut Turn<'_>) -> State {
+    let state = attempt::first(turn);
+    let begin = &turn.case.begin;
+    let reason = begin.reason.clone();
+    let words = briefing(begin, turn.settings);
+    let data = json!({"reason": reason, "mode": begin.mode, "to": target_name(&begin.target)});
+    turn.report(EventKind::TransferRequested, data);
+    turn.progress(100, "Trying");
+    if state.is_waiting() {
+        turn.act(Action::Render(words));
+        if turn.case.scene != SceneName::ConsultAi {
+            turn.say_to_caller(vec![Line::OneMoment]);
+        }
+    }
+    state
+}
+
+fn briefing(begin: &Begin, settings: &Settings) -> briefing::Briefing {
+    let given = begin.briefing.as_deref().and_then(|text| briefing::given(text, begin.words_per_second, settings.briefing_max));
+    given.unwrap_or_else(|| {
+        let Begin { context, reason, from, words_per_second, .. } = begin;
+        briefing::compose(context, reason.as_deref(), from, *words_per_second, settings.briefing_max)
+    })
+}
+
+fn target_name(target: &Target) -> Option<&str> {
+    match target {
+        Target::Ae(id) => Some(id.as_str()),
+        Target::Group(name) => Some(name),
+        Target::Anyone => None,
+    }
+}
+
+/// The AE leg that an event is about.
+fn leg_of(event: &Event) -> Option<LegId> {
+    match event {
+        Event::Dialed { leg }
+        | Event::Trying { leg }
+        | Event::Ringing { leg, .. }
+        | Event::Answered { leg }
+        | Event::Refused { leg, .. }
+        | Event::LegGone { leg, .. }
+        | Event::Key { leg, .. } => Some(*leg),
+        Event::Committed(_)
+        | Event::CommitRefused(_)
+        | Event::CallerKey(_)
+        | Event::Accept
+        | Event::Decline { .. }
+        | Event::BriefingReady { .. }
+        | Event::BriefingFailed
+        | Event::SpeechStarted(_)
+        | Event::SpeechEnded(_)
+        | Event::Switched
+        | Event::AeHeld
+        | Event::AeResumed
+        | Event::CallerGone
+        | Event::AiGone
+        | Event::AiSilent
+        | Event::AiBack
+        | Event::AiFailed
+        | Event::Cancel
+        | Event::SlotPicked(_)
+        | Event::Wake => None,
+    }
+}
+
+/// The final status of a leg that was given up is evidence; nothing else about it counts any more.
+fn evidence(turn: &mut Turn<'_>, leg: LegId, event: &Event) -> Ignored {
+    if let Event::Refused { status, .. } = event {
+        let ended = |view: &&mut baton_contract::AttemptView| view.leg == leg && view.outcome != Some(AttemptOutcome::Accepted);
+        if let Some(view) = turn.case.attempts.iter_mut().find(ended) {
+            view.sip_status = view.sip_status.or(Some(*status));
+        }
+    }
+    Ignored::AnotherLeg
+}
+
+fn rendered(turn: &mut Turn<'_>, rendering: Rendering) -> Option<Ignored> {
+    match turn.case.briefing {
+        Rendering::Pending => {
+            turn.case.briefing = rendering;
+            None
+        }
+        Rendering::Ready { .. } | Rendering::Failed => Some(Ignored::Twice),
     }
 }

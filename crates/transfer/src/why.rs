@@ -14,6 +14,8 @@ pub enum Why {
     StageWorst(Stage),
     /// The store must have answered.
     StoreMustAnswer,
+    /// What is left of the budget belongs to the next attempt.
+    AttemptMustEnd,
     /// The far end must have sent any response at all.
     AeMustRespond,
     /// The AE must have answered.
@@ -45,6 +47,7 @@ impl Why {
             Why::StageWorst(Stage::Accept) => "the worst case for the acceptance",
             Why::StageWorst(Stage::Total) => "the worst case for the human on the line",
             Why::StoreMustAnswer => "the store must have answered",
+            Why::AttemptMustEnd => "what is left belongs to the next attempt",
             Why::AeMustRespond => "the AE's phone must have responded",
             Why::AeMustAnswer => "the AE must have answered",
             Why::AeIsReminded => "the AE is told the keys once more",

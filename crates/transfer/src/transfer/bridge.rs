@@ -1,0 +1,235 @@
+//! From the acceptance on: the bridge, and the time in which caller and AE hear each other.
+
+use std::time::Duration;
+
+use baton_contract::{AttemptOutcome, Driver, EventKind, Outcome};
+use baton_time::Mono;
+use serde_json::json;
+
+use super::attempt::{Attempt, Failure};
+use super::case::{Ai, Turn};
+use super::ending::{Parting, Recall};
+use super::state::{
+    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
+    of_the_store,
+};
+use crate::{Action, AfterAe, Cause, Event, Fact, LegEnd, Line, SceneName, Why};
+
+/// The AE has accepted, and the store is told before anybody hears of it.
+///
+/// Entry: the accept key, an accept through the API, or, where so configured, the end of the briefing.
+/// Out: the store has it, refuses it, or does not answer within half a second (a live call does not wait for a disk): `Switching`; the
+/// AE hangs up: the next step; the caller hangs up: `Parting`.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepting {
+    pub(crate) attempt: Attempt,
+    pub(crate) store_until: Mono,
+}
+
+/// The scene is swapped; caller and AE hear each other with the next packet.
+///
+/// Entry: the acceptance is on record. The human drives from here on.
+/// Out: the audio has switched: `Human`, and the AI is let go; the AE's leg ends: the next step; the caller hangs up: `Parting`.
+#[derive(Debug, Clone)]
+pub(crate) struct Switching {
+    pub(crate) attempt: Attempt,
+    pub(crate) until: Mono,
+    /// Whether the store has the acceptance.
+    on_record: bool,
+}
+
+/// Caller and AE talk; the transfer has its outcome and looks after the call.
+///
+/// Entry: the bridge. We only watch: the AE's hold is music for the caller.
+/// Out: the caller hangs up: `Over`; the AE hangs up: `Over`, or `Recalling` where so configured; the AE is lost: `Recalling`.
+#[derive(Debug, Clone)]
+pub(crate) struct Human {
+    pub(crate) attempt: Attempt,
+}
+
+/// The store may take this long with an acceptance before the bridge is made without it.
+const STORE_MAX: Duration = Duration::from_millis(500);
+
+/// The audio may take this long to switch; then it counts as switched, and what the AE's phone does not send is silence.
+const SWITCH_MAX: Duration = Duration::from_secs(1);
+
+impl Accepting {
+    pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt) -> Accepting {
+        Accepting { attempt, store_until: turn.now.mono + STORE_MAX }
+    }
+
+    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
+        let ours = Fact::Accepted(self.attempt.number);
+        match event {
+            Event::Committed(fact) if fact == ours => self.bridge(turn, true).into(),
+            Event::CommitRefused(fact) if fact == ours => self.bridge(turn, false).into(),
+            Event::LegGone { why, .. } => not_bridged(turn, &self.attempt, why).into(),
+            Event::CallerGone => caller_gone(turn, self.attempt).into(),
+            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
+            of_the_ae!() | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Accepted),
+            of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
+            of_the_invite!() => Step::ignore(self, Ignored::Twice),
+            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
+            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
+            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
+            everywhere!() => Step::ignore(self, Ignored::Twice),
+        }
+    }
+
+    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
+        match why {
+            Why::StoreMustAnswer => self.bridge(turn, false),
+            // Nobody takes an accepted caller away from an AE for the sake of a budget.
+            Why::StageTarget(_)
+            | Why::StageWorst(_)
+            | Why::AttemptMustEnd
+            | Why::AeMustRespond
+            | Why::AeMustAnswer
+            | Why::AeIsReminded
+            | Why::SpeechMustEnd
+            | Why::AudioMustSwitch
+            | Why::CallerMustChoose
+            | Why::CallerIsComforted
+            | Why::AiMustAnswer => self.into(),
+        }
+    }
+
+    fn bridge(self, turn: &mut Turn<'_>, on_record: bool) -> State {
+        turn.roster.take_call(&self.attempt.ae, turn.case.begin.id, self.attempt.epoch);
+        // Nothing is said to the caller any more: the AE's voice is the next thing they hear.
+        turn.act(Action::HushCaller);
+        turn.scene(SceneName::Human);
+        turn.driver(Driver::Human);
+        Switching { attempt: self.attempt, until: turn.now.mono + SWITCH_MAX, on_record }.into()
+    }
+}
+
+impl Switching {
+    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
+        match event {
+            Event::Switched => self.bridged(turn).into(),
+            Event::LegGone { why, .. } => {
+                turn.driver(if turn.case.ai == Ai::Up { Driver::Ai } else { Driver::Paused });
+                not_bridged(turn, &self.attempt, why).into()
+            }
+            Event::CallerGone => caller_gone(turn, self.attempt).into(),
+            Event::AeHeld | Event::AeResumed => Step::ignore(self, Ignored::TooEarly),
+            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
+            of_the_ae!() | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Accepted),
+            of_the_invite!() => Step::ignore(self, Ignored::Twice),
+            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
+            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
+            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
+            everywhere!() => Step::ignore(self, Ignored::Twice),
+        }
+    }
+
+    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
+        match why {
+            Why::AudioMustSwitch => self.bridged(turn),
+            Why::StageTarget(_)
+            | Why::StageWorst(_)
+            | Why::StoreMustAnswer
+            | Why::AttemptMustEnd
+            | Why::AeMustRespond
+            | Why::AeMustAnswer
+            | Why::AeIsReminded
+            | Why::SpeechMustEnd
+            | Why::CallerMustChoose
+            | Why::CallerIsComforted
+            | Why::AiMustAnswer => self.into(),
+        }
+    }
+
+    fn bridged(self, turn: &mut Turn<'_>) -> State {
+        turn.case.bridged_at = Some(turn.now.mono);
+        // Whoever asked by REFER hears of the bridge before our BYE.
+        turn.last_word(Outcome::Bridged);
+        turn.drop_ai();
+        turn.case.budget.stop(turn.now.mono);
+        let Attempt { ae, leg, number, .. } = &self.attempt;
+        let stages = turn.case.budget.spent();
+        let data = json!({"ae": ae, "leg": leg, "attempt": number, "on_record": self.on_record, "stages_ms": stages});
+        turn.report(EventKind::Bridged, data);
+        turn.finish(Outcome::Bridged);
+        Human { attempt: self.attempt }.into()
+    }
+}
+
+impl Human {
+    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
+        match event {
+            Event::LegGone { why: LegEnd::HungUp, .. } => self.hung_up(turn).into(),
+            Event::LegGone { why: LegEnd::Lost, .. } => self.lost(turn).into(),
+            Event::CallerGone => {
+                turn.act(Action::HangUp { leg: self.attempt.leg, cause: Cause::CallOver });
+                self.over(turn).into()
+            }
+            Event::AeHeld if turn.case.scene == SceneName::Human => {
+                turn.scene(SceneName::AeHolds);
+                self.into()
+            }
+            Event::AeResumed if turn.case.scene == SceneName::AeHolds => {
+                turn.scene(SceneName::Human);
+                self.into()
+            }
+            Event::Switched | Event::AeHeld | Event::AeResumed => Step::ignore(self, Ignored::Twice),
+            Event::Key { .. } => Step::ignore(self, Ignored::Conversation),
+            Event::Accept | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Decided),
+            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
+            of_the_invite!() => Step::ignore(self, Ignored::Twice),
+            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
+            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
+            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
+            everywhere!() => Step::ignore(self, Ignored::Twice),
+        }
+    }
+
+    fn hung_up(self, turn: &mut Turn<'_>) -> State {
+        match turn.settings.after_ae {
+            AfterAe::End => self.over(turn),
+            AfterAe::Ai => {
+                let wrap_up = turn.settings.wrap_up;
+                self.attempt.release(turn, wrap_up);
+                turn.scene(SceneName::Rescue);
+                turn.driver(Driver::Paused);
+                turn.say_to_caller(vec![Line::BackToAssistant]);
+                Recall::AfterBridge.begin(turn)
+            }
+        }
+    }
+
+    /// The leg is lost: the caller hears music, and the AI, or else the next AE, takes over.
+    fn lost(self, turn: &mut Turn<'_>) -> State {
+        turn.act(Action::HangUp { leg: self.attempt.leg, cause: Cause::Lost });
+        self.attempt.release(turn, Duration::ZERO);
+        turn.scene(SceneName::Rescue);
+        turn.driver(Driver::Paused);
+        turn.say_to_caller(vec![Line::WeLostThem]);
+        Recall::AfterBridge.begin(turn)
+    }
+
+    fn over(self, turn: &mut Turn<'_>) -> State {
+        let wrap_up = turn.settings.wrap_up;
+        self.attempt.release(turn, wrap_up);
+        turn.act(Action::EndCall);
+        State::Over
+    }
+}
+
+/// The AE has accepted and is gone before the bridge.
+fn not_bridged(turn: &mut Turn<'_>, attempt: &Attempt, why: LegEnd) -> State {
+    turn.consult_scene();
+    let hang_up = match why {
+        LegEnd::HungUp => None,
+        LegEnd::Lost => Some(Cause::Lost),
+    };
+    attempt.clone().fail(turn, Failure::new(AttemptOutcome::NotAccepted, hang_up, "gone before the bridge"))
+}
+
+/// The caller has hung up in the same instant in which the AE accepted.
+fn caller_gone(turn: &mut Turn<'_>, attempt: Attempt) -> State {
+    debug_assert!(turn.case.outcome.is_none(), "before the bridge there is no outcome");
+    attempt.failed(turn, Failure::new(AttemptOutcome::CallerGone, None, "the caller hung up as the AE accepted"));
+    Parting::caller_left(turn, attempt)
+}

@@ -1,0 +1,316 @@
+//! The states of a transfer, and how an event reaches the one that is on.
+
+use baton_contract::{LegId, TransferState};
+use baton_time::Mono;
+
+use super::attempt::{Dialing, Invited, Journalling, Ringing};
+use super::bridge::{Accepting, Human, Switching};
+use super::case::Turn;
+use super::ending::{Farewell, Parting, Recalling};
+use super::listening::Listening;
+use super::offer::{Offering, Promising};
+use crate::{Event, Why};
+
+/// Where a transfer stands. Each state is described where it is defined.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    Journalling(Journalling),
+    Dialing(Dialing),
+    Invited(Invited),
+    Ringing(Ringing),
+    Listening(Listening),
+    Accepting(Accepting),
+    Switching(Switching),
+    Human(Human),
+    Recalling(Recalling),
+    Offering(Offering),
+    Promising(Promising),
+    Farewell(Farewell),
+    Parting(Parting),
+    /// Nothing is left to do. Entry: from every state that ends. No way out.
+    Over,
+}
+
+/// What an event led to.
+pub(crate) struct Step {
+    pub(crate) state: State,
+    pub(crate) ignored: Option<Ignored>,
+}
+
+/// Why an event changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ignored {
+    /// It happened before, and once is enough.
+    Twice,
+    /// It cannot have happened yet.
+    TooEarly,
+    /// No AE is being dialled or spoken to.
+    NoAe,
+    /// It belongs to a leg that this transfer has given up.
+    AnotherLeg,
+    /// That speech has ended, or was replaced by another.
+    OldSpeech,
+    /// The caller is not being asked anything.
+    NotAsked,
+    /// This key means nothing here.
+    AnotherKey,
+    /// The AE has accepted already.
+    Accepted,
+    /// Keys and words belong to caller and AE after the bridge.
+    Conversation,
+    /// The store is not being waited for, or for something else.
+    NotAwaited,
+    /// The AI is not being called back.
+    NotRecalled,
+    /// The transfer has its outcome.
+    Decided,
+    /// That time has gone by, or cannot be told.
+    NoTime,
+    /// The time has not come.
+    NotDue,
+}
+
+impl Ignored {
+    /// The reason in words, for the table of states and events and for logs.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Ignored::Twice => "it has happened before",
+            Ignored::TooEarly => "it cannot have happened yet",
+            Ignored::NoAe => "no AE is being dialled or spoken to",
+            Ignored::AnotherLeg => "that leg was given up",
+            Ignored::OldSpeech => "that speech has ended or was replaced",
+            Ignored::NotAsked => "the caller is not being asked anything",
+            Ignored::AnotherKey => "this key means nothing here",
+            Ignored::Accepted => "the AE has accepted already",
+            Ignored::Conversation => "it belongs to the conversation of caller and AE",
+            Ignored::NotAwaited => "the store is not being waited for, or for something else",
+            Ignored::NotRecalled => "the AI is not being called back",
+            Ignored::Decided => "the transfer has its outcome",
+            Ignored::NoTime => "that time has gone by or cannot be booked",
+            Ignored::NotDue => "the time has not come",
+        }
+    }
+}
+
+impl Step {
+    pub(crate) fn ignore(state: impl Into<State>, why: Ignored) -> Step {
+        Step { state: state.into(), ignored: Some(why) }
+    }
+}
+
+impl<S: Into<State>> From<S> for Step {
+    fn from(state: S) -> Step {
+        Step { state: state.into(), ignored: None }
+    }
+}
+
+macro_rules! states {
+    ($($name:ident),* $(,)?) => {
+        $(impl From<$name> for State {
+            fn from(state: $name) -> State {
+                State::$name(state)
+            }
+        })*
+    };
+}
+
+states!(
+    Journalling,
+    Dialing,
+    Invited,
+    Ringing,
+    Listening,
+    Accepting,
+    Switching,
+    Human,
+    Recalling,
+    Offering,
+    Promising,
+    Farewell,
+    Parting
+);
+
+/// Events that mean the same in every state: they are dealt with before the state sees them.
+macro_rules! everywhere {
+    () => {
+        Event::BriefingReady { .. } | Event::BriefingFailed | Event::AiGone | Event::AiSilent | Event::Wake
+    };
+}
+
+/// What a consult INVITE can lead to.
+macro_rules! of_the_invite {
+    () => {
+        Event::Dialed { .. } | Event::Trying { .. } | Event::Ringing { .. } | Event::Answered { .. } | Event::Refused { .. }
+    };
+}
+
+/// What the AE can do once they have answered.
+macro_rules! of_the_ae {
+    () => {
+        Event::Key { .. } | Event::Accept
+    };
+}
+
+/// Answers of the store.
+macro_rules! of_the_store {
+    () => {
+        Event::Committed(_) | Event::CommitRefused(_)
+    };
+}
+
+/// How a speech goes.
+macro_rules! of_speech {
+    () => {
+        Event::SpeechStarted(_) | Event::SpeechEnded(_)
+    };
+}
+
+/// What belongs to the time after the bridge.
+macro_rules! of_the_bridge {
+    () => {
+        Event::Switched | Event::AeHeld | Event::AeResumed
+    };
+}
+
+/// What the caller can answer.
+macro_rules! of_the_offer {
+    () => {
+        Event::CallerKey(_) | Event::SlotPicked(_)
+    };
+}
+
+/// How the recall of the AI goes.
+macro_rules! of_the_recall {
+    () => {
+        Event::AiBack | Event::AiFailed
+    };
+}
+
+pub(crate) use {everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store};
+
+impl State {
+    /// Takes in an event that is none of those dealt with everywhere, and that is not about a leg given up.
+    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
+        match self {
+            State::Journalling(state) => state.on(turn, event),
+            State::Dialing(state) => state.on(turn, event),
+            State::Invited(state) => state.on(turn, event),
+            State::Ringing(state) => state.on(turn, event),
+            State::Listening(state) => state.on(turn, event),
+            State::Accepting(state) => state.on(turn, event),
+            State::Switching(state) => state.on(turn, event),
+            State::Human(state) => state.on(turn, event),
+            State::Recalling(state) => state.on(turn, event),
+            State::Offering(state) => state.on(turn, event),
+            State::Promising(state) => state.on(turn, event),
+            State::Farewell(state) => state.on(turn, event),
+            State::Parting(state) => state.on(turn, event),
+            State::Over => Step::ignore(State::Over, Ignored::Decided),
+        }
+    }
+
+    /// A deadline of this state, or of the budget, has come.
+    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
+        match self {
+            State::Journalling(state) => state.due(turn, why),
+            State::Dialing(state) => state.due(turn, why),
+            State::Invited(state) => state.due(turn, why),
+            State::Ringing(state) => state.due(turn, why),
+            State::Listening(state) => state.due(turn, why),
+            State::Accepting(state) => state.due(turn, why),
+            State::Switching(state) => state.due(turn, why),
+            State::Recalling(state) => state.due(turn, why),
+            State::Offering(state) => state.due(turn, why),
+            State::Promising(state) => state.due(turn, why),
+            State::Farewell(state) => state.due(turn, why),
+            State::Parting(state) => state.due(turn, why),
+            State::Human(_) | State::Over => self,
+        }
+    }
+
+    /// The deadlines of the state itself; the budget has its own.
+    pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
+        match self {
+            State::Journalling(state) => state.attempt.deadline(),
+            State::Dialing(state) => state.attempt.deadline(),
+            State::Invited(state) => state.deadline(),
+            State::Ringing(state) => state.deadline(),
+            State::Listening(state) => state.deadline(),
+            State::Accepting(state) => Some((state.store_until, Why::StoreMustAnswer)),
+            State::Switching(state) => Some((state.until, Why::AudioMustSwitch)),
+            State::Recalling(state) => Some((state.until, Why::AiMustAnswer)),
+            State::Offering(state) => Some(state.deadline()),
+            State::Promising(state) => Some((state.until, Why::StoreMustAnswer)),
+            State::Farewell(state) => Some((state.until, Why::SpeechMustEnd)),
+            State::Parting(state) => Some((state.until, Why::SpeechMustEnd)),
+            State::Human(_) | State::Over => None,
+        }
+    }
+
+    /// The AE leg that this transfer holds.
+    pub(crate) fn leg(&self) -> Option<LegId> {
+        match self {
+            State::Journalling(state) => Some(state.attempt.leg),
+            State::Dialing(state) => Some(state.attempt.leg),
+            State::Invited(state) => Some(state.attempt.leg),
+            State::Ringing(state) => Some(state.attempt.leg),
+            State::Listening(state) => Some(state.attempt.leg),
+            State::Accepting(state) => Some(state.attempt.leg),
+            State::Switching(state) => Some(state.attempt.leg),
+            State::Human(state) => Some(state.attempt.leg),
+            State::Parting(state) => Some(state.attempt.leg),
+            State::Recalling(_) | State::Offering(_) | State::Promising(_) | State::Farewell(_) | State::Over => None,
+        }
+    }
+
+    /// Whether AEs are still being dialled and briefed, so that the caller waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        match self {
+            State::Journalling(_) | State::Dialing(_) | State::Invited(_) | State::Ringing(_) | State::Listening(_) => true,
+            State::Accepting(_)
+            | State::Switching(_)
+            | State::Human(_)
+            | State::Recalling(_)
+            | State::Offering(_)
+            | State::Promising(_)
+            | State::Farewell(_)
+            | State::Parting(_)
+            | State::Over => false,
+        }
+    }
+
+    /// What the API calls it.
+    pub(crate) fn shown(&self) -> TransferState {
+        match self {
+            State::Journalling(state) if state.attempt.number == 1 => TransferState::Requested,
+            State::Journalling(_) | State::Dialing(_) | State::Invited(_) => TransferState::Dialing,
+            State::Ringing(_) => TransferState::Ringing,
+            State::Listening(state) => state.shown(),
+            State::Accepting(_) | State::Switching(_) => TransferState::Accepted,
+            State::Human(_) => TransferState::Bridged,
+            State::Recalling(_) | State::Offering(_) | State::Promising(_) => TransferState::Offering,
+            State::Farewell(_) | State::Parting(_) | State::Over => TransferState::Ended,
+        }
+    }
+
+    /// The name in the table of states and events.
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            State::Journalling(_) => "Journalling",
+            State::Dialing(_) => "Dialing",
+            State::Invited(_) => "Invited",
+            State::Ringing(_) => "Ringing",
+            State::Listening(_) => "Listening",
+            State::Accepting(_) => "Accepting",
+            State::Switching(_) => "Switching",
+            State::Human(_) => "Human",
+            State::Recalling(_) => "Recalling",
+            State::Offering(_) => "Offering",
+            State::Promising(_) => "Promising",
+            State::Farewell(_) => "Farewell",
+            State::Parting(_) => "Parting",
+            State::Over => "Over",
+        }
+    }
+}
