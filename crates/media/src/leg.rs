@@ -349,7 +349,7 @@ impl Leg {
                 (false, Default::default())
             }
         };
-        let marker = self.output.fresh && self.output.waiting.is_none();
+        let marker = self.output.fresh && self.output.waiting.is_none() || self.sender.packets == 0;
         let head = self.sender.append(marker, terms.payload_type, u32::from(terms.frame));
         let fate = if is_sound { Fate::SentMade } else { Fate::SentSilence };
         self.emit(now, head, fate, out, |arena| arena.extend(frame.iter().map(|sample| terms.codec.encode(*sample))));

@@ -307,3 +307,10 @@ impl Room {
 const STAR: u8 = 10;
 /// Stands for a packet without sound.
 const EMPTY: Rtp<'static> = Rtp { marker: false, payload_type: 0, seq: 0, timestamp: 0, ssrc: 0, payload: &[] };
+
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_keys;
