@@ -52,17 +52,14 @@ impl App {
 /// Takes the one kind of reply that fits the question; another one is our own bug.
 macro_rules! take {
     ($reply:expr, $kind:ident) => {
-        match $reply {
-            baton_contract::Reply::$kind(view) => Ok(view),
-            other => Err($crate::app::misfit(&other)),
-        }
+        if let baton_contract::Reply::$kind(view) = $reply { Ok(view) } else { Err($crate::app::misfit()) }
     };
 }
 pub(crate) use take;
 
 /// 500: the engine answered another question.
-pub(crate) fn misfit(reply: &Reply) -> Failure {
-    tracing::error!(?reply, "reply does not fit the question");
+pub(crate) fn misfit() -> Failure {
+    tracing::error!("reply does not fit the question");
     Failure(Problem::new("internal", "Our fault", 500, "the engine's answer does not fit the question".to_owned()))
 }
 

@@ -63,10 +63,8 @@ pub(crate) async fn show(
 async fn find(app: &App, raw: &str, sig: &str) -> Result<Markup, Failure> {
     let id: TransferId = path::parse(raw)?;
     app.settings.links.check(id, sig, app.control.now()).map_err(refuse)?;
-    match app.ask(Command::Pop(id)).await? {
-        Reply::Pop { transfer, call, context } => Ok(screen::page(&transfer, &call, &context)),
-        other => Err(misfit(&other)),
-    }
+    let Reply::Pop { transfer, call, context } = app.ask(Command::Pop(id)).await? else { return Err(misfit()) };
+    Ok(screen::page(&transfer, &call, &context))
 }
 
 fn refuse(error: LinkError) -> Failure {

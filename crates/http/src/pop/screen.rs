@@ -95,6 +95,10 @@ fn facts(call: &CallView, context: &Context) -> Markup {
     let consent = context.consent.clone().unwrap_or_default();
     let said = |value: &Option<String>| value.as_deref().map(text);
     let facts = [
+        ("Pain", said(&signals.pain)),
+        ("Timeline", said(&signals.timeline)),
+        ("Budget", said(&signals.budget)),
+        ("Decides", context.decision_maker.map(yes_no)),
         ("Number", Some(caller.number.as_deref().map_or_else(|| text(&call.from), text))),
         ("Identity", caller.verified.map(|is_verified| if is_verified { "verified" } else { "not verified" }.to_owned())),
         ("Time zone", said(&caller.timezone)),
@@ -103,10 +107,6 @@ fn facts(call: &CallView, context: &Context) -> Markup {
         ("Size", account.size.map(number)),
         ("Yearly revenue", account.arr.map(number)),
         ("Looked after by", account.assigned_ae.as_ref().map(|ae| text(ae.as_str()))),
-        ("Pain", said(&signals.pain)),
-        ("Timeline", said(&signals.timeline)),
-        ("Budget", said(&signals.budget)),
-        ("Decides", context.decision_maker.map(yes_no)),
         ("AI's confidence", context.confidence.map(|share| format!("{:.0} %", share * 100.0))),
         ("Knows it was an AI", consent.ai_disclosed.map(yes_no)),
         ("May be recorded", consent.recording.map(yes_no)),

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Error, Row};
 use super::read::Reader;
 use super::schema::{self, Found};
 use super::write::{Disk, Writer};
-use super::{BUSY, CANTOPEN, CORRUPT, LOCKED, NOTADB, READONLY, code};
+use super::{BUSY, CANTOPEN, CORRUPT, FULL, LOCKED, NOTADB, READONLY, code};
 use crate::OpenError;
 
 /// How long a commit waits for another process that holds the file.
@@ -105,6 +105,7 @@ fn explain(error: &Error, path: String) -> OpenError {
     match code(error).map(|code| code & 0xff) {
         Some(BUSY | LOCKED) => OpenError::Locked { path },
         Some(NOTADB | CORRUPT) => OpenError::NotADatabase { path },
+        Some(FULL) => OpenError::NotWritable { path, why: "the disk is full".to_owned() },
         Some(READONLY | CANTOPEN) => OpenError::NotWritable { path, why: "the file or its folder is read-only".to_owned() },
         _ => OpenError::Failed { path, why: error.to_string() },
     }
