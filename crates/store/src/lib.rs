@@ -8,6 +8,7 @@ mod commit;
 mod error;
 mod health;
 mod ledger;
+mod past;
 #[cfg(test)]
 mod plays;
 mod sqlite;
@@ -17,4 +18,5 @@ mod writer;
 pub use commit::{Ack, Batch, OnAck, Refusal};
 pub use error::{OpenError, ReadError};
 pub use health::Health;
+pub use past::past_events;
 pub use store::{JournalRow, Settings, Store};

@@ -4,10 +4,11 @@ use baton_contract::{
     AeId, AttemptOutcome, AttemptView, CallId, CallState, CallbackState, CommitLevel, IdSource, LegId, Record, TransferId,
 };
 use baton_time::Wall;
+use futures_util::StreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::*;
-use crate::Refusal;
+use crate::{Refusal, past_events};
 use CommitLevel::{Power, Process};
 
 #[tokio::test]
@@ -192,6 +193,18 @@ async fn the_audit_trail_only_grows() {
     assert!(sqlx::query("DELETE FROM audit").execute(&mut raw).await.is_err());
     let count: i64 = sqlx::query("SELECT COUNT(*) FROM audit").fetch_one(&mut raw).await.unwrap().get(0);
     assert_eq!(count, 1);
+}
+
+#[tokio::test]
+async fn the_past_is_told_page_by_page_to_its_end() {
+    let scratch = Scratch::new();
+    let (store, mut acks) = open(&scratch).await;
+    let trail = (1..=7).map(|seq| audit(seq, &format!("e{seq}"))).collect();
+    commit(&store, &mut acks, Power, trail).await;
+    let store = std::sync::Arc::new(store);
+    let told: Vec<u64> = past_events(std::sync::Arc::clone(&store), 2, 2).map(|event| event.seq).collect().await;
+    assert_eq!(told, [3, 4, 5, 6, 7]);
+    assert_eq!(past_events(store, 7, 2).count().await, 0);
 }
 
 #[tokio::test]
