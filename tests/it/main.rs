@@ -1,2 +1,7 @@
-//! Black-box tests.
-fn main() {}
+//! The real binary, looked at from outside: what it prints, how it ends, what it leaves behind.
+
+mod checking;
+mod demo;
+mod papers;
+mod scratch;
+mod serving;

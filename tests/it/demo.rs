@@ -1,0 +1,70 @@
+//! `baton demo`: all stories hold, and each way of breaking them is noticed, by name.
+
+use std::fs;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use crate::scratch::Scratch;
+
+/// Demos measure; two at a time would measure each other.
+#[allow(clippy::disallowed_types, reason = "a test in which nothing else may run")]
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs a demo with `--json`; its exit code and what it says.
+fn demo(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, Value) {
+    let _alone = ONE_AT_A_TIME.lock();
+    let ended = scratch.run(&[&["demo", "--json", "--out", "out"], arguments].concat());
+    let said = serde_json::from_str(&ended.out).unwrap_or_else(|fault| panic!("one JSON object: {fault}: {ended:?}"));
+    (ended.code, said)
+}
+
+#[test]
+fn every_story_of_the_demo_holds_and_leaves_its_files() {
+    let scratch = Scratch::new();
+    let (code, said) = demo(&scratch, &[]);
+    assert_eq!((code, &said["ok"]), (Some(0), &Value::Bool(true)), "{said:#}");
+    let stories = said["stories"].as_array().expect("a list of stories");
+    let outcomes: Vec<(&str, &str)> = stories.iter().map(|story| (text(&story["name"]), text(&story["outcome"]))).collect();
+    for expected in [
+        ("warm", "bridged"),
+        ("backup", "bridged"),
+        ("callback", "callback_scheduled"),
+        ("decline", "returned_to_ai"),
+        ("abandon", "caller_abandoned"),
+        ("refer", "bridged"),
+    ] {
+        assert!(outcomes.contains(&expected), "{expected:?} in {outcomes:?}");
+    }
+    let out = scratch.path().join("out");
+    for file in ["index.html", "demo.pcapng", "events.jsonl", "callback.ics", "baton.toml", "warm/caller.wav", "warm/ai.wav"] {
+        let size = fs::metadata(out.join(file)).map(|found| found.len()).unwrap_or(0);
+        assert!(size > 100, "{file} has {size} bytes");
+    }
+    let page = fs::read_to_string(out.join("index.html")).expect("the page is there");
+    let outside = ["src=\"http", "href=\"http", "url(http", "@import"].into_iter().find(|link| page.contains(link));
+    assert_eq!(outside, None, "the page is self-contained");
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("")
+}
+
+/// Each way to break a run, the story that it breaks, and a word that the check's name must say.
+const SABOTAGES: [(&str, &str); 5] =
+    [("leak-consult", "warm"), ("ai-lingers", "warm"), ("drop-cutover", "warm"), ("silence", "warm"), ("no-cancel", "abandon")];
+
+#[test]
+fn every_sabotage_is_caught_by_name() {
+    let mut caught_by = Vec::new();
+    for (sabotage, story) in SABOTAGES {
+        let scratch = Scratch::new();
+        let (code, said) = demo(&scratch, &["--sabotage", sabotage, "--story", story]);
+        assert_eq!((code, &said["ok"]), (Some(1), &Value::Bool(false)), "{sabotage} went unnoticed: {said:#}");
+        let failed: Vec<&str> = said["stories"][0]["failed"].as_array().expect("a list").iter().map(text).collect();
+        assert!(!failed.is_empty() && failed.iter().all(|name| !name.is_empty()), "{sabotage}: {said:#}");
+        caught_by.push((sabotage, failed.join("; ")));
+    }
+    let distinct: std::collections::BTreeSet<&String> = caught_by.iter().map(|(_, names)| names).collect();
+    assert_eq!(distinct.len(), SABOTAGES.len(), "each is told from the others: {caught_by:#?}");
+}

@@ -1,0 +1,86 @@
+//! What is written for people and machines beside the code agrees with it.
+
+use std::fs;
+
+use crate::scratch::Scratch;
+
+fn paper(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{path}: {fault}"))
+}
+
+/// The first fenced block of a kind in a Markdown text.
+fn block<'t>(text: &'t str, kind: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("```{kind}\n")).unwrap_or_else(|| panic!("no block of {kind}"));
+    rest.split_once("```").expect("a block ends").0
+}
+
+#[test]
+fn the_readme_has_a_right_configuration_of_25_lines() {
+    let readme = paper("README.md");
+    let configuration = block(&readme, "toml");
+    assert_eq!(configuration.lines().count(), 25);
+    let scratch = Scratch::new();
+    scratch.write("baton.toml", configuration);
+    let ended = scratch.run(&["check", "baton.toml"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn the_readme_begins_with_the_demo_and_the_tests() {
+    let readme = paper("README.md");
+    let commands: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("$ ")).take(2).collect();
+    assert_eq!(commands, ["cargo run --release -- demo", "cargo test --workspace"]);
+}
+
+#[test]
+fn links_between_papers_lead_somewhere() {
+    let papers = [
+        "README.md",
+        "docs/architecture.md",
+        "docs/sip.md",
+        "docs/media.md",
+        "docs/store.md",
+        "docs/operate/install.md",
+        "docs/operate/configuration.md",
+        "docs/operate/run.md",
+        "docs/operate/metrics.md",
+        "docs/operate/when.md",
+        "docs/recipes/softphone.md",
+    ];
+    for from in papers {
+        let text = paper(from);
+        let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+            assert!(path.exists(), "{from} leads to {target}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn the_documented_metrics_are_the_ones_that_are_shown() {
+    let documented = paper("docs/operate/metrics.md");
+    let shown = paper("src/metrics.rs");
+    let names = |text: &str| -> std::collections::BTreeSet<String> {
+        let pieces = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        pieces.filter(|piece| piece.starts_with("baton_") && !piece.starts_with("baton_contract")).map(str::to_owned).collect()
+    };
+    for name in names(&documented).iter().filter(|name| !name.ends_with("_bucket")) {
+        assert!(names(&shown).contains(name), "{name} is documented and never shown");
+    }
+}
+
+#[test]
+fn the_unit_calls_commands_that_exist() {
+    let unit = paper("deploy/baton.service");
+    let scratch = Scratch::new();
+    for line in unit.lines().filter_map(|line| line.strip_prefix("ExecStart").and_then(|rest| rest.split_once('='))) {
+        let words: Vec<&str> = line.1.split(' ').collect();
+        assert_eq!(words.first(), Some(&"/usr/bin/baton"));
+        let shown = scratch.run(&[words.get(1).expect("a command"), "--help"]);
+        assert_eq!(shown.code, Some(0), "{line:?}: {shown:?}");
+        assert!(words.iter().filter(|word| word.starts_with("--")).all(|flag| shown.out.contains(flag)), "{line:?}: {shown:?}");
+    }
+}

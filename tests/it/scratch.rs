@@ -1,0 +1,95 @@
+//! A folder of its own for each test, the binary to run in it, and ports that nobody uses.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder that is gone when the test is over.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new() -> Scratch {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("baton-it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder for the test");
+        Scratch(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes a file and gives its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file for the test");
+        path
+    }
+
+    /// `baton` in this folder, with nobody at its standard input.
+    pub(crate) fn baton(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command.current_dir(&self.0).stdin(Stdio::null()).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+        command
+    }
+
+    /// Runs `baton` to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::from(self.baton().args(arguments).output().expect("the binary runs"))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Ended {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+/// A configuration on ports that were free a moment ago.
+pub(crate) struct Ports {
+    pub(crate) sip: u16,
+    pub(crate) http: u16,
+}
+
+impl Ports {
+    pub(crate) fn free() -> Ports {
+        let sip = loop {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            let port = socket.local_addr().expect("it has an address").port();
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+                break port;
+            }
+        };
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Ports { sip, http: socket.local_addr().expect("it has an address").port() }
+    }
+
+    /// A whole configuration; `store` is the store's URL.
+    pub(crate) fn configuration(&self, store: &str) -> String {
+        let Ports { sip, http } = self;
+        format!(
+            "[sip]\nlisten = [\"udp:127.0.0.1:{sip}\", \"tcp:127.0.0.1:{sip}\"]\n[media]\nports = \"28000-28099\"\n\
+             [http]\nlisten = \"127.0.0.1:{http}\"\n[store]\nurl = \"{store}\"\n\
+             [[trunk]]\nname = \"carrier\"\nuri = \"sip:127.0.0.1:9\"\n[[ai]]\nname = \"agent\"\nuri = \"sip:ai@127.0.0.1:9\"\n\
+             [[route]]\nai = \"agent\"\n[[ae]]\nid = \"michael\"\nuri = \"sip:michael@127.0.0.1:9\"\n"
+        )
+    }
+}
