@@ -1,0 +1,172 @@
+//! Who plays in which story, with sockets of their own.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
+use baton_time::Mono;
+
+use super::story::Story;
+
+/// The part that somebody plays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// The caller.
+    Caller,
+    /// The AI.
+    Ai,
+    /// An AE, by id.
+    Ae(String),
+}
+
+impl Role {
+    /// The name of its recording: `caller`, `ai`, `ae-michael`. Ids are `name-story`: the story has a folder of its own.
+    pub(crate) fn file_name(&self) -> String {
+        match self {
+            Role::Caller => "caller".to_owned(),
+            Role::Ai => "ai".to_owned(),
+            Role::Ae(id) => format!("ae-{}", id.rsplit_once('-').map_or(id.as_str(), |(name, _)| name)),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Role::Caller => f.write_str("caller"),
+            Role::Ai => f.write_str("AI"),
+            Role::Ae(id) => f.write_str(id),
+        }
+    }
+}
+
+/// A party with its place on the network.
+pub(crate) struct Seat {
+    /// Which story, by its place in the list.
+    pub(crate) story: usize,
+    /// Which part.
+    pub(crate) role: Role,
+    /// The party.
+    pub(crate) party: Party,
+    /// Which of the SIP sockets is its own: the AI has one for all its calls.
+    pub(crate) sip: usize,
+    /// Its RTP socket.
+    pub(crate) rtp: UdpSocket,
+    /// The socket beside it, so that RTCP finds somebody; what comes there is not read.
+    _rtcp: UdpSocket,
+}
+
+/// Everybody, and the SIP sockets.
+pub(crate) struct Cast {
+    /// All parties.
+    pub(crate) seats: Vec<Seat>,
+    /// The SIP sockets; the first one is the AI's.
+    pub(crate) sip: Vec<UdpSocket>,
+}
+
+impl Cast {
+    /// Binds the SIP sockets of everybody; the parties follow with [`Cast::seat`], once the daemon's address is known.
+    pub(crate) fn bind() -> io::Result<Cast> {
+        Ok(Cast { seats: Vec::new(), sip: vec![bind_any()?] })
+    }
+
+    /// The address of the AI.
+    pub(crate) fn ai(&self) -> io::Result<SocketAddr> {
+        self.sip[0].local_addr()
+    }
+
+    /// Binds a phone and gives its place among the sockets.
+    pub(crate) fn phone(&mut self) -> io::Result<(usize, SocketAddr)> {
+        let socket = bind_any()?;
+        let address = socket.local_addr()?;
+        self.sip.push(socket);
+        Ok((self.sip.len() - 1, address))
+    }
+
+    /// Seats one party. `user`: what it is called by, or the number that it calls from.
+    #[expect(clippy::too_many_arguments, reason = "a seat is made at one place, from what only that place knows")]
+    pub(crate) fn seat(
+        &mut self,
+        story: usize,
+        role: Role,
+        (user, display, pilot): (&str, &str, Pilot),
+        sip: usize,
+        proxy: SocketAddr,
+        steps: &[Step],
+        lines: &Lines,
+        origin: Mono,
+    ) -> io::Result<()> {
+        let (rtp, rtcp) = bind_pair()?;
+        let identity = Identity {
+            user: user.to_owned(),
+            display: display.to_owned(),
+            pilot,
+            sip: self.sip[sip].local_addr()?,
+            rtp: rtp.local_addr()?,
+            proxy,
+            seed: 0xba70 + self.seats.len() as u64 * 977,
+            origin,
+        };
+        let party = Party::new(identity, Script::new(steps), lines.clone());
+        self.seats.push(Seat { story, role, party, sip, rtp, _rtcp: rtcp });
+        Ok(())
+    }
+}
+
+/// Reads every line that the stories need.
+pub(crate) fn lines(stories: &[Story]) -> Lines {
+    let mut lines = Lines::default();
+    let steps =
+        stories.iter().flat_map(|story| story.caller.iter().chain(&story.ai).chain(story.aes.iter().flat_map(|ae| &ae.steps)));
+    for step in steps {
+        if let Step::Say(name) = step
+            && lines.line(name).is_none()
+            && let Some((_, _, clip)) = crate::voice::lines::line(name)
+        {
+            lines.add(name.clone(), &clip.samples);
+        }
+    }
+    lines
+}
+
+fn bind_any() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// An even port and the odd one above it (RFC 3550 §11).
+fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
+    const TRIES: usize = 64;
+    let mut kept = Vec::new(); // so that the same port is not handed out again at once
+    for _ in 0..TRIES {
+        let socket = bind_any()?;
+        let port = socket.local_addr()?.port();
+        if port % 2 == 0
+            && let Ok(beside) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1))
+        {
+            return Ok((socket, beside));
+        }
+        kept.push(socket);
+    }
+    Err(io::ErrorKind::AddrInUse.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recordings_are_named_by_role_and_name() {
+        assert_eq!(Role::Ae("sara-backup".to_owned()).file_name(), "ae-sara");
+        assert_eq!((Role::Caller.file_name(), Role::Ai.file_name()), ("caller".to_owned(), "ai".to_owned()));
+    }
+
+    #[test]
+    fn rtp_ports_are_even_and_have_a_neighbour() {
+        let (rtp, rtcp) = bind_pair().unwrap();
+        let (rtp, rtcp) = (rtp.local_addr().unwrap().port(), rtcp.local_addr().unwrap().port());
+        assert_eq!((rtp % 2, rtcp), (0, rtp + 1));
+    }
+}

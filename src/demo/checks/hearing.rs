@@ -1,0 +1,184 @@
+//! Who heard whom.
+
+use std::time::Duration;
+
+use baton_party::{Pilot, likeness, loudness_dbfs};
+use baton_time::Mono;
+
+use super::Finding;
+use crate::demo::cast::Role;
+use crate::demo::evidence::{Evidence, SILENCE_DBFS};
+
+/// Of the packets of a stage in which somebody must be heard, so many must have their pilot.
+const SHARE_MIN: f64 = 0.9;
+/// What is left out at either end of a stage: packets are on their way.
+const EDGE: Duration = Duration::from_millis(200);
+/// The AI may be heard so long after the human.
+const AI_GONE_WITHIN: Duration = Duration::from_millis(60);
+/// The longest silence at the caller while Baton owns what is heard.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
+/// More alike than this, and it is the same sound.
+const SAME_SOUND: f64 = 0.5;
+
+/// Caller and AI hear each other until the AI asks.
+pub(super) fn conversation(evidence: &Evidence) -> Option<Finding> {
+    let (caller, ai) = (evidence.caller()?, evidence.ai()?);
+    let from = caller.noted("up")? + EDGE;
+    let to = evidence.asked()? - EDGE;
+    let shares = [caller.share_with(Pilot::Ai, from, to), ai.share_with(Pilot::Caller, from, to)].map(Option::unwrap_or_default);
+    let says = format!(
+        "before the request the caller hears the AI in {}, the AI hears the caller in {} of the packets",
+        percent(shares[0]),
+        percent(shares[1])
+    );
+    Some(Finding::new("conversation", shares.iter().all(|share| *share >= SHARE_MIN), says))
+}
+
+/// Caller and AE hear each other after the bridge; where there is none, the caller is with the AI again.
+pub(super) fn bridge(evidence: &Evidence) -> Option<Finding> {
+    if evidence.story.outcome == "returned_to_ai" {
+        let (caller, ai) = (evidence.caller()?, evidence.ai()?);
+        let Some(from) = ai.noted("ava-back") else {
+            return Some(Finding::new("bridge", false, "the AI never spoke again"));
+        };
+        let to = evidence.parted()? - EDGE;
+        let shares =
+            [caller.share_with(Pilot::Ai, from, to), ai.share_with(Pilot::Caller, from, to)].map(Option::unwrap_or_default);
+        let says = format!(
+            "back with the AI: the caller hears it in {}, it hears the caller in {}",
+            percent(shares[0]),
+            percent(shares[1])
+        );
+        return Some(Finding::new("bridge", shares.iter().all(|share| *share >= SHARE_MIN), says));
+    }
+    let (ae, pilot) = evidence.taker()?;
+    let Some(bridged) = evidence.bridged() else {
+        return Some(Finding::new("bridge", false, "the caller never heard the AE"));
+    };
+    let (from, to) = (bridged + EDGE, evidence.parted()? - EDGE);
+    let shares =
+        [evidence.caller()?.share_with(pilot, from, to), ae.share_with(Pilot::Caller, from, to)].map(Option::unwrap_or_default);
+    let after = evidence
+        .accepted()
+        .map_or(String::new(), |accepted| format!("{} ms after the key: ", bridged.since(accepted).as_millis()));
+    let says = format!(
+        "{after}the caller hears the AE in {}, the AE the caller in {} of the packets",
+        percent(shares[0]),
+        percent(shares[1])
+    );
+    Some(Finding::new("bridge", shares.iter().all(|share| *share >= SHARE_MIN), says))
+}
+
+/// The caller hears no AE before that AE has accepted.
+pub(super) fn caller_hears_no_ae(evidence: &Evidence) -> Option<Finding> {
+    let caller = evidence.caller()?;
+    let leak = evidence.aes().find_map(|ae| {
+        let Role::Ae(id) = &ae.role else { return None };
+        let until = ae.noted("accepts").unwrap_or(Mono::from_micros(u64::MAX));
+        Some((id.clone(), caller.first_heard(evidence.pilot_of(id)?, Mono::ZERO, until)?))
+    });
+    let says = match &leak {
+        None => "the caller hears no AE who has not accepted".to_owned(),
+        Some((id, at)) => format!("the caller hears {id} at {}, before they accepted", seconds(*at)),
+    };
+    Some(Finding::new("caller-hears-no-ae-before-acceptance", leak.is_none(), says))
+}
+
+/// The caller never hears the briefing: nothing in the consult sounds alike at both ends.
+pub(super) fn caller_hears_no_briefing(evidence: &Evidence) -> Option<Finding> {
+    const WINDOW: Duration = Duration::from_millis(500);
+    const LAG_SAMPLES_MAX: usize = 800;
+    const LOUD_DBFS: f64 = -40.0;
+    let caller = evidence.caller()?;
+    let consults: Vec<_> = evidence.aes().filter_map(|ae| Some((ae, ae.noted("answers")?))).collect();
+    let mut worst = (0.0, Mono::ZERO);
+    let mut compared = 0;
+    for (ae, answered) in &consults {
+        let until = ae.noted("accepts").or(ae.noted("declines")).unwrap_or(evidence.end());
+        let mut at = *answered;
+        while at + WINDOW <= until {
+            let (briefing, heard) = (ae.record.heard.between(at, at + WINDOW), caller.record.heard.between(at, at + WINDOW));
+            if loudness_dbfs(briefing) > LOUD_DBFS && loudness_dbfs(heard) > LOUD_DBFS {
+                let alike = likeness(briefing, heard, LAG_SAMPLES_MAX);
+                worst = if alike > worst.0 { (alike, at) } else { worst };
+                compared += 1;
+            }
+            at = at + WINDOW;
+        }
+    }
+    (!consults.is_empty()).then(|| {
+        let says =
+            format!("{compared} half seconds of the consult compared with what the caller heard: at most {:.2} alike", worst.0);
+        Finding::new("caller-hears-no-briefing", worst.0 < SAME_SOUND, says)
+    })
+}
+
+/// No AE hears the caller before having accepted.
+pub(super) fn ae_hears_no_caller(evidence: &Evidence) -> Option<Finding> {
+    let leak = evidence.aes().find_map(|ae| {
+        let until = ae.noted("accepts").unwrap_or(Mono::from_micros(u64::MAX));
+        Some((ae.role.clone(), ae.first_heard(Pilot::Caller, Mono::ZERO, until)?))
+    });
+    let says = match &leak {
+        None => "no AE hears the caller before accepting".to_owned(),
+        Some((role, at)) => format!("{role} hears the caller at {}, before accepting", seconds(*at)),
+    };
+    Some(Finding::new("ae-hears-no-caller-before-acceptance", leak.is_none(), says))
+}
+
+/// The AI hears neither caller nor music nor AE from the request on, unless it gets the caller back.
+pub(super) fn ai_hears_nobody(evidence: &Evidence) -> Option<Finding> {
+    let ai = evidence.ai()?;
+    let from = evidence.asked()? + EDGE;
+    let until = if evidence.story.outcome == "returned_to_ai" { evidence.event("transfer.ended")?.at } else { evidence.end() };
+    let sound = ai.heard.iter().find(|heard| heard.at >= from && heard.at < until && heard.loudness_dbfs > SILENCE_DBFS);
+    let says = match sound {
+        None => "the AI hears nothing while the AE is called".to_owned(),
+        Some(heard) => {
+            format!("the AI hears something at {} ({:.0} dBFS, {:?})", seconds(heard.at), heard.loudness_dbfs, heard.pilots)
+        }
+    };
+    Some(Finding::new("ai-hears-nobody-in-consult", sound.is_none(), says))
+}
+
+/// The AI is not heard any more once the human is.
+pub(super) fn ai_gone(evidence: &Evidence) -> Option<Finding> {
+    let (ae, _) = evidence.taker()?;
+    let bridged = evidence.bridged()?;
+    let forever = Mono::from_micros(u64::MAX);
+    let heard = |heard: &crate::demo::evidence::Heard| heard.pilots.contains(&Pilot::Ai);
+    let last =
+        evidence.caller()?.heard.iter().filter(|packet| packet.at >= bridged && heard(packet)).map(|packet| packet.at).max();
+    let after = last.map_or(Duration::ZERO, |last| last.since(bridged));
+    let at_ae = ae.first_heard(Pilot::Ai, bridged, forever).is_some();
+    let says = match (last, at_ae) {
+        (None, false) => "no packet of the AI reaches the caller or the AE after the bridge".to_owned(),
+        (None, true) => "the AE hears the AI after the bridge".to_owned(),
+        (Some(_), _) => format!("the caller hears the AI until {} ms after the human", after.as_millis()),
+    };
+    Some(Finding::new("ai-gone-after-bridge", after <= AI_GONE_WITHIN && !at_ae, says))
+}
+
+/// The caller is never in silence while Baton owns what is heard, nor at the cut-overs.
+pub(super) fn silence(evidence: &Evidence) -> Option<Finding> {
+    const CUT_OVER: Duration = Duration::from_millis(1_500);
+    let caller = evidence.caller()?;
+    let from = evidence.asked()?;
+    let parted = evidence.parted().unwrap_or(evidence.end());
+    let until = match evidence.story.outcome {
+        "bridged" => evidence.bridged().map_or(parted, |at| at + CUT_OVER),
+        "returned_to_ai" => evidence.event("transfer.ended").map_or(parted, |event| event.at + CUT_OVER),
+        _ => parted,
+    };
+    let (longest, at) = caller.longest_silence(from, until.min(parted));
+    let says = format!("the longest silence at the caller is {} ms, at {}", longest.as_millis(), seconds(at));
+    Some(Finding::new("silence-at-caller", longest <= SILENCE_MAX, says))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+fn seconds(at: Mono) -> String {
+    format!("{:.2} s", at.as_micros() as f64 / 1e6)
+}

@@ -1,0 +1,85 @@
+//! The streams of packets themselves.
+
+use std::time::Duration;
+
+use baton_party::RtpSeen;
+
+use super::Finding;
+use crate::demo::evidence::Evidence;
+
+/// The AE's first packet after the key must come through: what is pressed and spoken takes no longer than this.
+const THROUGH_WITHIN: Duration = Duration::from_millis(80);
+/// The longest time without a packet that a caller may see: two packets late, and what the machine adds.
+const GAP_MAX: Duration = Duration::from_millis(50);
+
+/// Nothing of the AE's voice is lost or doubled on its way to the caller, from the first packet after the bridge on.
+pub(super) fn cut_over(evidence: &Evidence) -> Option<Finding> {
+    let accepted = evidence.accepted();
+    evidence.taker()?;
+    let (there, back) = (evidence.to_caller(), evidence.to_ae());
+    let (Some(first), Some(accepted)) = (there.first_sent_at, accepted) else {
+        return Some(Finding::new("cut-over", false, "nothing of the AE reaches the caller"));
+    };
+    let late = first.since(accepted);
+    let whole = there.lost == 0 && there.repeated == 0 && back.lost == 0 && back.repeated == 0;
+    let says = format!(
+        "AE to caller: {} packets, {} lost, {} doubled, from {} ms after the key on; caller to AE: {} packets, {} lost, {} doubled",
+        there.passed,
+        there.lost,
+        there.repeated,
+        late.as_millis(),
+        back.passed,
+        back.lost,
+        back.repeated
+    );
+    Some(Finding::new("cut-over", whole && late <= THROUGH_WITHIN, says))
+}
+
+/// Towards each party there is one SSRC with sequence numbers and timestamps that go on without a break.
+pub(super) fn continuity(evidence: &Evidence) -> Option<Finding> {
+    let breaks: Vec<String> = evidence
+        .parts
+        .iter()
+        .filter_map(|part| Some(format!("{}: {}", part.role, first_break(&part.record.rtp_received)?)))
+        .collect();
+    let packets: usize = evidence.parts.iter().map(|part| part.record.rtp_received.len()).sum();
+    let says = if breaks.is_empty() {
+        format!("{packets} packets: one SSRC towards each, sequence and timestamp without a break")
+    } else {
+        breaks.join("; ")
+    };
+    Some(Finding::new("continuity", breaks.is_empty() && packets > 0, says))
+}
+
+fn first_break(packets: &[RtpSeen]) -> Option<String> {
+    let at = |packet: &RtpSeen| format!("at {:.2} s", packet.at.as_micros() as f64 / 1e6);
+    for pair in packets.windows(2) {
+        let (one, next) = (&pair[0], &pair[1]);
+        if next.ssrc != one.ssrc {
+            return Some(format!("another SSRC {}", at(next)));
+        }
+        let step = next.sequence.wrapping_sub(one.sequence);
+        if step != 1 {
+            return Some(format!("sequence {} follows {} {}", next.sequence, one.sequence, at(next)));
+        }
+    }
+    let audio: Vec<&RtpSeen> = packets.iter().filter(|packet| packet.is_audio()).collect();
+    let jump =
+        audio.windows(2).find(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp) as usize != pair[0].payload().len())?;
+    let step = jump[1].timestamp.wrapping_sub(jump[0].timestamp) as i32;
+    Some(format!("the timestamp moves by {step} instead of {} {}", jump[0].payload().len(), at(jump[1])))
+}
+
+/// The caller is never without packets.
+pub(super) fn gap(evidence: &Evidence) -> Option<Finding> {
+    let caller = evidence.caller()?;
+    let (first, last) = (caller.record.rtp_received.first()?.at, caller.record.rtp_received.last()?.at);
+    let (worst, at) = evidence.worst_gap(caller, first, last)?;
+    let end = evidence.parted().map_or(Duration::ZERO, |parted| parted.since(last));
+    let says = format!(
+        "the longest time between two packets at the caller is {:.1} ms, at {:.2} s",
+        worst.as_micros() as f64 / 1e3,
+        at.as_micros() as f64 / 1e6
+    );
+    Some(Finding::new("gap-at-caller", worst <= GAP_MAX && end <= GAP_MAX * 2, says))
+}

@@ -1,0 +1,109 @@
+//! What is shown while the stories run.
+
+use std::io::{IsTerminal, Write};
+
+use baton_time::Mono;
+
+use super::cast::Role;
+use super::stage::News;
+use super::story::Story;
+
+/// The display: on a terminal one line for each story, elsewhere one line for each thing that happens, and nothing at all with `--json`.
+pub(crate) struct Progress {
+    stories: Vec<Line>,
+    style: Style,
+    drawn: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Live,
+    Log,
+    Mute,
+}
+
+struct Line {
+    name: &'static str,
+    at: Mono,
+    says: String,
+    over: Option<bool>,
+}
+
+impl Progress {
+    pub(crate) fn new(stories: &[Story], json: bool) -> Progress {
+        let style = match (json, std::io::stderr().is_terminal()) {
+            (true, _) => Style::Mute,
+            (false, true) => Style::Live,
+            (false, false) => Style::Log,
+        };
+        let line = |story: &Story| Line { name: story.name, at: Mono::ZERO, says: "waiting".to_owned(), over: None };
+        Progress { stories: stories.iter().map(line).collect(), style, drawn: false }
+    }
+
+    /// Takes in what has happened in a story.
+    pub(crate) fn see(&mut self, story: usize, news: &News, now: Mono) {
+        let Some(says) = words(news) else { return };
+        let line = &mut self.stories[story];
+        line.at = now;
+        if let News::Finished { verdict, .. } = news {
+            line.over = Some(line.over.unwrap_or(true) && verdict.is_ok());
+        }
+        if self.style == Style::Log {
+            eprintln!("{:5.1} s  {:<9} {says}", now.as_micros() as f64 / 1e6, line.name);
+        }
+        line.says = says;
+        if self.style == Style::Live {
+            self.draw();
+        }
+    }
+
+    /// Leaves the display as it is.
+    pub(crate) fn finish(mut self) {
+        if self.style == Style::Live {
+            self.draw();
+            eprintln!();
+        }
+    }
+
+    fn draw(&mut self) {
+        let mut text = String::new();
+        if std::mem::replace(&mut self.drawn, true) {
+            text.push_str(&format!("\x1b[{}A", self.stories.len()));
+        }
+        for line in &self.stories {
+            let colour = match line.over {
+                Some(true) => "32",
+                Some(false) => "31",
+                None => "36",
+            };
+            let seconds = line.at.as_micros() as f64 / 1e6;
+            text.push_str(&format!("\x1b[2K  \x1b[{colour}m{:<9}\x1b[0m {seconds:5.1} s  {}\n", line.name, line.says));
+        }
+        if std::io::stderr().write_all(text.as_bytes()).is_err() {
+            self.style = Style::Mute;
+        }
+    }
+}
+
+/// News in words; `None` for what is not worth a line.
+fn words(news: &News) -> Option<String> {
+    match news {
+        News::Note { note, .. } => {
+            crate::voice::lines::line(note).map(|(text, speaker, _)| format!("{}: {text}", capital(speaker)))
+        }
+        News::Invited { role: Role::Ae(id), .. } => {
+            Some(format!("{}'s phone is called", capital(id.split('-').next().unwrap_or(id))))
+        }
+        News::Invited { role: Role::Ai, .. } => Some("the AI is called".to_owned()),
+        News::Finished { role, verdict: Err(fault) } => Some(format!("{role}: {fault}")),
+        News::Event(event) if event.kind().starts_with("transfer.") || event.kind().starts_with("callback.") => {
+            Some(event.kind().replace(['.', '_'], " "))
+        }
+        News::Invited { role: Role::Caller, .. } | News::Finished { .. } | News::Event(_) | News::Closed => None,
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
