@@ -1,0 +1,123 @@
+//! Messages out of a stream.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{Fault, Rule, limits};
+
+/// What a stream brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// The bytes of one message, its head well framed and its body whole.
+    Message(Bytes),
+    /// A double CR LF: a keep-alive that wants a single CR LF back (RFC 5626 §3.5.1).
+    Ping,
+}
+
+/// Cuts a stream into messages by their Content-Length (RFC 3261 §18.3). After a fault the stream has no more frames and must be closed:
+/// whoever cannot tell where one message ends cannot tell where the next one begins.
+#[derive(Debug, Default)]
+pub struct Framer {
+    buffer: BytesMut,
+    /// How far the end of the head has been looked for in vain.
+    searched: usize,
+    /// Bytes of nothing but line ends since the last message.
+    idle: usize,
+    broken: Option<Rule>,
+}
+
+impl Framer {
+    /// A framer of a stream that has just been opened.
+    pub fn new() -> Framer {
+        Framer::default()
+    }
+
+    /// Takes what was read from the stream. Call [`Framer::next`] until it yields nothing before the next one.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.broken.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// Whether it holds no part of a message.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The next frame, if a whole one is there.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "a framer yields nothing now and something later, which an iterator must not"
+    )]
+    pub fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        if let Some(rule) = self.broken {
+            return Err(Fault::silent(rule));
+        }
+        self.cut().inspect_err(|fault| {
+            self.broken = Some(fault.rule);
+            self.buffer.clear();
+        })
+    }
+
+    fn cut(&mut self) -> Result<Option<Frame>, Fault> {
+        match self.skip_line_ends()? {
+            Skipped::Ping => return Ok(Some(Frame::Ping)),
+            Skipped::Waiting => return Ok(None),
+            Skipped::Message => {}
+        }
+        let Some(head_end) = self.head_end()? else { return Ok(None) };
+        let length = super::parse::framed_length(&self.buffer[..head_end])?;
+        let end = head_end.saturating_add(length);
+        if end > limits::MESSAGE_MAX {
+            return Err(super::parse::refuse_head(&self.buffer[..head_end], Rule::TooLong));
+        }
+        if self.buffer.len() < end {
+            return Ok(None);
+        }
+        let message = Bytes::copy_from_slice(&self.buffer[..end]);
+        self.buffer.advance(end);
+        self.searched = 0;
+        self.idle = 0;
+        Ok(Some(Frame::Message(message)))
+    }
+
+    /// Takes line ends off the front (RFC 3261 §7.5), and tells pings among them. A single one is what answers our own ping.
+    fn skip_line_ends(&mut self) -> Result<Skipped, Fault> {
+        loop {
+            if self.idle > limits::IDLE_MAX {
+                return Err(Fault::silent(Rule::Empty));
+            }
+            match self.buffer.as_ref() {
+                [] | [b'\r'] | [b'\r', b'\n', b'\r'] => return Ok(Skipped::Waiting),
+                [b'\r', b'\n', b'\r', b'\n', ..] => {
+                    self.skip(4);
+                    return Ok(Skipped::Ping);
+                }
+                [b'\r', b'\n'] | [b'\r', b'\n', ..] => self.skip(2),
+                [b'\r' | b'\n', ..] => return Err(Fault::silent(Rule::LineEnd)),
+                _ => return Ok(Skipped::Message),
+            }
+        }
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.buffer.advance(count);
+        self.idle += count;
+    }
+
+    fn head_end(&mut self) -> Result<Option<usize>, Fault> {
+        let from = self.searched.saturating_sub(3);
+        let found = memchr::memmem::find(&self.buffer[from..], b"\r\n\r\n").map(|at| from + at + 4);
+        let known = found.unwrap_or(self.buffer.len());
+        self.searched = self.buffer.len();
+        if known > limits::HEAD_MAX {
+            return Err(Fault::silent(Rule::TooLong));
+        }
+        Ok(found)
+    }
+}
+
+enum Skipped {
+    Ping,
+    Waiting,
+    Message,
+}

@@ -1,0 +1,145 @@
+//! Hosts, with and without ports.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use super::{Rule, Text, scan, serde_as_written};
+
+/// A host: a name or an address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Host {
+    /// A name, as written.
+    Name(Text),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address; written in brackets.
+    V6(Ipv6Addr),
+}
+
+impl Host {
+    /// Reads `text`, a part of `whole`.
+    pub(crate) fn cut(whole: &Text, text: &str) -> Result<Host, Rule> {
+        Ok(match Host::address(text)? {
+            Some(IpAddr::V4(address)) => Host::V4(address),
+            Some(IpAddr::V6(address)) => Host::V6(address),
+            None => Host::Name(whole.part(text)),
+        })
+    }
+
+    /// The address that `text` is; none for a name.
+    fn address(text: &str) -> Result<Option<IpAddr>, Rule> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let inner = inner.strip_suffix(']').ok_or(Rule::Host)?;
+            return inner.parse().map(|address| Some(IpAddr::V6(address))).map_err(|_| Rule::Host);
+        }
+        if text.is_empty() || text.len() > super::limits::HOST_MAX || !text.bytes().all(scan::is_host_byte) {
+            return Err(Rule::Host);
+        }
+        if text.as_bytes()[text.len() - 1].is_ascii_digit() {
+            return Ok(text.parse::<Ipv4Addr>().ok().map(IpAddr::V4));
+        }
+        Ok(None)
+    }
+
+    /// The address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Host::Name(_) => None,
+            Host::V4(address) => Some(IpAddr::V4(*address)),
+            Host::V6(address) => Some(IpAddr::V6(*address)),
+        }
+    }
+
+    /// Whether both are the same host: names compare without case.
+    pub fn is_same(&self, other: &Host) -> bool {
+        match (self, other) {
+            (Host::Name(one), Host::Name(two)) => one.eq_ignore_ascii_case(two),
+            (one, two) => one == two,
+        }
+    }
+}
+
+impl From<IpAddr> for Host {
+    fn from(address: IpAddr) -> Host {
+        match address {
+            IpAddr::V4(address) => Host::V4(address),
+            IpAddr::V6(address) => Host::V6(address),
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = Rule;
+
+    fn from_str(text: &str) -> Result<Host, Rule> {
+        Host::cut(&Text::from(text), text).or_else(|rule| text.parse().map(Host::V6).map_err(|_| rule))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => out.write_str(name),
+            Host::V4(address) => address.fmt(out),
+            Host::V6(address) => write!(out, "[{address}]"),
+        }
+    }
+}
+
+/// A host, and a port if one is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// The host.
+    pub host: Host,
+    /// The port; none: the transport's own.
+    pub port: Option<u16>,
+}
+
+impl HostPort {
+    /// A host with a port.
+    pub fn new(host: impl Into<Host>, port: Option<u16>) -> HostPort {
+        HostPort { host: host.into(), port }
+    }
+
+    pub(crate) fn cut(whole: &Text, text: &str) -> Result<HostPort, Rule> {
+        let (host, port) = split_port(text)?;
+        Ok(HostPort { host: Host::cut(whole, host)?, port })
+    }
+}
+
+/// Splits `host[:port]`; white space around the colon is allowed in a Via (RFC 3261 §25.1: COLON).
+pub(crate) fn split_port(text: &str) -> Result<(&str, Option<u16>), Rule> {
+    let bracket = text.rfind(']').unwrap_or(0);
+    let Some(colon) = text[bracket..].find(':').map(|colon| colon + bracket) else { return Ok((text, None)) };
+    let port = scan::trim(&text[colon + 1..]);
+    let port = scan::number(port).and_then(|port| u16::try_from(port).ok()).ok_or(Rule::Port)?;
+    Ok((scan::trim(&text[..colon]), Some(port)))
+}
+
+impl From<SocketAddr> for HostPort {
+    fn from(address: SocketAddr) -> HostPort {
+        HostPort { host: address.ip().into(), port: Some(address.port()) }
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = Rule;
+
+    fn from_str(text: &str) -> Result<HostPort, Rule> {
+        let text = Text::from(text);
+        HostPort::cut(&text, &text)
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(out)?;
+        match self.port {
+            Some(port) => write!(out, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+serde_as_written!(Host, HostPort);

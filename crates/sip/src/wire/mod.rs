@@ -1,0 +1,43 @@
+//! SIP on the wire: messages read and printed, byte for byte.
+//!
+//! A [`Message`] keeps the bytes it came as, an index of its headers, and what routing needs, typed. Everything else is read when asked for.
+//! Typed values share the message's bytes.
+
+mod builder;
+mod fault;
+mod framer;
+mod host;
+pub mod limits;
+mod message;
+mod method;
+mod name;
+mod name_addr;
+mod params;
+mod parse;
+mod scan;
+mod tel;
+#[cfg(test)]
+mod tests;
+mod text;
+mod uri;
+mod values;
+mod via;
+
+pub use builder::{Builder, Header};
+pub use fault::{Fault, Rule};
+pub use framer::{Frame, Framer};
+pub use host::{Host, HostPort};
+pub use message::Message;
+pub use method::Method;
+pub use name::{Name, Sought};
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use parse::parse_datagram;
+pub use scan::Items;
+pub use tel::Tel;
+pub use text::Text;
+pub use uri::{Scheme, Uri};
+pub use values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
+pub use via::{COOKIE, Via};
+
+pub(crate) use text::serde_as_written;

@@ -1,0 +1,132 @@
+//! Parameters of headers: `;name=value;flag`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Rule, Text, scan};
+
+/// The parameters behind the value of a header, in their order, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Params {
+    /// Without the first semicolon; empty if there are none.
+    text: Text,
+}
+
+impl Params {
+    /// Reads `text`, a part of `whole`, which begins behind the first semicolon.
+    pub(crate) fn cut(whole: &Text, text: &str) -> Result<Params, Rule> {
+        let text = scan::trim(text);
+        let mut rest = Some(text);
+        while let Some(all) = rest {
+            let (param, after) = next(all);
+            let (name, value) = split(param);
+            let is_value = value.is_none_or(|value| {
+                scan::is_value(value) || (value.starts_with('"') && scan::quoted_length(value) == Some(value.len()))
+            });
+            if !scan::is_token(name) || !is_value {
+                return Err(Rule::Params);
+            }
+            rest = after;
+        }
+        Ok(Params { text: whole.part(text) })
+    }
+
+    pub(crate) fn detached(&self) -> Params {
+        Params { text: self.text.detached() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// All, as written: name, and value with its quotes if it has any.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let mut rest = Some(self.text.as_str()).filter(|text| !text.is_empty());
+        std::iter::from_fn(move || {
+            let (param, after) = next(rest?);
+            rest = after;
+            Some(split(param))
+        })
+    }
+
+    /// The parameter's value: `Some(None)` if it is there without one, `None` if it is not there. Names compare without case.
+    pub fn find(&self, name: &str) -> Option<Option<&str>> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The parameter's value as written; none if it has none or is not there.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.find(name).flatten()
+    }
+
+    /// The parameter's value without quotes and backslashes.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.value(name).map(scan::unquote)
+    }
+
+    /// Whether the parameter is there, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Sets a parameter, in its place if it is there, else as the last one. A value that is no plain word is quoted; a name that is no token
+    /// changes nothing.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        if !scan::is_token(name) {
+            return;
+        }
+        let written = match value {
+            Some(value) if scan::is_value(value) => format!("{name}={value}"),
+            Some(value) => format!("{name}={}", scan::quote(value)),
+            None => name.to_owned(),
+        };
+        let mut is_set = false;
+        let mut all = Vec::new();
+        for (known, value) in self.iter() {
+            if !known.eq_ignore_ascii_case(name) {
+                all.push(value.map_or_else(|| known.to_owned(), |value| format!("{known}={value}")));
+            } else if !is_set {
+                is_set = true;
+                all.push(written.clone());
+            }
+        }
+        if !is_set {
+            all.push(written);
+        }
+        self.text = Text::from(all.join(";"));
+    }
+
+    /// Takes a parameter out.
+    pub fn remove(&mut self, name: &str) {
+        if self.has(name) {
+            let keep = self.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name));
+            let keep = keep.map(|(known, value)| value.map_or_else(|| known.to_owned(), |value| format!("{known}={value}")));
+            self.text = Text::from(keep.collect::<Vec<_>>().join(";"));
+        }
+    }
+}
+
+/// The first parameter, and what follows its semicolon.
+fn next(text: &str) -> (&str, Option<&str>) {
+    match scan::find_outside(text, b';', false) {
+        Some(end) => (&text[..end], Some(&text[end + 1..])),
+        None => (text, None),
+    }
+}
+
+fn split(param: &str) -> (&str, Option<&str>) {
+    match param.split_once('=') {
+        Some((name, value)) => (scan::trim(name), Some(scan::trim(value))),
+        None => (scan::trim(param), None),
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|(name, value)| match value {
+            Some(value) => write!(out, ";{name}={value}"),
+            None => write!(out, ";{name}"),
+        })
+    }
+}

@@ -1,0 +1,391 @@
+//! From bytes to messages.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::fault::Refusal;
+use super::message::{Inner, Line, Message, Start};
+use super::values::CSeq;
+use super::{Fault, Method, Name, NameAddr, Rule, Text, Uri, Via, limits, scan};
+
+/// Reads one datagram (RFC 3261 §18.3): line ends before the start line are skipped, bytes behind the body that Content-Length announces are
+/// ignored, a body that is shorter is a fault.
+pub fn parse_datagram(bytes: Bytes) -> Result<Message, Fault> {
+    let skip = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    if bytes.len() > limits::MESSAGE_MAX {
+        return Err(Fault::silent(Rule::TooLong));
+    }
+    if skip == bytes.len() {
+        return Err(Fault::silent(Rule::Empty));
+    }
+    let draft = Draft::read(bytes.slice(skip..)).map_err(Fault::silent)?;
+    match draft.finish() {
+        Ok(message) => Ok(message),
+        Err(rule) => Err(draft.refuse(rule)),
+    }
+}
+
+/// Lines that have been told apart, nothing more.
+struct Draft {
+    raw: Bytes,
+    head: Text,
+    /// Where the start line ends, without its line end.
+    start_end: usize,
+    head_end: usize,
+    lines: Vec<Line>,
+    /// The first thing that was wrong with a line.
+    broken: Option<Rule>,
+}
+
+/// What stands where in the head.
+struct Lines {
+    start_end: usize,
+    head_end: usize,
+    is_folded: bool,
+}
+
+impl Draft {
+    fn read(raw: Bytes) -> Result<Draft, Rule> {
+        let found = find_lines(&raw)?;
+        let head = raw.slice(..found.head_end);
+        let (head, head_end) = match Text::from_utf8(head.clone()) {
+            Some(text) if !found.is_folded => (text, found.head_end),
+            Some(text) => (Text::from(joined(&text)), found.head_end),
+            // Old phones write names in Latin-1: what is not UTF-8 is read as such.
+            None => {
+                let text: String = head.iter().copied().map(char::from).collect();
+                (Text::from(if found.is_folded { joined(&text) } else { text }), found.head_end)
+            }
+        };
+        if head.len() > limits::HEAD_MAX {
+            return Err(Rule::TooLong);
+        }
+        let (lines, broken) = index(&head, found.start_end + 2);
+        Ok(Draft { raw, head, start_end: found.start_end, head_end, lines, broken })
+    }
+
+    fn finish(&self) -> Result<Message, Rule> {
+        let start = self.start()?;
+        if let Some(rule) = self.broken {
+            return Err(rule);
+        }
+        let typed = self.typed()?;
+        match &start {
+            Start::Request { method, .. } if *method != typed.cseq.method => return Err(Rule::CSeqMethod),
+            Start::Request { .. } | Start::Response { .. } => {}
+        }
+        let end = self.body_end()?;
+        Ok(Message(Arc::new(Inner {
+            raw: self.raw.slice(..end),
+            body: self.raw.slice(self.head_end..end),
+            head: self.head.clone(),
+            lines: self.lines.clone(),
+            start,
+            via: typed.via,
+            from: typed.from,
+            to: typed.to,
+            call_id: typed.call_id,
+            cseq: typed.cseq,
+            max_forwards: typed.max_forwards,
+        })))
+    }
+
+    fn start_line(&self) -> &str {
+        self.head.get(..self.start_end).or_else(|| self.head.split("\r\n").next()).unwrap_or_default()
+    }
+
+    fn start(&self) -> Result<Start, Rule> {
+        let line = self.start_line();
+        if is_status_line(line) {
+            return self.status_line(line);
+        }
+        let (method, rest) = line.split_once(' ').ok_or(Rule::StartLine)?;
+        let (uri, version) = rest.rsplit_once(' ').ok_or(Rule::StartLine)?;
+        if !version.eq_ignore_ascii_case("SIP/2.0") {
+            return Err(if is_version(version) { Rule::Version } else { Rule::StartLine });
+        }
+        if !scan::is_token(method) || method.len() > limits::METHOD_MAX {
+            return Err(Rule::Method);
+        }
+        let uri = if uri.starts_with('<') { Err(Rule::RequestUri) } else { Uri::cut(&self.head, uri) }?;
+        if uri.is_sip() && uri.has_headers() {
+            return Err(Rule::RequestUri);
+        }
+        Ok(Start::Request { method: Method::cut(&self.head, method), uri })
+    }
+
+    fn status_line(&self, line: &str) -> Result<Start, Rule> {
+        let rest = line.get(7..).and_then(|rest| rest.strip_prefix(' ')).ok_or(Rule::StartLine)?;
+        let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
+        let number = scan::number(status).filter(|_| status.len() == 3).and_then(|number| u16::try_from(number).ok());
+        match number {
+            Some(status @ 100..=699) => Ok(Start::Response { status, phrase: self.head.part(phrase) }),
+            Some(_) | None => Err(Rule::Status),
+        }
+    }
+
+    /// Checks what must be there once, and everything that routing depends on.
+    fn typed(&self) -> Result<Typed, Rule> {
+        let mut seen = Seen::default();
+        let mut via = None;
+        let (mut vias, mut contacts, mut routes) = (0, 0, 0);
+        for line in &self.lines {
+            let value = line.value_in(&self.head);
+            if line.name.is_single() {
+                seen.once(line.name, value)?;
+            }
+            match line.name {
+                Name::Via => self.each(*line, &mut vias, |head, value| {
+                    let one = Via::cut(head, value)?;
+                    via.get_or_insert(one);
+                    Ok(())
+                })?,
+                Name::Contact if value != "*" => {
+                    self.each(*line, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?
+                }
+                Name::Route | Name::RecordRoute => {
+                    self.each(*line, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?
+                }
+                _ => {}
+            }
+        }
+        let from = seen.from.ok_or(Rule::Missing(Name::From))?;
+        let to = seen.to.ok_or(Rule::Missing(Name::To))?;
+        let call_id = seen.call_id.ok_or(Rule::Missing(Name::CallId))?;
+        let cseq = seen.cseq.ok_or(Rule::Missing(Name::CSeq))?;
+        if !is_call_id(call_id) {
+            return Err(Rule::Value(Name::CallId));
+        }
+        Ok(Typed {
+            via: via.ok_or(Rule::Missing(Name::Via))?,
+            from: NameAddr::cut(&self.head, from).map_err(|_| Rule::Value(Name::From))?,
+            to: NameAddr::cut(&self.head, to).map_err(|_| Rule::Value(Name::To))?,
+            call_id: self.head.part(call_id),
+            cseq: CSeq::cut(&self.head, cseq).map_err(|_| Rule::Value(Name::CSeq))?,
+            max_forwards: seen.max_forwards.map(max_forwards).transpose()?,
+        })
+    }
+
+    fn each(&self, line: Line, count: &mut usize, mut check: impl FnMut(&Text, &str) -> Result<(), Rule>) -> Result<(), Rule> {
+        for value in scan::items(line.value_in(&self.head), true) {
+            *count += 1;
+            if *count > limits::LIST_MAX {
+                return Err(Rule::TooLong);
+            }
+            check(&self.head, value).map_err(|_| Rule::Value(line.name))?;
+        }
+        Ok(())
+    }
+
+    fn body_end(&self) -> Result<usize, Rule> {
+        let there = self.raw.len() - self.head_end;
+        match content_length(&self.lines, &self.head)? {
+            Some(length) if length > there => Err(Rule::BodyShort),
+            Some(length) => Ok(self.head_end + length),
+            None => Ok(self.raw.len()),
+        }
+    }
+
+    /// What becomes of a message that breaks a rule: only a request other than ACK can be answered, and only one that says where it came from.
+    fn refuse(&self, rule: Rule) -> Fault {
+        let line = self.start_line();
+        let method = line.split(' ').next().unwrap_or_default();
+        let is_request = !is_status_line(line) && line.rsplit(' ').find(|word| !word.is_empty()).is_some_and(is_version);
+        let value = |name: Name| self.lines.iter().filter(move |line| line.name == name).map(|line| line.value_in(&self.head));
+        let via = value(Name::Via).next().and_then(|value| Via::cut_leniently(&self.head, value));
+        let Some(via) = via.filter(|_| is_request && method != "ACK" && scan::is_token(method)) else {
+            return Fault::silent(rule);
+        };
+        let mut repeated = Vec::new();
+        let behind_top = value(Name::Via).next().map(|first| scan::items(first, true).skip(1));
+        let vias = behind_top.into_iter().flatten().chain(value(Name::Via).skip(1));
+        let vias = vias.filter(|value| !value.is_empty()).take(limits::LIST_MAX);
+        repeated.extend(vias.map(|value| (Name::Via, self.head.part(value))));
+        for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
+            repeated.extend(value(name).next().map(|value| (name, self.head.part(value))));
+        }
+        let status = match rule {
+            Rule::Version => 505,
+            Rule::TooLong => 513,
+            _ => 400,
+        };
+        Fault::refused(rule, Refusal { status, method: self.head.part(method), via, repeated })
+    }
+}
+
+struct Typed {
+    via: Via,
+    from: NameAddr,
+    to: NameAddr,
+    call_id: Text,
+    cseq: CSeq,
+    max_forwards: Option<u8>,
+}
+
+/// The values of headers that may be there once.
+#[derive(Default)]
+struct Seen<'a> {
+    names: u128,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    call_id: Option<&'a str>,
+    cseq: Option<&'a str>,
+    max_forwards: Option<&'a str>,
+}
+
+impl<'a> Seen<'a> {
+    fn once(&mut self, name: Name, value: &'a str) -> Result<(), Rule> {
+        let bit = 1 << name as u8;
+        if self.names & bit != 0 {
+            return Err(Rule::Twice(name));
+        }
+        self.names |= bit;
+        match name {
+            Name::From => self.from = Some(value),
+            Name::To => self.to = Some(value),
+            Name::CallId => self.call_id = Some(value),
+            Name::CSeq => self.cseq = Some(value),
+            Name::MaxForwards => self.max_forwards = Some(value),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Finds the start line and the end of the head, and whether lines are continued.
+fn find_lines(raw: &[u8]) -> Result<Lines, Rule> {
+    let mut at = 0;
+    let mut start_end = None;
+    let mut is_folded = false;
+    loop {
+        let length = memchr::memchr(b'\n', &raw[at..]).ok_or(Rule::HeadEnd)?;
+        let line = raw[at..at + length].strip_suffix(b"\r").ok_or(Rule::LineEnd)?;
+        if memchr::memchr(b'\r', line).is_some() {
+            return Err(Rule::LineEnd);
+        }
+        if line.is_empty() {
+            return start_end.map(|start_end| Lines { start_end, head_end: at + 2, is_folded }).ok_or(Rule::StartLine);
+        }
+        match start_end {
+            None => start_end = Some(line.len()),
+            Some(_) => is_folded |= matches!(line[0], b' ' | b'\t'),
+        }
+        at += length + 1;
+        if at > limits::HEAD_MAX {
+            return Err(Rule::TooLong);
+        }
+    }
+}
+
+/// The same text with continuation lines joined to their first lines (RFC 3261 §7.3.1); no byte moves.
+fn joined(text: &str) -> String {
+    text.replace("\r\n ", "   ").replace("\r\n\t", "  \t")
+}
+
+/// The headers from `at` on, and the first thing that is wrong with any of them.
+fn index(head: &str, start: usize) -> (Vec<Line>, Option<Rule>) {
+    let bytes = head.as_bytes();
+    let mut lines = Vec::with_capacity(24);
+    let mut broken = controls(bytes);
+    let mut at = start;
+    while let Some(length) = bytes.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+        let line = head.get(at..(at + length).saturating_sub(1)).unwrap_or_default();
+        if line.is_empty() {
+            break;
+        }
+        if lines.len() == limits::HEADERS_MAX {
+            return (lines, broken.or(Some(Rule::TooLong)));
+        }
+        match cut_line(line, at) {
+            Ok(line) => lines.push(line),
+            Err(rule) => broken = broken.or(Some(rule)),
+        }
+        at += length + 1;
+    }
+    (lines, broken)
+}
+
+fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {
+    let colon = memchr::memchr(b':', line.as_bytes()).ok_or(Rule::HeaderName)?;
+    let name = line[..colon].trim_end_matches([' ', '\t']);
+    if !scan::is_token(name) || name.len() > limits::NAME_MAX {
+        return Err(Rule::HeaderName);
+    }
+    if line.len() > limits::HEADER_MAX {
+        return Err(Rule::TooLong);
+    }
+    let rest = &line[colon + 1..];
+    let value = scan::trim(rest);
+    let value_start = at + colon + 1 + (rest.len() - scan::trim_start(rest).len());
+    let short = |number: usize| u16::try_from(number).map_err(|_| Rule::TooLong);
+    Ok(Line {
+        name: Name::of(name),
+        name_start: short(at)?,
+        name_end: short(at + name.len())?,
+        value_start: short(value_start)?,
+        value_end: short(value_start + value.len())?,
+    })
+}
+
+/// Control characters may stand only behind a backslash in a quoted string (RFC 3261 §25.1: quoted-pair).
+fn controls(head: &[u8]) -> Option<Rule> {
+    let is_control = |byte: u8| (byte < 0x20 && !matches!(byte, b'\r' | b'\n' | b'\t')) || byte == 0x7f;
+    if !head.iter().any(|byte| is_control(*byte)) {
+        return None;
+    }
+    let bare = head.iter().enumerate().any(|(at, byte)| is_control(*byte) && (at == 0 || head[at - 1] != b'\\'));
+    bare.then_some(Rule::Control)
+}
+
+/// The length that all Content-Lengths agree on; none if there is none. Two that disagree are what smuggles one message in the body of another.
+pub(super) fn content_length(lines: &[Line], head: &str) -> Result<Option<usize>, Rule> {
+    let mut agreed = None;
+    for line in lines.iter().filter(|line| line.name == Name::ContentLength) {
+        let length = scan::number(line.value_in(head)).ok_or(Rule::Value(Name::ContentLength))?;
+        let length = usize::try_from(length).map_err(|_| Rule::Value(Name::ContentLength))?;
+        if agreed.is_some_and(|agreed| agreed != length) {
+            return Err(Rule::Twice(Name::ContentLength));
+        }
+        agreed = Some(length);
+    }
+    Ok(agreed)
+}
+
+fn max_forwards(text: &str) -> Result<u8, Rule> {
+    scan::number(text).and_then(|number| u8::try_from(number).ok()).ok_or(Rule::Value(Name::MaxForwards))
+}
+
+fn is_call_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte))
+}
+
+fn is_status_line(line: &str) -> bool {
+    line.get(..7).is_some_and(|version| version.eq_ignore_ascii_case("SIP/2.0"))
+        && matches!(line.as_bytes().get(7), Some(b' ') | None)
+}
+
+fn is_version(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = text.get(..4).filter(|name| name.eq_ignore_ascii_case("SIP/")).and_then(|_| text[4..].split_once('.'));
+    numbers.is_some_and(|(major, minor)| digits(major) && digits(minor))
+}
+
+/// The length of the body behind a head on a stream, where it must be said.
+pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
+    let draft = Draft::read(Bytes::copy_from_slice(head)).map_err(Fault::silent)?;
+    // A line that one reader takes for a header and another does not is how lengths are hidden.
+    let length = match draft.broken {
+        Some(rule) => Err(rule),
+        None => content_length(&draft.lines, &draft.head).and_then(|length| length.ok_or(Rule::Unframed)),
+    };
+    length.map_err(|rule| draft.refuse(rule))
+}
+
+/// The fault of a head on a stream that breaks `rule`.
+pub(super) fn refuse_head(head: &[u8], rule: Rule) -> Fault {
+    match Draft::read(Bytes::copy_from_slice(head)) {
+        Ok(draft) => draft.refuse(rule),
+        Err(rule) => Fault::silent(rule),
+    }
+}

@@ -1,0 +1,231 @@
+//! The alphabet: which bytes may stand where (RFC 3261 §25.1), and how lists are cut.
+
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const USER: u8 = 4;
+const PARAM: u8 = 8;
+const VALUE: u8 = 16;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        // A parameter of a header: whatever cannot be mistaken for the end of it. The grammar allows less, peers write more.
+        let separator = matches!(byte as u8, b';' | b',' | b'"' | b'<' | b'>');
+        if !separator {
+            table[byte] |= VALUE;
+        }
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] |= TOKEN | HOST | USER | PARAM;
+        }
+        byte += 1;
+    }
+    add(add(add(add(table, b"-.!%*_+`'~", TOKEN), b"-._", HOST), b"-_.!~*'()&=+$,;?/%#", USER), b"-_.!~*'()[]/:&+$%#", PARAM)
+}
+
+const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] |= class;
+        at += 1;
+    }
+    table
+}
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// A host name; `_` is not in the grammar but in many a network.
+pub(crate) fn is_host_byte(byte: u8) -> bool {
+    is(byte, HOST)
+}
+
+/// The user part of a SIP URI; `#` is not in the grammar but on every keypad.
+pub(crate) fn is_user(text: &str) -> bool {
+    text.bytes().all(|byte| is(byte, USER)) && escapes_are_whole(text)
+}
+
+/// The password of a SIP URI.
+pub(crate) fn is_password(text: &str) -> bool {
+    text.bytes().all(|byte| is(byte, USER) && !matches!(byte, b';' | b'?' | b'/')) && escapes_are_whole(text)
+}
+
+/// Name or value of a URI's parameter.
+pub(crate) fn is_uri_param(text: &str) -> bool {
+    text.bytes().all(|byte| is(byte, PARAM)) && escapes_are_whole(text)
+}
+
+/// A token.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| is(byte, TOKEN))
+}
+
+/// A bare value of a header's parameter.
+pub(crate) fn is_value(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| is(byte, VALUE))
+}
+
+/// Whether each `%` is followed by two hexadecimal digits.
+pub(crate) fn escapes_are_whole(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b'%', bytes).all(|at| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
+}
+
+/// Without white space at both ends.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// Without white space at the start.
+pub(crate) fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
+/// One byte of a token.
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    is(byte, TOKEN)
+}
+
+/// A decimal number of digits only; none if there are none, or if it does not fit.
+pub(crate) fn number(text: &str) -> Option<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// The length of the quoted string that `text` begins with, both quotes included; none if it does not end.
+pub(crate) fn quoted_length(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Where `sought` first stands outside of quotes (and, if `angles`, of `<…>`); none if nowhere.
+pub(crate) fn find_outside(text: &str, sought: u8, angles: bool) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += if angles { memchr_with_angles(sought, rest)? } else { memchr::memchr2(sought, b'"', rest)? };
+        match bytes[at] {
+            byte if byte == sought => return Some(at),
+            b'"' => at += quoted_length(&text[at..])?,
+            _ => at += memchr::memchr(b'>', &bytes[at..])? + 1,
+        }
+    }
+}
+
+fn memchr_with_angles(sought: u8, rest: &[u8]) -> Option<usize> {
+    memchr::memchr3(sought, b'"', b'<', rest)
+}
+
+/// The values of a list, cut at commas outside of quotes and angle brackets, without white space around them. Yields empty ones too.
+#[derive(Debug, Clone)]
+pub struct Items<'a> {
+    rest: Option<&'a str>,
+    is_list: bool,
+}
+
+/// Cuts a list; everything is one value if it is none.
+pub(crate) fn items(text: &str, is_list: bool) -> Items<'_> {
+    Items { rest: Some(text), is_list }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest?;
+        match self.is_list.then(|| find_outside(rest, b',', true)).flatten() {
+            Some(comma) => {
+                self.rest = Some(&rest[comma + 1..]);
+                Some(trim(&rest[..comma]))
+            }
+            None => {
+                self.rest = None;
+                Some(trim(rest))
+            }
+        }
+    }
+}
+
+/// Takes the escapes `%XX` out of a part of a URI. Bytes that are then not UTF-8 become U+FFFD.
+pub(crate) fn unescape(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains('%') {
+        return text.into();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1).and_then(hex), bytes.get(at + 2).and_then(hex)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                at += 3;
+            }
+            _ => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned().into()
+}
+
+fn hex(byte: &u8) -> Option<u8> {
+    char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Writes `%XX` for every byte that is not `allowed`.
+pub(crate) fn escape(text: &str, allowed: impl Fn(u8) -> bool) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii() && byte != b'%' && allowed(byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(out, "%{byte:02X}").unwrap_or_default();
+        }
+    }
+    out
+}
+
+/// Takes quotes and backslashes off a quoted string; other text stays as it is.
+pub(crate) fn unquote(text: &str) -> std::borrow::Cow<'_, str> {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return text.into() };
+    if !inner.contains('\\') {
+        return inner.into();
+    }
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(char) = chars.next() {
+        out.extend(if char == '\\' { chars.next() } else { Some(char) });
+    }
+    out.into()
+}
+
+/// Writes text as a quoted string; control characters become spaces.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => out.extend(['\\', char]),
+            char if char.is_control() => out.push(' '),
+            char => out.push(char),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,130 @@
+//! Via: the way back.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use super::{HostPort, Params, Rule, Text, scan, serde_as_written};
+
+/// What every branch of RFC 3261 begins with.
+pub const COOKIE: &str = "z9hG4bK";
+
+/// One value of a Via.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Via {
+    /// The transport, as written: `UDP`, `TCP`, `TLS`, `WS` …
+    pub transport: Text,
+    /// Who sent it, by its own account.
+    pub sent_by: HostPort,
+    /// The parameters.
+    pub params: Params,
+}
+
+impl Via {
+    /// A Via with a branch, which asks for `rport` (RFC 3581).
+    pub fn new(transport: &str, sent_by: HostPort, branch: &str) -> Via {
+        let mut params = Params::default();
+        params.set("branch", Some(branch));
+        params.set("rport", None);
+        let transport = if scan::is_token(transport) { transport } else { "UDP" };
+        Via { transport: transport.into(), sent_by, params }
+    }
+
+    /// Reads `text`, a part of `whole`.
+    pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
+        let (head, params) = match text.find(';') {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let (transport, sent_by) = cut_head(whole, head)?;
+        let params = params.map_or(Ok(Params::default()), |params| Params::cut(whole, params))?;
+        Ok(Via { transport, sent_by, params })
+    }
+
+    /// Reads as much of the first value in `text` as is needed to answer: what is malformed behind the sender is left out.
+    pub(crate) fn cut_leniently(whole: &Text, text: &str) -> Option<Via> {
+        let first = scan::items(text, true).next()?;
+        if let Ok(via) = Via::cut(whole, first) {
+            return Some(via);
+        }
+        let (transport, sent_by) = cut_head(whole, &first[..first.find(';').unwrap_or(first.len())]).ok()?;
+        Some(Via { transport, sent_by, params: Params::default() })
+    }
+
+    /// The branch.
+    pub fn branch(&self) -> Option<&str> {
+        self.params.value("branch")
+    }
+
+    /// The branch, if it names a transaction by RFC 3261 §8.1.1.7: the cookie, and something behind it.
+    pub fn transaction(&self) -> Option<&str> {
+        self.branch().filter(|branch| {
+            let cookie = branch.get(..COOKIE.len()).unwrap_or_default();
+            branch.len() > COOKIE.len() && cookie.eq_ignore_ascii_case(COOKIE)
+        })
+    }
+
+    /// Whether `rport` is there, and what it says (RFC 3581).
+    pub fn rport(&self) -> Option<Option<u16>> {
+        self.params.find("rport").map(|value| value.and_then(|value| value.parse().ok()))
+    }
+
+    /// Where the next element saw it come from.
+    pub fn received(&self) -> Option<IpAddr> {
+        let value = self.params.value("received")?;
+        value.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    }
+
+    /// Sets `received`.
+    pub fn set_received(&mut self, address: IpAddr) {
+        self.params.set("received", Some(&address.to_string()));
+    }
+
+    /// Sets the value of `rport`.
+    pub fn set_rport(&mut self, port: u16) {
+        self.params.set("rport", Some(&port.to_string()));
+    }
+
+    /// Notes where a request came from, as RFC 3261 §18.2.1 and RFC 3581 §4 want it: `received` where the sender says otherwise or has asked
+    /// for `rport`, and `rport` where it was asked for.
+    pub fn stamp(&mut self, source: SocketAddr) {
+        let asked = self.rport().is_some();
+        if asked {
+            self.set_rport(source.port());
+        }
+        if asked || self.sent_by.host.ip() != Some(source.ip()) {
+            self.set_received(source.ip());
+        }
+    }
+}
+
+fn cut_head(whole: &Text, head: &str) -> Result<(Text, HostPort), Rule> {
+    let (name, rest) = head.split_once('/').ok_or(Rule::Via)?;
+    let (version, rest) = rest.split_once('/').ok_or(Rule::Via)?;
+    if !scan::trim(name).eq_ignore_ascii_case("SIP") || scan::trim(version) != "2.0" {
+        return Err(Rule::Via);
+    }
+    let rest = scan::trim(rest);
+    let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or(Rule::Via)?;
+    if !scan::is_token(transport) {
+        return Err(Rule::Via);
+    }
+    Ok((whole.part(transport), HostPort::cut(whole, scan::trim(sent_by))?))
+}
+
+impl FromStr for Via {
+    type Err = Rule;
+
+    fn from_str(text: &str) -> Result<Via, Rule> {
+        let text = Text::from(text);
+        Via::cut(&text, scan::trim(&text))
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SIP/2.0/{} {}{}", self.transport, self.sent_by, self.params)
+    }
+}
+
+serde_as_written!(Via);
