@@ -144,6 +144,11 @@ impl Relay {
     pub fn tally(&self) -> Tally {
         self.counters.read()
     }
+
+    /// How often a media thread woke up since the start; an idle relay sleeps.
+    pub fn wakes(&self) -> u64 {
+        self.counters.wakes.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Relay {
@@ -169,14 +174,18 @@ impl std::fmt::Debug for Relay {
 
 /// The tallies of all threads.
 #[derive(Debug, Default)]
-pub(crate) struct Counters([AtomicU64; Fate::ALL.len()]);
+pub(crate) struct Counters {
+    fates: [AtomicU64; Fate::ALL.len()],
+    wakes: AtomicU64,
+}
 
 impl Counters {
     pub(crate) fn add(&self, tally: &Tally) {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
         for fate in Fate::ALL {
             let packets = tally.of(fate);
             if packets > 0 {
-                self.0[fate as usize].fetch_add(packets, Ordering::Relaxed);
+                self.fates[fate as usize].fetch_add(packets, Ordering::Relaxed);
             }
         }
     }
@@ -184,7 +193,7 @@ impl Counters {
     fn read(&self) -> Tally {
         let mut tally = Tally::default();
         for fate in Fate::ALL {
-            tally.count_many(fate, self.0[fate as usize].load(Ordering::Relaxed));
+            tally.count_many(fate, self.fates[fate as usize].load(Ordering::Relaxed));
         }
         tally
     }
@@ -197,3 +206,6 @@ pub(crate) fn port_of(port: u16) -> Port {
 
 /// Commands that wait for a media thread at most: a burst of some hundred calls.
 const ORDERS_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests;
