@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use baton_contract::Problem;
 
-use crate::pop::clean;
+use crate::text::clean;
 
 /// A problem as a response.
 #[derive(Debug)]

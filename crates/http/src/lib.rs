@@ -16,8 +16,11 @@ mod path;
 #[cfg(test)]
 mod plays;
 mod pop;
+mod serve;
+mod text;
 mod vitals;
 
-pub use app::{HttpSettings, router, serve};
+pub use app::HttpSettings;
 pub use axum::Router;
 pub use control::{Control, EventStream, Readiness, follow};
+pub use serve::{router, serve};

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use baton_contract::{CallId, CallbackId, Problem, TransferId};
 
 use crate::failure::Failure;
-use crate::pop::clean;
+use crate::text::clean;
 
 /// The longest id that is quoted back, in characters.
 const QUOTED_CHARS_MAX: usize = 80;

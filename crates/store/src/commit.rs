@@ -1,8 +1,8 @@
-//! What is handed in to be written, and what is answered.
+//! What is handed in to be written, what is answered, and what a journal gives back.
 
 use std::time::Duration;
 
-use baton_contract::{CommitLevel, Record};
+use baton_contract::{CallId, CommitLevel, Record};
 
 /// Rows that are written together or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,4 +97,19 @@ impl Refusal {
             Refusal::Duplicate => "duplicate",
         }
     }
+}
+
+/// One step in a call's journal, opaque to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Whose.
+    pub call: CallId,
+    /// Rises by one within the call.
+    pub seq: u64,
+    /// What kind of step.
+    pub kind: String,
+    /// Of the encoding.
+    pub version: u16,
+    /// The step.
+    pub bytes: Vec<u8>,
 }

@@ -15,8 +15,8 @@ mod sqlite;
 mod store;
 mod writer;
 
-pub use commit::{Ack, Batch, OnAck, Refusal};
+pub use commit::{Ack, Batch, JournalRow, OnAck, Refusal};
 pub use error::{OpenError, ReadError};
 pub use health::Health;
 pub use past::past_events;
-pub use store::{JournalRow, Settings, Store};
+pub use store::{Settings, Store};

@@ -15,7 +15,7 @@ use crate::health::Gauges;
 use crate::ledger::{Archive, Flush, Ledger};
 use crate::sqlite;
 use crate::writer::{Desk, Flusher, Pen, Work};
-use crate::{Batch, Health, OnAck, OpenError, ReadError, Refusal};
+use crate::{Batch, Health, JournalRow, OnAck, OpenError, ReadError, Refusal};
 
 /// Limits of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +30,6 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings { queue_max: 4_096, stall_max: Duration::from_millis(250) }
     }
-}
-
-/// One step in a call's journal, opaque to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalRow {
-    /// Whose.
-    pub call: CallId,
-    /// Rises by one within the call.
-    pub seq: u64,
-    /// What kind of step.
-    pub kind: String,
-    /// Of the encoding.
-    pub version: u16,
-    /// The step.
-    pub bytes: Vec<u8>,
 }
 
 /// The open store. Dropped, it still writes what was submitted; [`Store::close`] waits for that.

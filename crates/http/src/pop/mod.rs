@@ -1,9 +1,6 @@
 //! The screen-pop: what an AE reads while the phone rings. Plain HTML behind a signed link, nothing loaded from anywhere.
 
 mod screen;
-mod text;
-
-pub(crate) use text::clean;
 
 use std::sync::LazyLock;
 

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::{Map, Value};
 
 use super::STYLE;
-use super::text::{clean, number};
+use crate::text::{clean, number};
 
 /// The longest single text on the page, in characters.
 const TEXT_CHARS_MAX: usize = 2_000;
