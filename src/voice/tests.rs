@@ -1,0 +1,123 @@
+//! Voices in their order, the deadline, and what is remembered.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// A voice that does as it is told, and counts.
+struct Told {
+    answer: fn() -> Option<Result<Wave, VoiceError>>,
+    asked: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Voice for Told {
+    fn name(&self) -> &'static str {
+        "told"
+    }
+
+    async fn render(&self, _text: &str) -> Result<Wave, VoiceError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        match (self.answer)() {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn hum() -> Option<Result<Wave, VoiceError>> {
+    let samples = (0..16_000).map(|at| if at / 40 % 2 == 0 { 4_000 } else { -4_000 }).collect();
+    Some(Ok(Wave { rate: 16_000, samples }))
+}
+
+fn broken() -> Option<Result<Wave, VoiceError>> {
+    Some(Err(VoiceError::Failed { voice: "told", why: "hoarse".to_owned() }))
+}
+
+fn voices(answers: &[fn() -> Option<Result<Wave, VoiceError>>]) -> (Voices, Vec<Arc<AtomicUsize>>) {
+    let asked: Vec<Arc<AtomicUsize>> = answers.iter().map(|_| Arc::default()).collect();
+    let told = answers
+        .iter()
+        .zip(&asked)
+        .map(|(answer, asked)| -> Box<dyn Voice> { Box::new(Told { answer: *answer, asked: Arc::clone(asked) }) });
+    (Voices { voices: told.collect(), cache: Mutex::new(Cache::default()) }, asked)
+}
+
+const SOON: Duration = Duration::from_millis(1_500);
+
+#[tokio::test]
+async fn the_first_voice_that_can_speaks() {
+    let (voices, asked) = voices(&[broken, || Some(Err(VoiceError::NotInstalled("x"))), hum, hum]);
+    let rendered = voices.render("Two words.", SOON).await.unwrap();
+    assert!((1.8..2.3).contains(&rendered.words_per_second), "{rendered:?}");
+    assert_eq!(asked.iter().map(|asked| asked.load(Ordering::Relaxed)).collect::<Vec<_>>(), [1, 1, 1, 0]);
+}
+
+#[tokio::test]
+async fn the_same_words_are_rendered_once() {
+    let (voices, asked) = voices(&[hum]);
+    let first = voices.render("Two  words.\n", SOON).await.unwrap();
+    let second = voices.render("Two words.", SOON).await.unwrap();
+    assert!(Arc::ptr_eq(&first.clip, &second.clip));
+    voices.render("Other words.", SOON).await.unwrap();
+    assert_eq!(asked[0].load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_voice_that_is_late_is_not_waited_for() {
+    let (voices, _) = voices(&[|| None, hum]);
+    let deadline = Duration::from_millis(30);
+    assert_eq!(voices.render("Two words.", deadline).await.unwrap_err(), Unrendered::Late(deadline));
+}
+
+#[tokio::test]
+async fn without_any_voice_the_reasons_are_named() {
+    let (voices, _) = voices(&[broken, || Some(Err(VoiceError::NotInstalled("flite")))]);
+    let error = voices.render("Two words.", SOON).await.unwrap_err();
+    assert_eq!(error.to_string(), "no voice could speak: told: hoarse, flite is not installed");
+    assert!((voices.words_per_second().await - baton_transfer::briefing::WORDS_PER_SECOND).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn what_holds_no_word_or_no_sound_is_not_spoken() {
+    let (mute, _) = voices(&[|| Some(Ok(Wave { rate: 8_000, samples: vec![0; 8_000] }))]);
+    assert!(matches!(mute.render("Two words.", SOON).await, Err(Unrendered::Failed(_))));
+    for text in ["", " \u{7}\n", "--- …"] {
+        assert_eq!(mute.render(text, SOON).await.unwrap_err(), Unrendered::Empty, "{text:?}");
+    }
+}
+
+#[test]
+fn a_text_is_cleaned_before_a_voice_sees_it() {
+    assert_eq!(clean("--flag\u{0} Ja\u{1b}[31mmie\r\n<break/> [[h@l'oU]] `x`"), "flag Ja 31mmie break/ h@l'oU x");
+    assert_eq!(clean(&"long ".repeat(9_000)).chars().count(), TEXT_CHARS_MAX - 1);
+}
+
+#[test]
+fn what_is_remembered_has_an_end() {
+    let mut cache = Cache::default();
+    let long = || Rendered::new("told", "x", vec![1; CACHE_SAMPLES_MAX / 4]);
+    for name in 0..9 {
+        cache.put([name; 32], long());
+        // The first one is asked for again and again, and stays.
+        assert!(cache.get(&[0; 32]).is_some(), "{name}");
+    }
+    assert_eq!(cache.entries.len(), 4);
+    assert!(cache.samples <= CACHE_SAMPLES_MAX);
+    cache.put([0; 32], long());
+    assert_eq!(cache.entries.len(), 4);
+}
+
+#[tokio::test]
+async fn the_voices_of_this_machine_are_asked_in_the_configured_order() {
+    let voices = Voices::new(&[
+        VoiceSpec::Files("no/such/directory".into()),
+        VoiceSpec::Flite("slt".to_owned()),
+        VoiceSpec::EspeakNg("en-us".to_owned()),
+    ]);
+    assert_eq!(format!("{voices:?}"), r#"["files", "files", "flite", "espeak-ng"]"#);
+    match voices.render("A caller is waiting.", Duration::from_secs(10)).await {
+        Ok(rendered) => assert!((1.0..6.0).contains(&rendered.words_per_second), "{rendered:?}"),
+        Err(error) => println!("no voice is installed here: {error}"),
+    }
+}
