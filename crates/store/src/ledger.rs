@@ -26,8 +26,12 @@ pub(crate) trait Ledger: Send + 'static {
 pub(crate) trait Flush: Send + 'static {
     /// Returns when everything that was written before the call is on the disk for good.
     async fn flush(&mut self) -> Result<(), Refusal>;
+}
 
-    /// Housekeeping, every now and then after writes.
+/// Housekeeping, which may take its time.
+#[async_trait]
+pub(crate) trait Tidy: Send + 'static {
+    /// Called every now and then after commits.
     async fn tidy(&mut self);
 }
 

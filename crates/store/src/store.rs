@@ -12,9 +12,9 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::Instant;
 
 use crate::health::Gauges;
-use crate::ledger::{Archive, Flush, Ledger};
-use crate::sqlite;
-use crate::writer::{Desk, Flusher, Pen, Work};
+use crate::ledger::{Archive, Flush, Ledger, Tidy};
+use crate::sqlite::{self, Opened};
+use crate::writer::{Desk, Flusher, Keeper, Pen, Work};
 use crate::{Batch, Health, JournalRow, OnAck, OpenError, ReadError, Refusal};
 
 /// Limits of the store.
@@ -53,13 +53,13 @@ impl Store {
     pub async fn open(url: &str, settings: Settings, on_ack: OnAck) -> Result<Store, OpenError> {
         let opened = sqlite::open(url).await?;
         let thread_error = |error: std::io::Error| OpenError::NoThread { path: url.to_owned(), why: error.to_string() };
-        Store::start(opened.writer, opened.disk, Arc::new(opened.reader), opened.secret, settings, on_ack).map_err(thread_error)
+        let Opened { writer, disk, house, reader, secret } = opened;
+        Store::start((writer, disk, house), Arc::new(reader), secret, settings, on_ack).map_err(thread_error)
     }
 
     /// Starts the writer's thread over any database.
-    pub(crate) fn start<L: Ledger, F: Flush>(
-        ledger: L,
-        disk: F,
+    pub(crate) fn start<L: Ledger, F: Flush, K: Tidy>(
+        (ledger, disk, house): (L, F, K),
         archive: Arc<dyn Archive>,
         secret: [u8; 32],
         settings: Settings,
@@ -74,10 +74,14 @@ impl Store {
         let pen = Pen { ledger, desk: Arc::clone(&desk), to_flush, owed: Vec::new() };
         let flusher = Flusher { disk, desk: Arc::clone(&desk), undone };
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let both = async move { tokio::join!(pen.run(to_write, to_undo), flusher.run(written)) };
-        let run = move || {
-            runtime.block_on(both);
+        let keeper = Keeper { house, desk: Arc::clone(&desk) };
+        let all = async move {
+            tokio::select! {
+                _ = async { tokio::join!(pen.run(to_write, to_undo), flusher.run(written)) } => {}
+                () = keeper.run() => {}
+            }
         };
+        let run = move || runtime.block_on(all);
         let thread = std::thread::Builder::new().name("baton-store".to_owned()).spawn(run)?;
         Ok(Store { work, desk, archive, queue_max, secret, thread })
     }

@@ -1,6 +1,6 @@
 //! The writer: gathers what waits into one transaction, and answers each batch once.
 //!
-//! Two tasks on a thread of their own. The pen writes groups and acknowledges process-level batches; the flusher takes the written
+//! Tasks on a thread of their own. The pen writes groups and acknowledges process-level batches; the flusher takes the written
 //! power-level batches on, flushes the disk once for all that wait, and acknowledges them. So an INVITE never waits for a flush.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use crate::health::Gauges;
-use crate::ledger::{Flush, Ledger, Undo};
+use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Ack, Batch, OnAck, Refusal};
 
 /// Batches that are written in one transaction at most.
@@ -77,12 +77,15 @@ impl<L: Ledger> Pen<L> {
         loop {
             tokio::select! {
                 biased;
-                Some(undos) = undone.recv() => self.owe(undos).await,
+                Some(undos) = undone.recv() => {
+                    self.owed.extend(undos);
+                    self.settle(&mut work).await;
+                }
                 first = work.recv() => match first {
                     Some(first) => self.write_group(first, &mut work).await,
                     None => break,
                 },
-                _ = probe.tick(), if self.is_troubled() => self.probe().await,
+                _ = probe.tick(), if self.is_troubled() => self.probe(&mut work).await,
             }
         }
         drop(self.to_flush);
@@ -98,27 +101,24 @@ impl<L: Ledger> Pen<L> {
         self.desk.gauges.write_trouble().is_some() || !self.owed.is_empty()
     }
 
-    async fn owe(&mut self, undos: Vec<Undo>) {
-        self.owed.extend(undos);
-        self.settle().await;
-    }
-
     /// Takes back what is owed.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, work: &mut Receiver<Work>) {
         if self.owed.is_empty() {
             return;
         }
-        match self.ledger.undo(&self.owed).await {
+        let undoing = self.ledger.undo(&self.owed);
+        match refuse_while_late(&self.desk, &self.to_flush, work, undoing).await {
             Ok(()) => self.owed.clear(),
             Err(refusal) => self.note(Some(refusal)),
         }
     }
 
-    async fn probe(&mut self) {
-        self.settle().await;
+    /// Sees whether an ill store is well again: it is if it answers, and in time.
+    async fn probe(&mut self, work: &mut Receiver<Work>) {
+        self.settle(work).await;
         if self.owed.is_empty() {
             let since = Instant::now();
-            let trouble = self.ledger.probe().await.err();
+            let trouble = refuse_while_late(&self.desk, &self.to_flush, work, self.ledger.probe()).await.err();
             self.note(trouble.or((since.elapsed() > self.desk.stall_max).then_some(Refusal::Stalled)));
         }
     }
@@ -133,7 +133,7 @@ impl<L: Ledger> Pen<L> {
     }
 
     async fn write_group(&mut self, first: Work, work: &mut Receiver<Work>) {
-        self.settle().await;
+        self.settle(work).await;
         let (mut group, mut since) = (vec![first.batch], vec![first.since]);
         while group.len() < GROUP_MAX {
             let Ok(next) = work.try_recv() else { break };
@@ -149,15 +149,10 @@ impl<L: Ledger> Pen<L> {
             }
             Err(_) => {
                 refuse_all(&self.desk, &self.to_flush, &group, &since);
-                let late = loop {
-                    tokio::select! {
-                        result = &mut writing => break result,
-                        Some(work) = work.recv() => refuse_all(&self.desk, &self.to_flush, &[work.batch], &[work.since]),
-                    }
-                };
+                let late = refuse_while(&self.desk, &self.to_flush, work, &mut writing).await;
                 drop(writing);
                 self.owed.extend(late.into_iter().flatten().flatten().flatten());
-                self.settle().await;
+                self.settle(work).await;
             }
         }
     }
@@ -170,6 +165,35 @@ impl<L: Ledger> Pen<L> {
         let results = result.unwrap_or_else(|refusal| vec![Err(refusal); group.len()]);
         for ((batch, since), result) in group.iter().zip(since).zip(results) {
             hand_on(&self.desk, &self.to_flush, batch, *since, result);
+        }
+    }
+}
+
+/// Waits for the database, and once that takes too long, refuses what arrives meanwhile.
+async fn refuse_while_late<T>(
+    desk: &Desk,
+    to_flush: &Sender<Written>,
+    work: &mut Receiver<Work>,
+    mut answer: impl Future<Output = T> + Unpin,
+) -> T {
+    match timeout_at(Instant::now() + desk.stall_max, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => refuse_while(desk, to_flush, work, answer).await,
+    }
+}
+
+/// Refuses what arrives while the database hangs.
+async fn refuse_while<T>(
+    desk: &Desk,
+    to_flush: &Sender<Written>,
+    work: &mut Receiver<Work>,
+    mut answer: impl Future<Output = T> + Unpin,
+) -> T {
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer,
+            Some(work) = work.recv() => refuse_all(desk, to_flush, &[work.batch], &[work.since]),
         }
     }
 }
@@ -198,6 +222,29 @@ fn hand_on(desk: &Desk, to_flush: &Sender<Written>, batch: &Batch, since: Instan
     }
 }
 
+/// The task that keeps house, beside the others and in nobody's way.
+pub(crate) struct Keeper<K> {
+    pub(crate) house: K,
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl<K: Tidy> Keeper<K> {
+    /// Tidies every now and then, where there have been commits; never ends.
+    pub(crate) async fn run(mut self) {
+        let mut clock = interval(TIDY_EVERY);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tidied = 0;
+        loop {
+            clock.tick().await;
+            let commits = self.desk.gauges.commits();
+            if commits != tidied {
+                tidied = commits;
+                self.house.tidy().await;
+            }
+        }
+    }
+}
+
 /// The task that flushes.
 pub(crate) struct Flusher<F> {
     pub(crate) disk: F,
@@ -208,11 +255,8 @@ pub(crate) struct Flusher<F> {
 impl<F: Flush> Flusher<F> {
     /// Flushes until the pen has gone and nothing waits any more.
     pub(crate) async fn run(mut self, mut written: Receiver<Written>) {
-        let mut tidy = interval(TIDY_EVERY);
         let mut probe = interval(PROBE_EVERY);
-        tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut tidied = 0;
         loop {
             tokio::select! {
                 biased;
@@ -221,13 +265,6 @@ impl<F: Flush> Flusher<F> {
                     None => break,
                 },
                 _ = probe.tick(), if self.desk.gauges.flush_trouble().is_some() => self.flush(&mut [], &mut written).await,
-                _ = tidy.tick() => {
-                    let commits = self.desk.gauges.commits();
-                    if commits != tidied {
-                        tidied = commits;
-                        self.disk.tidy().await;
-                    }
-                }
             }
         }
     }

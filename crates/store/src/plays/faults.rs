@@ -49,6 +49,10 @@ impl Ledger for Scripted {
     }
 
     async fn undo(&mut self, undos: &[Undo]) -> Result<(), Refusal> {
+        let hang = self.0.write_hangs.lock().clone();
+        if let Some(hang) = hang {
+            hang.notified().await;
+        }
         if let Some(refusal) = *self.0.write_fails.lock() {
             return Err(refusal);
         }
@@ -70,8 +74,6 @@ impl Flush for Scripted {
         }
         self.0.flush_fails.lock().map_or(Ok(()), Err)
     }
-
-    async fn tidy(&mut self) {}
 }
 
 fn undo(ticket: u64) -> Undo {
@@ -212,6 +214,31 @@ async fn what_is_owed_is_taken_back_as_soon_as_the_disk_lets_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_while_a_promise_is_taken_back_keeps_nobody_waiting() {
+    let mut bench = Bench::new();
+    *bench.script.flush_fails.lock() = Some(Refusal::FlushFailed);
+    let (hang, flushing) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    *bench.script.flush_hangs.lock() = Some(Arc::clone(&flushing));
+    bench.submit(1, Power);
+    bench.settle().await;
+    *bench.script.write_hangs.lock() = Some(Arc::clone(&hang));
+    *bench.script.flush_hangs.lock() = None;
+    flushing.notify_one();
+    bench.expect(1, Err(Refusal::FlushFailed)).await;
+    bench.settle().await;
+    bench.submit(2, Process);
+    let ack = bench.expect(2, Err(Refusal::Stalled)).await;
+    assert!(ack.took <= Duration::from_millis(251), "{:?}", ack.took);
+    *bench.script.write_hangs.lock() = None;
+    *bench.script.flush_fails.lock() = None;
+    hang.notify_one();
+    advance(Duration::from_secs(1)).await;
+    bench.settle().await;
+    assert_eq!(*bench.script.undone.lock(), [undo(1)]);
+    assert_eq!(bench.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn everything_that_waits_is_answered_before_the_end() {
     let mut bench = Bench::new();
     for ticket in 0..90 {
@@ -233,7 +260,9 @@ async fn a_full_disk_refuses_and_the_store_goes_on_when_space_returns() {
     let mut opened = sqlite::open(&scratch.url()).await.unwrap();
     opened.writer.limit_pages(60).await;
     let settings = Settings { stall_max: Duration::from_secs(5), ..Settings::default() };
-    let store = Store::start(opened.writer, opened.disk, Arc::new(opened.reader), opened.secret, settings, on_ack).unwrap();
+    let store =
+        Store::start((opened.writer, opened.disk, opened.house), Arc::new(opened.reader), opened.secret, settings, on_ack)
+            .unwrap();
     let mut kept = Vec::new();
     for seq in 0..100 {
         match commit(&store, &mut acks, Process, vec![journal(seq, 8_000)]).await.result {

@@ -5,7 +5,7 @@ mod read;
 mod schema;
 mod write;
 
-pub(crate) use open::open;
+pub(crate) use open::{Opened, open};
 
 use sqlx::Error;
 

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Error, Row};
 
 use super::read::Reader;
 use super::schema::{self, Found};
-use super::write::{Disk, Writer};
+use super::write::{Checkpointer, Disk, Writer};
 use super::{BUSY, CANTOPEN, CORRUPT, FULL, LOCKED, NOTADB, READONLY, code};
 use crate::OpenError;
 
@@ -28,6 +28,7 @@ const LOG_BYTES_KEPT: &str = "67108864";
 pub(crate) struct Opened {
     pub(crate) writer: Writer,
     pub(crate) disk: Disk,
+    pub(crate) house: Checkpointer,
     pub(crate) reader: Reader,
     pub(crate) secret: [u8; 32],
 }
@@ -135,7 +136,9 @@ async fn connect(path: &Path) -> Result<Result<Opened, Unfit>, Error> {
         Ok(log) => log,
         Err(error) => return Ok(Err(Unfit::Log(error))),
     };
-    let disk = Disk::new(log, logged.clone().synchronous(SqliteSynchronous::Full).connect().await?);
+    let thorough = logged.synchronous(SqliteSynchronous::Full);
+    let disk = Disk::new(log, thorough.connect().await?);
+    let house = Checkpointer::new(thorough.connect().await?);
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS_MAX)
         .idle_timeout(None)
@@ -143,7 +146,7 @@ async fn connect(path: &Path) -> Result<Result<Opened, Unfit>, Error> {
         .test_before_acquire(false)
         .connect_with(options(path).read_only(true))
         .await?;
-    Ok(Ok(Opened { writer: Writer::new(pen), disk, reader: Reader::new(readers), secret }))
+    Ok(Ok(Opened { writer: Writer::new(pen), disk, house, reader: Reader::new(readers), secret }))
 }
 
 /// Opens the log for flushing, and flushes the folder, so that the files' names outlive a loss of power.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sqlx::{Error, Row, SqliteConnection};
 
 use super::{refusal, signed};
-use crate::ledger::{Flush, Ledger, Undo};
+use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Batch, Refusal};
 
 /// The one connection that writes.
@@ -266,20 +266,14 @@ impl Disk {
     pub(super) fn new(log: Arc<File>, connection: SqliteConnection) -> Disk {
         Disk { log, connection, failed: false }
     }
-
-    /// Carries the log into the database file; says whether all of it was.
-    async fn checkpoint(&mut self, sql: &'static str) -> Result<bool, Error> {
-        let row = sqlx::query(sql).fetch_one(&mut self.connection).await?;
-        let (busy, frames, carried): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        Ok(busy == 0 && frames == carried)
-    }
 }
 
 #[async_trait]
 impl Flush for Disk {
     async fn flush(&mut self) -> Result<(), Refusal> {
         if self.failed {
-            let whole = self.checkpoint("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(|error| refusal(&error))?;
+            let whole =
+                checkpoint(&mut self.connection, "PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(|error| refusal(&error))?;
             if !whole {
                 return Err(Refusal::FlushFailed);
             }
@@ -290,12 +284,33 @@ impl Flush for Disk {
         self.failed = !matches!(flushed, Ok(Ok(())));
         if self.failed { Err(Refusal::FlushFailed) } else { Ok(()) }
     }
+}
 
+/// Carries the log into the database file now and then, so that it starts anew and no commit has to.
+pub(crate) struct Checkpointer {
+    connection: SqliteConnection,
+}
+
+impl Checkpointer {
+    pub(super) fn new(connection: SqliteConnection) -> Checkpointer {
+        Checkpointer { connection }
+    }
+}
+
+#[async_trait]
+impl Tidy for Checkpointer {
     async fn tidy(&mut self) {
-        if let Err(error) = self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)").await {
+        if let Err(error) = checkpoint(&mut self.connection, "PRAGMA wal_checkpoint(PASSIVE)").await {
             tracing::warn!(%error, "the log was not carried into the database file");
         }
     }
+}
+
+/// Carries the log into the database file; says whether all of it was.
+async fn checkpoint(connection: &mut SqliteConnection, sql: &'static str) -> Result<bool, Error> {
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    let (busy, frames, carried): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(busy == 0 && frames == carried)
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, Error> {
