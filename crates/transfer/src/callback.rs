@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(gap[0].0, "2026-03-08T07:00:00.000000Z");
         let fold = offered("Sun 01:00-02:00", "2026-11-01T04:00:00Z", "America/New_York");
         assert_eq!(fold[0], pair("2026-11-01T05:00:00.000000Z", "Sunday, November 1, 01:00"));
-        assert_eq!(fold[1], pair("2026-11-01T05:30:00.000000Z", "Sunday, November 1, 01:30"));
+        assert_eq!(fold[1], pair("2026-11-08T06:00:00.000000Z", "Sunday, November 8, 01:00"));
     }
 
     #[test]

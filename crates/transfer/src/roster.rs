@@ -311,8 +311,9 @@ pub(crate) mod tests {
         assert!(roster.release(hours_later, &id, other, second.epoch, Duration::from_secs(30)));
         assert_eq!(roster.view(hours_later, &id).unwrap().state, AeState::WrapUp);
         assert_eq!(roster.view(hours_later.after(Duration::from_secs(30)), &id).unwrap().state, AeState::Available);
-        roster.restore(NOW, &LeaseRow { ae: id.clone(), transfer: one, epoch: 77, until: At(NOW.wall) });
-        assert_eq!(roster.lease(NOW, &id, other, Duration::from_secs(1)).unwrap().epoch, 78);
+        let morrow = hours_later.after(Duration::from_secs(86_400));
+        roster.restore(morrow, &LeaseRow { ae: id.clone(), transfer: one, epoch: 77, until: At(NOW.wall) });
+        assert_eq!(roster.lease(morrow, &id, other, Duration::from_secs(1)).unwrap().epoch, 78);
     }
 
     #[test]

@@ -25,7 +25,9 @@ use serde_json::json;
 
 use self::attempt::earlier;
 use self::case::{Case, Rendering, Turn};
-use self::state::{Ignored, State, Step};
+use self::state::{
+    Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store,
+};
 use crate::plan::Plan;
 use crate::{Action, Event, Line, Roster, SceneName, Settings, Target, Why, briefing};
 
@@ -71,9 +73,9 @@ impl Transfer {
         Transfer { case, state }
     }
 
-    /// Takes in what has happened. What does not fit changes nothing.
-    pub fn on(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) {
-        self.step(now, event, settings, roster);
+    /// Takes in what has happened. What does not fit changes nothing; then the answer says why, for a log.
+    pub fn on(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) -> Option<&'static str> {
+        self.step(now, event, settings, roster).map(Ignored::words)
     }
 
     /// The next thing to be done; call until there is none.
@@ -176,7 +178,17 @@ impl Transfer {
             Event::Cancel if turn.case.outcome.is_some() => return Some(Ignored::Decided),
             Event::AiGone => turn.ai_gone(),
             Event::AiSilent => turn.ai_silent(),
-            event => {
+            event @ (of_the_store!()
+            | of_the_invite!()
+            | of_the_ae!()
+            | of_speech!()
+            | of_the_bridge!()
+            | of_the_offer!()
+            | of_the_recall!()
+            | Event::LegGone { .. }
+            | Event::Decline { .. }
+            | Event::CallerGone
+            | Event::Cancel) => {
                 let Step { state, ignored } = std::mem::replace(&mut self.state, State::Over).on(&mut turn, event);
                 self.state = state;
                 return ignored;

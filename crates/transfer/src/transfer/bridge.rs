@@ -194,7 +194,7 @@ impl Human {
                 turn.scene(SceneName::Rescue);
                 turn.driver(Driver::Paused);
                 turn.say_to_caller(vec![Line::BackToAssistant]);
-                Recall::AfterBridge.begin(turn)
+                Recall::Human.begin(turn)
             }
         }
     }
@@ -206,7 +206,7 @@ impl Human {
         turn.scene(SceneName::Rescue);
         turn.driver(Driver::Paused);
         turn.say_to_caller(vec![Line::WeLostThem]);
-        Recall::AfterBridge.begin(turn)
+        Recall::Loss.begin(turn)
     }
 
     fn over(self, turn: &mut Turn<'_>) -> State {
@@ -229,7 +229,6 @@ fn not_bridged(turn: &mut Turn<'_>, attempt: &Attempt, why: LegEnd) -> State {
 
 /// The caller has hung up in the same instant in which the AE accepted.
 fn caller_gone(turn: &mut Turn<'_>, attempt: Attempt) -> State {
-    debug_assert!(turn.case.outcome.is_none(), "before the bridge there is no outcome");
     attempt.failed(turn, Failure::new(AttemptOutcome::CallerGone, None, "the caller hung up as the AE accepted"));
     Parting::caller_left(turn, attempt)
 }

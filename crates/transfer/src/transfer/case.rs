@@ -263,11 +263,11 @@ impl Turn<'_> {
 
     /// The transfer has its outcome: exactly one, whatever comes later. What whoever asked by REFER is told goes first.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
+        self.case.budget.stop(self.now.mono);
         if self.case.outcome.is_some() {
             return;
         }
         self.last_word(outcome);
-        self.case.budget.stop(self.now.mono);
         self.case.stages = self.case.budget.spent();
         self.case.outcome = Some(outcome);
         let view = self.case.view(TransferState::Ended);

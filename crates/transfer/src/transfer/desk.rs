@@ -166,9 +166,9 @@ impl Desk {
     pub(crate) fn done(&mut self) -> Vec<String> {
         let mut done = Vec::new();
         while let Some(action) = self.transfer.poll() {
-            match action {
-                Action::Report(kind, data) => self.reports.push((kind, data)),
-                action => done.extend(short(&action)),
+            done.extend(short(&action));
+            if let Action::Report(kind, data) = action {
+                self.reports.push((kind, data));
             }
         }
         done
@@ -192,25 +192,9 @@ impl Desk {
         self.reports.iter().filter(|(known, _)| *known == kind).map(|(_, data)| Value::Object(data.clone())).collect()
     }
 
-    pub(crate) fn last_say(&mut self) -> SayId {
+    pub(crate) fn last_say(&self) -> SayId {
         let mut copy = self.transfer.clone();
-        let says = std::iter::from_fn(|| copy.poll()).filter_map(|action| match action {
-            Action::SayToAe { say, .. } | Action::SayToCaller { say, .. } => Some(say),
-            Action::Commit { .. }
-            | Action::Dial { .. }
-            | Action::HangUp { .. }
-            | Action::Scene(_)
-            | Action::HushCaller
-            | Action::Render(_)
-            | Action::DropAi
-            | Action::RecallAi { .. }
-            | Action::ForgetAi
-            | Action::Progress(_)
-            | Action::Report(..)
-            | Action::EndCall
-            | Action::Finished(_) => None,
-        });
-        says.last().expect("something is being said")
+        std::iter::from_fn(|| copy.poll()).filter_map(|action| say_of(&action)).last().expect("something is being said")
     }
 
     pub(crate) fn presence(&mut self, id: &str, presence: Presence) {
@@ -228,6 +212,10 @@ impl Desk {
 
 fn commit_of(action: &Action) -> Option<Fact> {
     if let Action::Commit { fact, .. } = action { Some(*fact) } else { None }
+}
+
+pub(crate) fn say_of(action: &Action) -> Option<SayId> {
+    if let Action::SayToAe { say, .. } | Action::SayToCaller { say, .. } = action { Some(*say) } else { None }
 }
 
 fn short(action: &Action) -> Option<String> {

@@ -25,17 +25,19 @@ pub(crate) struct Recalling {
     pub(crate) until: Mono,
 }
 
-/// Why the AI is called back, and so what follows.
+/// What the AI is called back after, and so what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recall {
     /// Every attempt has failed; without an AI: a callback.
-    AfterAttempts,
+    Attempts,
     /// The transfer was called off; without an AI: a callback.
-    AfterCancel,
-    /// The AE has left or was lost after the bridge; without an AI: the next AE, then a callback.
-    AfterBridge,
+    Cancel,
+    /// The AE was lost after the bridge; without an AI: the next AE, then a callback.
+    Loss,
+    /// The AE has hung up after the bridge, and the AI is to go on; without one: a goodbye.
+    Human,
     /// The caller has picked no slot; without an AI: the first one is booked.
-    AfterOffer,
+    Offer,
 }
 
 /// The caller is told the last thing, and then the call ends.
@@ -85,8 +87,8 @@ pub(crate) fn to_the_ai(turn: &mut Turn<'_>, outcome: Outcome) -> State {
             turn.finish(outcome);
             State::Over
         }
-        Ai::Gone if outcome == Outcome::Cancelled => Recall::AfterCancel.begin(turn),
-        Ai::Gone => Recall::AfterAttempts.begin(turn),
+        Ai::Gone if outcome == Outcome::Cancelled => Recall::Cancel.begin(turn),
+        Ai::Gone => Recall::Attempts.begin(turn),
         Ai::Failed => offer::begin(turn),
     }
 }
@@ -119,9 +121,10 @@ impl Recall {
     fn failed(self, turn: &mut Turn<'_>) -> State {
         turn.case.ai = Ai::Failed;
         match self {
-            Recall::AfterAttempts | Recall::AfterCancel => offer::begin(turn),
-            Recall::AfterOffer => offer::book_first(turn),
-            Recall::AfterBridge => {
+            Recall::Attempts | Recall::Cancel => offer::begin(turn),
+            Recall::Offer => offer::book_first(turn),
+            Recall::Human => Farewell::begin(turn, vec![Line::Goodbye]),
+            Recall::Loss => {
                 turn.case.budget = Budget::begin(turn.now.mono, turn.settings.budget.clone());
                 attempt::next(turn)
             }
@@ -130,8 +133,8 @@ impl Recall {
 
     const fn outcome(self) -> Outcome {
         match self {
-            Recall::AfterAttempts | Recall::AfterBridge | Recall::AfterOffer => Outcome::ReturnedToAi,
-            Recall::AfterCancel => Outcome::Cancelled,
+            Recall::Attempts | Recall::Loss | Recall::Human | Recall::Offer => Outcome::ReturnedToAi,
+            Recall::Cancel => Outcome::Cancelled,
         }
     }
 }
@@ -153,9 +156,9 @@ impl Recalling {
                 abandoned(turn).into()
             }
             Event::Cancel => match self.recall {
-                Recall::AfterAttempts | Recall::AfterOffer => Recalling { recall: Recall::AfterCancel, ..self }.into(),
-                Recall::AfterCancel => Step::ignore(self, Ignored::Twice),
-                Recall::AfterBridge => Step::ignore(self, Ignored::Decided),
+                Recall::Attempts | Recall::Offer => Recalling { recall: Recall::Cancel, ..self }.into(),
+                Recall::Cancel => Step::ignore(self, Ignored::Twice),
+                Recall::Loss | Recall::Human => Step::ignore(self, Ignored::Decided),
             },
             Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
                 Step::ignore(self, Ignored::NoAe)

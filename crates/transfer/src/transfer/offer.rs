@@ -192,7 +192,7 @@ impl Offering {
         }
         match turn.case.ai {
             Ai::Up => ending::to_the_ai(turn, Outcome::ReturnedToAi),
-            Ai::Gone | Ai::Failed => Recall::AfterOffer.begin(turn),
+            Ai::Gone | Ai::Failed => Recall::Offer.begin(turn),
         }
     }
 }
