@@ -1,7 +1,9 @@
 """Whoever knocks at the door: probes, strangers, nonsense."""
 
+import os
 import re
 import socket
+import subprocess
 import time
 
 from lab.desk import expect
@@ -21,14 +23,37 @@ def options(desk):
         expect(method in allow, f"Allow names {method}: {allow}")
 
 
+def fail2ban_filter(root):
+    """The failregex of deploy/ as Python reads it; fail2ban puts an address where it says <HOST>."""
+    with open(os.path.join(root, "deploy/fail2ban/filter.d/baton.conf"), encoding="utf-8") as file:
+        pattern = re.search(r"^failregex\s*=\s*(.+)$", file.read(), re.M).group(1)
+    return re.compile(pattern.replace("<HOST>", r"(?P<host>[0-9a-fA-F.:]+)"))
+
+
 @case("a peer that is no trunk, AI or AE: 403 and the log line for fail2ban")
 def stranger(desk):
     baton = desk.serve()
     knock = desk.stranger("stranger", "caller_refused", "127.0.0.9", baton.base + 8, status=403)
     knock.finish()
     expect(re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), f"the log names it: {baton.log()[-300:]!r}")
+    caught = [found.group("host") for found in map(fail2ban_filter(desk.root).search, baton.log().splitlines()) if found]
+    expect(caught == ["127.0.0.9"], f"the fail2ban filter of deploy/ catches it, once: {caught}")
     expect("baton_sip_rejected_total{" in baton.get("/metrics"), "it is counted")
     expect(baton.get("/v1/calls")["items"] == [], "no call began")
+
+
+@case("the systemd unit is sound", needs=("systemd-analyze",))
+def unit(desk):
+    with open(os.path.join(desk.root, "deploy/baton.service"), encoding="utf-8") as file:
+        text = file.read().replace("/usr/bin/baton", os.path.abspath(desk.binary))
+    with open(desk.path("baton.service"), "w", encoding="utf-8") as file:
+        file.write(text)
+    verified = subprocess.run(["systemd-analyze", "verify", "--man=no", desk.path("baton.service")], capture_output=True, text=True, timeout=30)
+    complaints = [line for line in verified.stderr.splitlines() if "baton.service" in line]
+    expect(verified.returncode == 0 and not complaints, f"systemd-analyze verify: {complaints or verified.stderr}")
+    judged = subprocess.run(["systemd-analyze", "security", "--offline=true", desk.path("baton.service")], capture_output=True, text=True, timeout=30)
+    exposure = re.search(r"exposure level for baton\.service: ([0-9.]+)", judged.stdout)
+    expect(exposure and float(exposure.group(1)) <= 2.5, f"exposed no more than 2.5 of 10: {exposure and exposure.group(1)} {judged.stderr[-200:]}")
 
 
 @case("a method that nobody knows: 405 with Allow")
