@@ -29,8 +29,6 @@ pub(crate) const QUEUE: usize = 4_096;
 pub(crate) enum News {
     /// A note of a script.
     Note {
-        /// Whose.
-        role: Role,
         /// What.
         note: String,
         /// When.
@@ -256,7 +254,7 @@ impl Stage {
                 Output::Sip { to, bytes } => send(&self.cast.sip[seat.sip], to, &bytes),
                 Output::Rtp { to, bytes } => send(&seat.rtp, to, &bytes),
                 Output::Note(note) => {
-                    self.announce(story, News::Note { role, note: note.clone(), at: now });
+                    self.announce(story, News::Note { note: note.clone(), at: now });
                     self.tell_story(story, Some(index), &note);
                 }
                 Output::Finished(verdict) => self.announce(story, News::Finished { role, verdict }),

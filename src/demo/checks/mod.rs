@@ -6,7 +6,7 @@ mod promises;
 mod signalling;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::evidence::Evidence;
 

@@ -29,6 +29,11 @@ struct Sketch {
     book: Notebook,
 }
 
+/// A warm transfer without a fault, for those who show it.
+pub(crate) fn good_evidence() -> Evidence {
+    Sketch::warm().evidence()
+}
+
 fn ms(millis: u64) -> Mono {
     Mono::from_millis(millis)
 }
