@@ -40,4 +40,5 @@ pub use uri::{Scheme, Uri};
 pub use values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
 pub use via::{COOKIE, Via};
 
+pub(crate) use scan::pairs;
 pub(crate) use text::serde_as_written;

@@ -229,3 +229,11 @@ pub(crate) fn quote(text: &str) -> String {
     out.push('"');
     out
 }
+
+/// The `name=value` pairs of a challenge: cut at commas outside of quotes; quotes are taken off, backslashes stay, for they are hashed.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    items(text, true).filter_map(|pair| pair.split_once('=')).map(|(name, value)| {
+        let value = trim(value);
+        (trim(name), value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
+    })
+}
