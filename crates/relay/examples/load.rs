@@ -1,7 +1,8 @@
 //! Bridged calls through a relay on loopback: `cargo run --release -p baton-relay --example load -- CALLS SECONDS`.
 //!
 //! Each call has two parties that send 50 packets a second. Prints the delay that the relay adds (with the generator's own), what
-//! was lost, and the processor time of the media threads for each relayed packet.
+//! was lost, and the processor time of the media threads for each relayed packet. With a third word, `bare`, a loop that does
+//! nothing but receive and send takes the relay's place: what the system itself costs.
 #![allow(clippy::disallowed_methods, reason = "a load tool owns its clock")]
 
 use std::error::Error;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use baton_media::sdp::Direction;
+use baton_media::sdp::{Direction, KeyTypes};
 use baton_media::{Clip, Codec, Command, Fate, Negotiated, Port, Role, RoomId, RoomSettings, Scene, Source, Sources};
 use baton_relay::{Relay, RelaySettings};
 use rustix::event::epoll;
@@ -20,14 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
     let mut number = |default: u64| words.next().map_or(Ok(default), |word| word.parse());
     let (calls, seconds) = (number(100)?, number(5)?);
-    let rooms = RoomSettings::new(Arc::new(Clip::new("none", vec![])));
-    let settings = RelaySettings { address: Ipv4Addr::LOCALHOST.into(), threads: 1, rooms, epoch: Instant::now() };
-    let relay = Relay::start(settings, Arc::new(|_| true))?;
-    let ports = relay.bind(20_000..=60_000, calls as usize * 2)?;
-    let parties = ports.iter().map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
-    for (room, (ports, parties)) in ports.chunks_exact(2).zip(parties.chunks_exact(2)).enumerate() {
-        bridge(&relay, RoomId(room as u64), ports, parties)?;
-    }
+    let is_bare = std::env::args().nth(3).is_some_and(|word| word == "bare");
+    let parties = (0..calls * 2).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
+    let (relay, ports) =
+        if is_bare { (None, bare(&parties)?) } else { relay(&parties).map(|(relay, ports)| (Some(relay), ports))? };
     let stop = AtomicBool::new(false);
     let begin = Instant::now();
     let (sent, mut delays_us) = std::thread::scope(|scope| {
@@ -41,11 +38,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     let busy_ns = media_threads_ns()?;
     println!("{calls} calls, {sent} packets sent, {} heard", delays_us.len());
     println!("delay p50 {} µs, p99 {} µs, worst {} µs", at(0.5), at(0.99), delays_us.last().unwrap_or(&0));
-    println!(
-        "{:.2} µs of processor time for each relayed packet",
-        busy_ns as f64 / 1e3 / relay.tally().of(Fate::Forwarded).max(1) as f64
-    );
+    println!("{:.2} µs of processor time for each relayed packet", busy_ns as f64 / 1e3 / sent.max(1) as f64);
+    for fate in Fate::ALL {
+        let packets = relay.as_ref().map_or(0, |relay| relay.tally().of(fate));
+        if packets > 0 {
+            println!("{:?}: {packets}", fate.labels());
+        }
+    }
     Ok(())
+}
+
+/// A relay whose rooms have two parties each.
+fn relay(parties: &[UdpSocket]) -> Result<(Relay, Vec<u16>), Box<dyn Error>> {
+    let rooms = RoomSettings::new(Arc::new(Clip::new("none", vec![])));
+    let settings = RelaySettings { address: Ipv4Addr::LOCALHOST.into(), threads: 1, rooms, epoch: Instant::now() };
+    let relay = Relay::start(settings, Arc::new(|_| true))?;
+    let ports = relay.bind(20_000..=60_000, parties.len())?;
+    for (room, (ports, parties)) in ports.chunks_exact(2).zip(parties.chunks_exact(2)).enumerate() {
+        bridge(&relay, RoomId(room as u64), ports, parties)?;
+    }
+    Ok((relay, ports))
+}
+
+/// A loop that sends what comes from one party to the other.
+fn bare(parties: &[UdpSocket]) -> Result<Vec<u16>, Box<dyn Error>> {
+    let (epoll, mut sockets) = (epoll::create(epoll::CreateFlags::CLOEXEC)?, Vec::new());
+    for (index, party) in parties.iter().enumerate() {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(party.local_addr()?)?;
+        epoll::add(&epoll, &socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        sockets.push(socket);
+    }
+    let ports = sockets.iter().map(|socket| socket.local_addr().map(|local| local.port())).collect::<Result<_, _>>()?;
+    let pass = move || loop {
+        let (mut events, mut packet) = ([const { MaybeUninit::uninit() }; 256], [0; 2_048]);
+        let Ok((ready, _)) = epoll::wait(&epoll, &mut events, None) else { continue };
+        for event in ready {
+            let index = event.data.u64() as usize;
+            if let Ok(length) = sockets[index].recv(&mut packet) {
+                sockets[index ^ 1].send(&packet[..length]).ok();
+            }
+        }
+    };
+    std::thread::Builder::new().name("media-bare".into()).spawn(pass)?;
+    Ok(ports)
 }
 
 fn bridge(relay: &Relay, room: RoomId, ports: &[u16], parties: &[UdpSocket]) -> Result<(), Box<dyn Error>> {
@@ -57,7 +93,7 @@ fn bridge(relay: &Relay, room: RoomId, ports: &[u16], parties: &[UdpSocket]) -> 
             codec: Codec::Pcmu,
             payload_type: 0,
             remote_payload_type: 0,
-            dtmf: None,
+            dtmf: Some(KeyTypes { payload_type: 101, remote_payload_type: 101 }),
             ptime_ms: 20,
             remote,
             remote_rtcp: SocketAddr::new(remote.ip(), 9),

@@ -151,18 +151,16 @@ impl Desk {
         }
     }
 
-    /// Takes what waits on a socket, some packets at a time: what is left is told again.
+    /// Takes one packet from a socket: a second one would seldom be there yet, and is told again if it is.
     fn receive(&mut self, local: u16, buffer: &mut [u8]) {
         let port = port_of(local);
         let Some(id) = self.room_of.get(&port).copied() else { return };
         let channel = if local == port.0 { Channel::Rtp } else { Channel::Rtcp };
-        for _ in 0..PACKETS_AT_ONCE {
-            let Some((length, from)) = self.sockets.receive(local, buffer) else { return };
-            let now = self.now();
-            let Some(room) = self.rooms.get_mut(&id) else { return };
-            room.on_packet(now, port, channel, from, &buffer[..length], &mut self.outbox);
-            self.carry_out(id);
-        }
+        let Some((length, from)) = self.sockets.receive(local, buffer) else { return };
+        let now = self.now();
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        room.on_packet(now, port, channel, from, &buffer[..length], &mut self.outbox);
+        self.carry_out(id);
     }
 
     fn tick(&mut self) {
@@ -251,8 +249,6 @@ const BELL: u64 = u64::MAX;
 const ALARM: u64 = u64::MAX - 1;
 /// The largest datagram that is read whole, in octets: RTP never fills an Ethernet frame.
 const DATAGRAM_MAX: usize = 2_048;
-/// Packets taken from one socket before the others have their turn.
-const PACKETS_AT_ONCE: usize = 16;
 /// An alarm that is heard this late was not just a busy moment.
 const STALL_MIN: Duration = Duration::from_millis(250);
 /// Events that wait for somebody to take them.
