@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The switchboard: joins SIP, media and transfers into calls. Told inputs and the time, it answers with outputs.
+//!
+//! There is no clock, socket or thread in here: whoever owns these drives a [`Switchboard`] with [`Input`]s and does what its
+//! [`Output`]s say.
+#![forbid(unsafe_code)]
+
+mod ask;
+mod call;
+mod callbacks;
+mod deeds;
+mod ended;
+mod gauges;
+mod inbound;
+mod io;
+mod leg;
+mod midcall;
+mod payload;
+mod peer;
+mod refer;
+mod scene;
+mod settings;
+mod switchboard;
+
+pub use gauges::Gauges;
+pub use io::{Input, Output, Spoken};
+pub use settings::{Ai, AeLine, Credentials, Network, NetworkError, Route, Sabotage, Settings, Trunk};
+pub use switchboard::{Begin, Switchboard};
+
+/// Why the switchboard wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// A SIP timer.
+    Sip(baton_sip::Why),
+    /// An AI must have answered.
+    AiMustAnswer,
+    /// A transfer waits for something.
+    Transfer(baton_transfer::Why),
+}

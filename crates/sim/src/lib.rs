@@ -1,0 +1,9 @@
+//! The virtual world: the production switchboard, SIP, transfers and media, and scripted parties around them, without a clock,
+//! a socket or a disk. Ninety seconds go by in milliseconds, and the same seed gives the same trace.
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod plays;
+mod world;
+
+pub use world::{Ae, Fate, Setup, World};

@@ -1,0 +1,330 @@
+//! Commands and questions from outside, and their answers.
+
+use baton_contract::{
+    AeId, BriefingRequest, CallId, CallView, Command, Context, EventKind, Mode, Presence, Problem, Reply, TransferId,
+    TransferRequest,
+};
+use baton_time::Now;
+use baton_transfer::{Begin, Event, Fact, Target, Transfer, Zone};
+use serde_json::{Map, json};
+
+use crate::Output;
+use crate::call::{Asked, Phase, Referrer, Running};
+use crate::switchboard::Switchboard;
+
+/// How many idempotency keys a call remembers.
+const KEYS_MAX: usize = 32;
+
+/// The longest context that is taken, as JSON, in bytes.
+const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// A transfer as it is wanted.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) target: Target,
+    pub(crate) mode: Mode,
+    pub(crate) reason: Option<String>,
+    pub(crate) context: Option<Context>,
+    pub(crate) briefing: Option<String>,
+}
+
+impl Switchboard {
+    /// Somebody asks for something; the answer may have to wait for the store.
+    pub(crate) fn on_ask(&mut self, now: Now, ticket: u64, command: Command) {
+        let result = match command {
+            Command::RequestTransfer { call, request, idempotency_key } => {
+                match self.request_transfer(now, ticket, call, *request, idempotency_key) {
+                    Some(result) => result,
+                    None => return,
+                }
+            }
+            Command::NewCallback(new) => match self.new_callback(now, ticket, *new) {
+                Ok(()) => return,
+                Err(problem) => Err(problem),
+            },
+            Command::UpdateCallback { id, update } => match self.update_callback(now, ticket, id, update) {
+                Ok(()) => return,
+                Err(problem) => Err(problem),
+            },
+            Command::CancelCallback(id) => match self.cancel_callback(ticket, id) {
+                Ok(()) => return,
+                Err(problem) => Err(problem),
+            },
+            other => self.answer_now(now, other),
+        };
+        self.emit(Output::Answer { ticket, result });
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the commands that wait for the store were taken before")]
+    fn answer_now(&mut self, now: Now, command: Command) -> Result<Reply, Problem> {
+        match command {
+            Command::Calls => Ok(Reply::Calls(self.call_views())),
+            Command::Call(id) => self.call_view(id).map(|view| Reply::Call(Box::new(view))),
+            Command::HangUp(id) => self.hang_up(now, id),
+            Command::Transfer(id) => self.transfer_reply(id),
+            Command::CancelTransfer(id) => self.to_transfer(now, id, Event::Cancel),
+            Command::Accept(id) => self.to_transfer(now, id, Event::Accept),
+            Command::Decline { transfer, reason, retry_after } => {
+                let retry_after = retry_after.map(|minutes| std::time::Duration::from_secs(u64::from(minutes) * 60));
+                self.to_transfer(now, transfer, Event::Decline { reason, retry_after })
+            }
+            Command::Context(id) => self.context(id).map(|context| Reply::Context(Box::new(context))),
+            Command::Pop(id) => self.pop(id),
+            Command::PutContext { call, context } => self.put_context(call, *context),
+            Command::Aes => Ok(Reply::Aes(self.roster.views(now))),
+            Command::SetPresence { ae, presence } => self.set_presence(now, &ae, presence),
+            Command::Slots { ae, timezone } => self.slots(now, &ae, timezone.as_deref()),
+            Command::Callbacks => Ok(Reply::Callbacks(self.callback_views())),
+            Command::Callback(id) => self.callback_view(id).map(|view| Reply::Callback(Box::new(view))),
+            Command::CallbackCalendar(id) => {
+                self.callback_view(id).map(|view| Reply::Calendar(baton_transfer::callback::ics(&view, &self.roster)))
+            }
+            other => Err(Problem::conflict(format!("{other:?} waits for the store"))),
+        }
+    }
+
+    /// Newest first, ended ones last.
+    fn call_views(&self) -> Vec<CallView> {
+        let live = self.calls.values().rev().map(|call| call.view(None));
+        live.chain(self.ended.calls().map(|call| call.view.clone())).collect()
+    }
+
+    fn call_view(&self, id: CallId) -> Result<CallView, Problem> {
+        let live = self.calls.get(&id).map(|call| call.view(None));
+        live.or_else(|| self.ended.call(id).map(|call| call.view.clone())).ok_or_else(|| Problem::not_found("call", &id.to_string()))
+    }
+
+    fn hang_up(&mut self, now: Now, id: CallId) -> Result<Reply, Problem> {
+        if self.calls.contains_key(&id) {
+            self.tell(now, id, Event::Cancel);
+            self.end_call(now, id);
+        }
+        self.call_view(id).map(|view| Reply::Call(Box::new(view)))
+    }
+
+    fn transfer_reply(&self, id: TransferId) -> Result<Reply, Problem> {
+        let live = self.transfers.get(&id).and_then(|call| self.calls.get(call)).and_then(|call| call.transfer_view(id));
+        let view = live.or_else(|| self.ended.by_transfer(id).map(|(_, view)| view.clone()));
+        view.map(|view| Reply::Transfer(Box::new(view))).ok_or_else(|| Problem::not_found("transfer", &id.to_string()))
+    }
+
+    /// Tells a running transfer something; one that is over answers 409.
+    fn to_transfer(&mut self, now: Now, id: TransferId, event: Event) -> Result<Reply, Problem> {
+        let call = self.transfers.get(&id).copied().filter(|call| self.running_id(*call) == Some(id));
+        let Some(call) = call else {
+            self.transfer_reply(id)?;
+            return Err(Problem::conflict("this transfer is over"));
+        };
+        if let Some(running) = self.calls.get(&call).and_then(|call| call.transfer.as_ref()) {
+            fits(&running.transfer, &event)?;
+        }
+        self.tell(now, call, event);
+        self.transfer_reply(id)
+    }
+
+    fn context(&self, id: CallId) -> Result<Context, Problem> {
+        let live = self.calls.get(&id).map(|call| call.context.clone());
+        let context = live.or_else(|| self.ended.call(id).map(|call| call.context.clone()));
+        context.ok_or_else(|| Problem::not_found("call", &id.to_string()))
+    }
+
+    fn pop(&self, id: TransferId) -> Result<Reply, Problem> {
+        let missing = || Problem::not_found("transfer", &id.to_string());
+        if let Some(call) = self.transfers.get(&id).and_then(|call| self.calls.get(call)) {
+            let transfer = call.transfer_view(id).ok_or_else(missing)?;
+            let (call, context) = (Box::new(call.view(None)), Box::new(call.context.clone()));
+            return Ok(Reply::Pop { transfer: Box::new(transfer), call, context });
+        }
+        let (call, transfer) = self.ended.by_transfer(id).ok_or_else(missing)?;
+        let (call, context) = (Box::new(call.view.clone()), Box::new(call.context.clone()));
+        Ok(Reply::Pop { transfer: Box::new(transfer.clone()), call, context })
+    }
+
+    fn put_context(&mut self, id: CallId, context: Context) -> Result<Reply, Problem> {
+        check_size(&context)?;
+        match self.calls.get_mut(&id) {
+            Some(call) => {
+                call.context.merge(context);
+                check_size(&call.context)?;
+                Ok(Reply::Context(Box::new(call.context.clone())))
+            }
+            None => {
+                self.call_view(id)?;
+                Err(Problem::conflict("this call has ended"))
+            }
+        }
+    }
+
+    fn set_presence(&mut self, now: Now, ae: &AeId, presence: Presence) -> Result<Reply, Problem> {
+        if !self.roster.set_presence(ae, presence) {
+            return Err(Problem::not_found("AE", ae.as_str()));
+        }
+        let mut data = Map::new();
+        data.insert("ae".into(), json!(ae));
+        data.insert("presence".into(), json!(presence));
+        self.publish(now, EventKind::PresenceChanged, None, None, data);
+        let view = self.roster.view(now, ae).ok_or_else(|| Problem::not_found("AE", ae.as_str()))?;
+        Ok(Reply::Ae(Box::new(view)))
+    }
+
+    fn slots(&self, now: Now, ae: &AeId, timezone: Option<&str>) -> Result<Reply, Problem> {
+        if self.roster.find(ae).is_none() {
+            return Err(Problem::not_found("AE", ae.as_str()));
+        }
+        let zone = timezone.map(|name| name.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string())));
+        let zone = zone.transpose()?;
+        Ok(Reply::Slots(baton_transfer::callback::slots(&self.roster, now, ae, zone.as_ref())))
+    }
+
+    /// The answer, or none where it is given once the request is on disk.
+    fn request_transfer(
+        &mut self,
+        now: Now,
+        ticket: u64,
+        id: CallId,
+        request: TransferRequest,
+        key: Option<String>,
+    ) -> Option<Result<Reply, Problem>> {
+        let known = key.as_ref().and_then(|key| {
+            let call = self.calls.get(&id)?;
+            call.keys.iter().find(|(held, _)| held == key).map(|(_, transfer)| *transfer)
+        });
+        if let Some(transfer) = known {
+            return Some(self.transfer_reply(transfer));
+        }
+        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+            if running.transfer.outcome().is_none() {
+                if running.asked == Asked::Promised {
+                    return Some(Ok(Reply::Transfer(Box::new(running.view()))));
+                }
+                running.askers.push(ticket);
+                return None;
+            }
+        }
+        match self.check_request(id, request) {
+            Ok(wanted) => {
+                let transfer = self.begin_transfer(now, id, wanted, Some(ticket), None);
+                let call = self.calls.get_mut(&id);
+                if let (Some(key), Some(transfer), Some(call)) = (key, transfer, call) {
+                    if call.keys.len() >= KEYS_MAX {
+                        call.keys.remove(0);
+                    }
+                    call.keys.push((key, transfer));
+                }
+                None
+            }
+            Err(problem) => Some(Err(problem)),
+        }
+    }
+
+    fn check_request(&self, id: CallId, request: TransferRequest) -> Result<Wanted, Problem> {
+        let Some(call) = self.calls.get(&id) else {
+            self.call_view(id)?;
+            return Err(Problem::conflict("this call has ended"));
+        };
+        match (&call.phase, &call.transfer) {
+            (Phase::Active, None) => {}
+            (Phase::Active, Some(_)) => return Err(Problem::conflict("the caller is with a human already")),
+            (Phase::Connecting(_), _) => return Err(Problem::conflict("the caller is not up yet")),
+            (Phase::Ending, _) => return Err(Problem::conflict("this call is ending")),
+        }
+        let mode = request.mode.unwrap_or_default();
+        if mode != Mode::Warm {
+            return Err(Problem::invalid("mode", format!("\"{mode}\" transfers are not to be had here; \"warm\" ones are")));
+        }
+        let target = match &request.to {
+            None => Target::Anyone,
+            Some(to) => self.roster.target(to).ok_or_else(|| Problem::unknown_target(to))?,
+        };
+        if let Some(context) = &request.context {
+            check_size(context)?;
+        }
+        let briefing = request.briefing.map(|BriefingRequest::Text(text)| text);
+        Ok(Wanted { target, mode, reason: request.reason, context: request.context, briefing })
+    }
+
+    /// Begins a transfer, or joins the one that runs; whoever asked hears of it once it is on disk.
+    pub(crate) fn begin_transfer(
+        &mut self,
+        now: Now,
+        id: CallId,
+        wanted: Wanted,
+        asker: Option<u64>,
+        referrer: Option<Referrer>,
+    ) -> Option<TransferId> {
+        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+            running.askers.extend(asker);
+            running.referrers.extend(referrer);
+            if let Some(referrer) = referrer.filter(|_| running.asked == Asked::Promised) {
+                self.answer_refer(now, referrer, 202);
+            }
+            return self.running_id(id);
+        }
+        let transfer_id = TransferId::new(&mut self.ids, now.wall);
+        let call = self.calls.get_mut(&id)?;
+        if let Some(context) = wanted.context {
+            call.context.merge(context);
+        }
+        let reason = wanted.reason.or_else(|| call.context.reason.clone());
+        let begin = Begin {
+            id: transfer_id,
+            call: id,
+            mode: wanted.mode,
+            target: wanted.target,
+            reason,
+            context: call.context.clone(),
+            from: call.from.clone(),
+            briefing: wanted.briefing,
+            words_per_second: self.settings.words_per_second,
+            ai_up: call.ai().is_some_and(crate::leg::Leg::is_up),
+        };
+        let transfer = Transfer::begin(now, begin, &self.settings.transfer, &mut self.roster, &mut self.ids);
+        call.transfer = Some(Running {
+            transfer,
+            askers: asker.into_iter().collect(),
+            referrers: referrer.into_iter().collect(),
+            pickers: Vec::new(),
+            spoken: None,
+            asked: Asked::Pending,
+        });
+        self.transfers.insert(transfer_id, id);
+        tracing::info!(call = %id, transfer = %transfer_id, "transfer requested");
+        self.perform(now, id);
+        Some(transfer_id)
+    }
+
+    /// Whoever picked a slot through the API hears of it once it is on disk.
+    pub(crate) fn answer_pickers(&mut self, id: CallId, fact: Fact, written: bool) {
+        if fact != Fact::Callback {
+            return;
+        }
+        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
+        let pickers = std::mem::take(&mut running.pickers);
+        let callback = running.view().callback.and_then(|callback| self.callbacks.get(&callback)).cloned();
+        for ticket in pickers {
+            let result = match (&callback, written) {
+                (Some(callback), true) => Ok(Reply::Callback(Box::new(callback.clone()))),
+                (_, _) => Err(Problem::unavailable("the callback could not be put on record")),
+            };
+            self.emit(Output::Answer { ticket, result });
+        }
+    }
+}
+
+/// Whether a transfer stands where `event` would do anything.
+fn fits(transfer: &Transfer, event: &Event) -> Result<(), Problem> {
+    let (fits, otherwise) = match event {
+        Event::Accept => (transfer.can_be_accepted(), "no AE is on the line who could accept"),
+        Event::Decline { .. } => (transfer.can_be_declined(), "no AE is being asked who could decline"),
+        _ => (transfer.can_be_cancelled(), "this transfer can no longer be called off"),
+    };
+    if fits { Ok(()) } else { Err(Problem::conflict(otherwise)) }
+}
+
+fn check_size(context: &Context) -> Result<(), Problem> {
+    let bytes = serde_json::to_vec(context).map_or(usize::MAX, |json| json.len());
+    if bytes > CONTEXT_BYTES_MAX {
+        return Err(Problem::invalid("context", format!("{bytes} bytes are more than the {CONTEXT_BYTES_MAX} that a context may have")));
+    }
+    Ok(())
+}

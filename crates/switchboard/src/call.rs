@@ -1,0 +1,220 @@
+//! Everything that happens for one caller.
+
+use std::collections::VecDeque;
+
+use baton_contract::{At, CallId, CallState, CallView, Context, Driver, LegId, LegRole, TransferId, TransferView};
+use baton_media::{PlayId, Playlist, RoomId};
+use baton_time::Wall;
+use baton_transfer::{SayId, SceneName, Transfer};
+use baton_sip::{ReferId, SessionId};
+
+use crate::leg::Leg;
+
+/// How many ended legs a call keeps in its view.
+const ENDED_LEGS_MAX: usize = 16;
+
+/// How many past transfers a call keeps.
+const PAST_TRANSFERS_MAX: usize = 16;
+
+/// A call: its legs, who hears whom, and the transfer that runs.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) id: CallId,
+    pub(crate) room: RoomId,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// The name of the trunk that the caller came by.
+    pub(crate) trunk: String,
+    pub(crate) started: Wall,
+    pub(crate) phase: Phase,
+    /// In the order in which they began.
+    pub(crate) legs: Vec<Leg>,
+    pub(crate) driver: Driver,
+    pub(crate) context: Context,
+    pub(crate) scene: SceneName,
+    pub(crate) scene_serial: u64,
+    pub(crate) caller_speech: Option<Speech>,
+    pub(crate) ae_speech: Option<(LegId, Speech)>,
+    /// The AE leg that scenes mean.
+    pub(crate) consult: Option<LegId>,
+    pub(crate) transfer: Option<Running>,
+    pub(crate) past: Vec<TransferView>,
+    /// Which transfer an idempotency key has asked for.
+    pub(crate) keys: Vec<(String, TransferId)>,
+    /// Counts playlists.
+    pub(crate) plays: u64,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The caller waits for an AI; these are the ones still to be tried, by their place in the settings.
+    Connecting(VecDeque<usize>),
+    /// The caller is up.
+    Active,
+    /// Legs are being ended.
+    Ending,
+}
+
+/// Something that is being said.
+#[derive(Debug, Clone)]
+pub(crate) struct Speech {
+    pub(crate) say: SayId,
+    pub(crate) playlist: Playlist,
+}
+
+/// A transfer, and who waits for what of it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) transfer: Transfer,
+    /// Questions that are answered once the transfer is on disk.
+    pub(crate) askers: Vec<u64>,
+    /// The REFERs that asked for it.
+    pub(crate) referrers: Vec<Referrer>,
+    /// Questions that are answered once the callback is on disk.
+    pub(crate) pickers: Vec<u64>,
+    /// The rendered briefing.
+    pub(crate) spoken: Option<crate::Spoken>,
+    /// Whether the request is on disk.
+    pub(crate) asked: Asked,
+}
+
+/// Whether a request has been promised to whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Not on disk yet: no 202 has left.
+    Pending,
+    /// On disk and answered.
+    Promised,
+}
+
+/// Where progress is told to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Referrer {
+    pub(crate) session: SessionId,
+    pub(crate) refer: ReferId,
+}
+
+impl Call {
+    /// A call at its beginning: its caller waits for one of `ais`.
+    pub(crate) fn new(
+        id: CallId,
+        room: RoomId,
+        (from, to): (String, String),
+        trunk: String,
+        started: Wall,
+        ais: VecDeque<usize>,
+        caller: Leg,
+    ) -> Call {
+        Call {
+            id,
+            room,
+            from,
+            to,
+            trunk,
+            started,
+            phase: Phase::Connecting(ais),
+            legs: vec![caller],
+            driver: Driver::Ai,
+            context: Context::default(),
+            scene: SceneName::Conversation,
+            scene_serial: 0,
+            caller_speech: None,
+            ae_speech: None,
+            consult: None,
+            transfer: None,
+            past: Vec::new(),
+            keys: Vec::new(),
+            plays: 0,
+        }
+    }
+
+    /// The caller's leg.
+    pub(crate) fn caller(&self) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.role == LegRole::Caller)
+    }
+
+    /// The AI leg that has not ended.
+    pub(crate) fn ai(&self) -> Option<&Leg> {
+        self.legs.iter().rev().find(|leg| leg.role == LegRole::Ai && leg.is_live())
+    }
+
+    /// The AE leg that scenes mean, while it is up.
+    pub(crate) fn ae(&self) -> Option<&Leg> {
+        self.consult.and_then(|id| self.leg(id)).filter(|leg| leg.is_up())
+    }
+
+    /// A leg by its id.
+    pub(crate) fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.id == id)
+    }
+
+    /// A leg by its id.
+    pub(crate) fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.id == id)
+    }
+
+    /// Whether any leg has not ended.
+    pub(crate) fn has_live_legs(&self) -> bool {
+        self.legs.iter().any(Leg::is_live)
+    }
+
+    /// The name of a new playlist.
+    pub(crate) fn next_play(&mut self) -> PlayId {
+        self.plays += 1;
+        PlayId(self.plays)
+    }
+
+    /// Adds a leg, and forgets the oldest ended ones where there are too many.
+    pub(crate) fn add_leg(&mut self, leg: Leg) {
+        if self.legs.iter().filter(|leg| !leg.is_live()).count() >= ENDED_LEGS_MAX {
+            if let Some(oldest) = self.legs.iter().position(|leg| !leg.is_live() && leg.role != LegRole::Caller) {
+                self.legs.remove(oldest);
+            }
+        }
+        self.legs.push(leg);
+    }
+
+    /// Puts the running transfer among the past ones.
+    pub(crate) fn retire_transfer(&mut self) -> Option<Running> {
+        let running = self.transfer.take()?;
+        if self.past.len() >= PAST_TRANSFERS_MAX {
+            self.past.remove(0);
+        }
+        self.past.push(running.view());
+        Some(running)
+    }
+
+    /// The view of a transfer of this call.
+    pub(crate) fn transfer_view(&self, id: TransferId) -> Option<TransferView> {
+        let running = self.transfer.as_ref().filter(|running| running.transfer.id() == id).map(Running::view);
+        running.or_else(|| self.past.iter().find(|view| view.id == id).cloned())
+    }
+
+    /// The call as the API shows it.
+    pub(crate) fn view(&self, ended: Option<Wall>) -> CallView {
+        let state = match (&self.phase, ended) {
+            (_, Some(_)) => CallState::Ended,
+            (Phase::Connecting(_), None) => CallState::Connecting,
+            (Phase::Active | Phase::Ending, None) => CallState::Active,
+        };
+        CallView {
+            id: self.id,
+            state,
+            driver: self.driver,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            started_at: At(self.started),
+            ended_at: ended.map(At),
+            legs: self.legs.iter().map(Leg::view).collect(),
+            transfer: self.transfer.as_ref().map(|running| running.transfer.id()).or(self.past.last().map(|view| view.id)),
+        }
+    }
+}
+
+impl Running {
+    /// The transfer as the API shows it.
+    pub(crate) fn view(&self) -> TransferView {
+        self.transfer.view()
+    }
+}

@@ -1,0 +1,297 @@
+//! What a transfer wants done, turned into SIP, media and commits.
+
+use std::sync::Arc;
+
+use baton_contract::{CallId, Driver, EventKind, LegId, LegRole, Record, TransferId};
+use baton_media::{Clip, Playlist, Then};
+use baton_sip::wire::Header;
+use baton_sip::{Hop, Reason, Transport};
+use baton_time::Now;
+use baton_transfer::{Action, AeSpeech, Cause, Event, Fact, Line, SayId};
+
+use crate::call::{Asked, Speech};
+use crate::inbound::Dialling;
+use crate::payload::{completeness, display_name, user_to_user};
+use crate::settings::Sabotage;
+use crate::switchboard::{Switchboard, Waiting};
+use crate::{Output, Spoken};
+
+impl Switchboard {
+    /// Tells the call's transfer what has happened, and does what it answers.
+    pub(crate) fn tell(&mut self, now: Now, id: CallId, event: Event) {
+        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
+        running.transfer.on(now, event, &self.settings.transfer, &mut self.roster);
+        self.perform(now, id);
+    }
+
+    /// Does everything that the call's transfer wants done.
+    pub(crate) fn perform(&mut self, now: Now, id: CallId) {
+        loop {
+            let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { break };
+            let Some(action) = running.transfer.poll() else { break };
+            self.act(now, id, action);
+        }
+        self.follow_driver(now, id);
+        let over = self.calls.get(&id).and_then(|call| call.transfer.as_ref()).is_some_and(|running| running.transfer.is_over());
+        if over {
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.retire_transfer();
+            }
+            self.settle(now, id);
+        }
+        self.set_transfer_alarm(now, id);
+    }
+
+    fn act(&mut self, now: Now, id: CallId, action: Action) {
+        match action {
+            Action::Commit { fact, level, records } => {
+                let Some(transfer) = self.running_id(id) else { return };
+                let callback = records.iter().find_map(|record| match record {
+                    Record::Callback(callback) => Some(callback.clone()),
+                    Record::Journal { .. }
+                    | Record::Call(_)
+                    | Record::Transfer(_)
+                    | Record::Lease(_)
+                    | Record::Release { .. }
+                    | Record::Audit(_) => None,
+                });
+                let ticket = self.next_ticket();
+                self.commits.insert(ticket, Waiting::Transfer(id, transfer, fact, callback));
+                self.emit(Output::Commit { ticket: Some(ticket), level, records });
+            }
+            Action::Dial { leg, ae, .. } => self.dial_ae(now, id, leg, &ae),
+            Action::HangUp { leg, cause } => self.hang_up_ae(now, id, leg, cause),
+            Action::Scene(scene) => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.scene = scene;
+                    if scene == baton_transfer::SceneName::Human {
+                        call.caller_speech = None;
+                        call.ae_speech = None;
+                    }
+                }
+                self.swap_scene(id);
+            }
+            Action::SayToCaller { say, lines } => self.say_to_caller(now, id, say, &lines),
+            Action::HushCaller => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.caller_speech = None;
+                }
+                self.swap_scene(id);
+            }
+            Action::SayToAe { leg, say, speech } => self.say_to_ae(now, id, leg, say, &speech),
+            Action::Render(briefing) => {
+                let Some(transfer) = self.running_id(id) else { return };
+                let ticket = self.next_ticket();
+                self.renders.insert(ticket, (id, transfer));
+                self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short });
+            }
+            Action::DropAi => self.drop_ai(now, id),
+            Action::RecallAi { resume } => self.recall_ai(now, id, resume),
+            Action::ForgetAi => self.drop_ai(now, id),
+            Action::Progress(progress) => self.progress(now, id, progress),
+            Action::Report(kind, mut data) => {
+                let transfer = self.running_id(id);
+                if let Some(call) = self.calls.get(&id).filter(|_| kind == EventKind::TransferRequested) {
+                    data.insert("payload_completeness".to_owned(), completeness(&call.context).into());
+                }
+                self.publish(now, kind, Some(id), transfer, data);
+            }
+            Action::EndCall => self.end_call(now, id),
+            Action::Finished(outcome) => {
+                tracing::info!(call = %id, transfer = self.running_id(id).map(tracing::field::display), %outcome, "transfer finished");
+            }
+        }
+    }
+
+    pub(crate) fn running_id(&self, id: CallId) -> Option<TransferId> {
+        self.calls.get(&id)?.transfer.as_ref().map(|running| running.transfer.id())
+    }
+
+    fn dial_ae(&mut self, now: Now, id: CallId, leg: LegId, ae: &baton_contract::AeId) {
+        let dialled = self.consult_dialling(now, id, ae).and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to));
+        match dialled {
+            Some(_) => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.consult = Some(leg);
+                    call.ae_speech = None;
+                }
+                self.tell(now, id, Event::Dialed { leg });
+            }
+            None => {
+                let phrase = "No port, no address or no room for another call".to_owned();
+                self.tell(now, id, Event::Refused { leg, status: 503, phrase });
+            }
+        }
+    }
+
+    /// The INVITE to an AE: From says who and why; a trusted AE also gets the ids and the link to the screen-pop.
+    fn consult_dialling(&self, now: Now, id: CallId, ae: &baton_contract::AeId) -> Option<Dialling> {
+        let line = self.settings.aes.get(ae)?;
+        let call = self.calls.get(&id)?;
+        let transfer = self.running_id(id)?;
+        let mut headers = Vec::new();
+        if line.trusted {
+            let expires = now.wall + self.settings.pop_link_ttl;
+            let link = format!("<{}>;purpose=info", self.pop_url(transfer, expires));
+            headers.push(Header::new("X-Baton-Call", &id.to_string()));
+            headers.push(Header::new("X-Baton-Transfer", &transfer.to_string()));
+            headers.push(Header::new("User-to-User", &user_to_user(transfer)));
+            headers.push(Header::new("Call-Info", &link));
+        }
+        let display = line.trusted.then(|| display_name(&call.context, &call.from));
+        let credentials = line.trunk.and_then(|trunk| self.settings.trunks.get(trunk)?.credentials.as_ref());
+        Some(Dialling {
+            target: line.uri.clone(),
+            route: Hop { transport: Transport::Udp, addr: line.address },
+            from: self.from_caller(call, display)?,
+            headers,
+            credentials: credentials.map(|own| baton_sip::digest::Credentials::new(&own.username, &own.password)),
+        })
+    }
+
+    /// The signed link to a transfer's screen-pop.
+    pub(crate) fn pop_url(&self, transfer: TransferId, expires: baton_time::Wall) -> String {
+        format!("{}/pop/{transfer}?sig={}", self.settings.public_url.trim_end_matches('/'), self.links.sign(transfer, expires))
+    }
+
+    fn hang_up_ae(&mut self, now: Now, id: CallId, leg: LegId, cause: Cause) {
+        if self.settings.sabotage == Some(Sabotage::NoCancel) && cause == Cause::CallerGone {
+            return;
+        }
+        self.end_leg(now, id, leg, Some(reason_of(cause)));
+        if let Some(call) = self.calls.get_mut(&id).filter(|call| call.consult == Some(leg)) {
+            call.consult = None;
+            call.ae_speech = None;
+        }
+        self.settle(now, id);
+    }
+
+    fn say_to_caller(&mut self, now: Now, id: CallId, say: SayId, lines: &[Line]) {
+        let clips = self.clips(lines);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let then = call.after_caller_speech();
+        let playlist = Playlist { id: call.next_play(), clips, then };
+        let empty = playlist.clips.is_empty();
+        call.caller_speech = (!empty).then_some(Speech { say, playlist });
+        self.swap_scene(id);
+        if empty {
+            self.tell(now, id, Event::SpeechEnded(say));
+        }
+    }
+
+    fn say_to_ae(&mut self, now: Now, id: CallId, leg: LegId, say: SayId, speech: &AeSpeech) {
+        let spoken = self.calls.get(&id).and_then(|call| call.transfer.as_ref()).and_then(|running| running.spoken.clone());
+        let clips: Vec<Arc<Clip>> = match speech {
+            AeSpeech::Briefing(lines) => spoken.map(|spoken| spoken.full).into_iter().chain(self.clips(lines)).collect(),
+            AeSpeech::Short(lines) => spoken.map(|spoken| spoken.short).into_iter().chain(self.clips(lines)).collect(),
+            AeSpeech::Lines(lines) => self.clips(lines),
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let playlist = Playlist { id: call.next_play(), clips, then: Then::Silence };
+        let empty = playlist.clips.is_empty();
+        call.ae_speech = (!empty).then_some((leg, Speech { say, playlist }));
+        self.swap_scene(id);
+        if empty {
+            self.tell(now, id, Event::SpeechEnded(say));
+        }
+    }
+
+    fn clips(&self, lines: &[Line]) -> Vec<Arc<Clip>> {
+        lines.iter().filter_map(|line| self.settings.prompts.get(line).cloned()).collect()
+    }
+
+    fn drop_ai(&mut self, now: Now, id: CallId) {
+        let Some(leg) = self.calls.get(&id).and_then(|call| call.ai()).map(|leg| leg.id) else { return };
+        self.end_leg(now, id, leg, None);
+        self.settle(now, id);
+    }
+
+    fn recall_ai(&mut self, now: Now, id: CallId, resume: TransferId) {
+        let ais: Vec<usize> = match self.calls.get(&id) {
+            Some(call) => self.settings.ai_places_for(&call.to, &call.trunk),
+            None => return,
+        };
+        let header = vec![Header::new("X-Baton-Resume", &resume.to_string())];
+        let dialled = ais.first().and_then(|ai| self.dial_ai(now, id, *ai, header));
+        if dialled.is_none() {
+            self.tell(now, id, Event::AiFailed);
+        }
+    }
+
+    /// Follows the transfer's driver.
+    fn follow_driver(&mut self, _now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Some(running) = &call.transfer {
+            call.driver = running.transfer.driver();
+        } else if call.driver == Driver::Paused {
+            call.driver = Driver::Ai;
+        }
+    }
+
+    /// The store has answered.
+    pub(crate) fn on_committed(&mut self, now: Now, ticket: u64, written: bool) {
+        match self.commits.remove(&ticket) {
+            Some(Waiting::Transfer(id, transfer, fact, callback)) => {
+                if let Some(callback) = callback.filter(|_| written) {
+                    self.callbacks.insert(callback.id, *callback);
+                }
+                if self.running_id(id) == Some(transfer) {
+                    self.keep_promise(now, id, fact, written);
+                    self.tell(now, id, if written { Event::Committed(fact) } else { Event::CommitRefused(fact) });
+                    self.answer_pickers(id, fact, written);
+                }
+            }
+            Some(Waiting::Callback { asker, callback, is_new }) => self.callback_committed(now, asker, *callback, is_new, written),
+            None => {}
+        }
+    }
+
+    /// Whoever asked for the transfer hears of it once it is on disk.
+    fn keep_promise(&mut self, now: Now, id: CallId, fact: Fact, written: bool) {
+        if !matches!(fact, Fact::Attempt(1) | Fact::Requested) {
+            return;
+        }
+        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
+        if running.asked == Asked::Promised {
+            return;
+        }
+        running.asked = Asked::Promised;
+        let askers = std::mem::take(&mut running.askers);
+        let (view, referrers) = (running.view(), running.referrers.clone());
+        let refused = || baton_contract::Problem::unavailable("the store does not take promises right now; the call goes on");
+        for ticket in askers {
+            let result = if written { Ok(baton_contract::Reply::Transfer(Box::new(view.clone()))) } else { Err(refused()) };
+            self.emit(Output::Answer { ticket, result });
+        }
+        for referrer in referrers {
+            self.answer_refer(now, referrer, if written { 202 } else { 503 });
+        }
+    }
+
+    /// A briefing was rendered, or could not be.
+    pub(crate) fn on_rendered(&mut self, now: Now, ticket: u64, spoken: Option<Spoken>) {
+        let Some((id, transfer)) = self.renders.remove(&ticket) else { return };
+        if self.running_id(id) != Some(transfer) {
+            return;
+        }
+        let event = match &spoken {
+            Some(spoken) => Event::BriefingReady { full: spoken.full.duration(), short: spoken.short.duration() },
+            None => Event::BriefingFailed,
+        };
+        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+            running.spoken = spoken;
+        }
+        self.tell(now, id, event);
+    }
+}
+
+/// The Reason header (RFC 3326) of an AE leg's end.
+fn reason_of(cause: Cause) -> Reason {
+    let status = match cause {
+        Cause::NoAnswer | Cause::Unreachable | Cause::NotAccepted | Cause::BudgetExceeded | Cause::Lost => 480,
+        Cause::Declined | Cause::Later => 603,
+        Cause::CallerGone | Cause::Cancelled => 487,
+        Cause::CallOver => 200,
+    };
+    Reason::sip(status, cause.words())
+}

@@ -1,0 +1,56 @@
+//! Calls that are over, kept for a while so that late questions get an answer.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use baton_contract::{CallId, CallView, Context, TransferId, TransferView};
+
+/// How many ended calls are kept in memory; older ones are in the store.
+const ENDED_CALLS_MAX: usize = 1_000;
+
+/// The last ended calls.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    calls: BTreeMap<CallId, EndedCall>,
+    order: VecDeque<CallId>,
+    transfers: BTreeMap<TransferId, CallId>,
+}
+
+/// What is left of a call.
+#[derive(Debug)]
+pub(crate) struct EndedCall {
+    pub(crate) view: CallView,
+    pub(crate) transfers: Vec<TransferView>,
+    pub(crate) context: Context,
+}
+
+impl Ended {
+    /// Keeps a call, and lets go of the oldest one where there are too many.
+    pub(crate) fn keep(&mut self, call: EndedCall) {
+        if self.order.len() >= ENDED_CALLS_MAX {
+            if let Some(oldest) = self.order.pop_front().and_then(|id| self.calls.remove(&id)) {
+                for transfer in &oldest.transfers {
+                    self.transfers.remove(&transfer.id);
+                }
+            }
+        }
+        for transfer in &call.transfers {
+            self.transfers.insert(transfer.id, call.view.id);
+        }
+        self.order.push_back(call.view.id);
+        self.calls.insert(call.view.id, call);
+    }
+
+    pub(crate) fn call(&self, id: CallId) -> Option<&EndedCall> {
+        self.calls.get(&id)
+    }
+
+    pub(crate) fn by_transfer(&self, id: TransferId) -> Option<(&EndedCall, &TransferView)> {
+        let call = self.calls.get(self.transfers.get(&id)?)?;
+        call.transfers.iter().find(|view| view.id == id).map(|view| (call, view))
+    }
+
+    /// Newest first.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &EndedCall> {
+        self.order.iter().rev().filter_map(|id| self.calls.get(id))
+    }
+}

@@ -1,0 +1,102 @@
+//! What the switchboard is told and what it answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use baton_contract::{Command, CommitLevel, Event, Problem, Record, Reply};
+use baton_media::Clip;
+use baton_sip::{ConnectionId, Incoming, Transmit, Transport};
+
+/// Something that the switchboard is told.
+#[derive(Debug)]
+pub enum Input {
+    /// SIP bytes came in: one datagram, or one framed message of a stream.
+    Sip(Incoming),
+    /// A SIP stream has ended.
+    ConnectionClosed(ConnectionId),
+    /// A SIP message could not be sent.
+    SendFailed {
+        /// By what.
+        transport: Transport,
+        /// Where to.
+        remote: SocketAddr,
+    },
+    /// A media thread noticed something.
+    Media(baton_media::Event),
+    /// Somebody asks for something; answered by [`Output::Answer`] with the same ticket.
+    Ask {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// What is asked.
+        command: Box<Command>,
+    },
+    /// The store has written the commit with this ticket.
+    Committed(u64),
+    /// The store could not write the commit with this ticket.
+    CommitRefused(u64),
+    /// A briefing was rendered, or could not be.
+    Rendered {
+        /// Of the [`Output::Render`].
+        ticket: u64,
+        /// The clips; none where no voice managed in time.
+        spoken: Option<Spoken>,
+    },
+    /// These ports are bound and free: the even one of each pair.
+    Ports(Vec<u16>),
+    /// Takes no new calls from now on; those that are up go on.
+    Drain {
+        /// What Retry-After says.
+        retry_after: std::time::Duration,
+    },
+    /// Hangs up every call.
+    HangUpAll,
+    /// Time has gone by.
+    Wake,
+}
+
+/// A briefing as sound.
+#[derive(Debug, Clone)]
+pub struct Spoken {
+    /// The whole briefing.
+    pub full: Arc<Clip>,
+    /// Its first sentence.
+    pub short: Arc<Clip>,
+}
+
+/// Something that the shell is to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit(Transmit),
+    /// Tell the media thread.
+    Media(baton_media::Command),
+    /// Write these records together. Whatever depends on them stays here until the store has answered.
+    Commit {
+        /// Comes back with [`Input::Committed`] or [`Input::CommitRefused`]; none where nobody waits.
+        ticket: Option<u64>,
+        /// What it must survive.
+        level: CommitLevel,
+        /// The rows.
+        records: Vec<Record>,
+    },
+    /// Tell everyone who listens.
+    Publish(Box<Event>),
+    /// Speak these texts into clips; answered by [`Input::Rendered`].
+    Render {
+        /// Comes back with the clips.
+        ticket: u64,
+        /// The whole briefing.
+        full: String,
+        /// Its first sentence.
+        short: String,
+    },
+    /// The answer to an [`Input::Ask`].
+    Answer {
+        /// Of the question.
+        ticket: u64,
+        /// The answer.
+        result: Result<Reply, Problem>,
+    },
+    /// The stock of free ports runs low.
+    WantPorts,
+}

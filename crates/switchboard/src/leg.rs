@@ -1,0 +1,93 @@
+//! One party's connection.
+
+use baton_contract::{LegId, LegRole, LegState, LegView};
+use baton_media::{Direction, Negotiated, Port, sdp};
+use baton_sip::SessionId;
+use baton_time::Mono;
+use bytes::Bytes;
+
+/// How long after a key the same key by another way is the same press, in microseconds: RFC 4733 and INFO duplicates.
+const SAME_KEY_MICROS: u64 = 200_000;
+
+/// A leg: a SIP session, a media port and what was agreed about it.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    pub(crate) role: LegRole,
+    pub(crate) session: SessionId,
+    pub(crate) state: LegState,
+    pub(crate) sip_call_id: String,
+    pub(crate) local: sdp::Local,
+    pub(crate) media: Agreement,
+    last_key: Option<(char, Mono)>,
+}
+
+/// How far offer and answer of a leg have come.
+#[derive(Debug)]
+pub(crate) enum Agreement {
+    /// Nothing was offered.
+    None,
+    /// We have offered this.
+    Offered(Bytes),
+    /// The answer to their offer is made, and goes out when the leg is answered.
+    Answering(Bytes, Negotiated),
+    /// Both sides know.
+    Agreed(Negotiated),
+    /// Both sides know, and we have offered something new.
+    Reoffered(Negotiated, Bytes),
+}
+
+impl Leg {
+    /// A leg at its beginning.
+    pub(crate) fn new(id: LegId, role: LegRole, session: SessionId, sip_call_id: String, local: sdp::Local) -> Leg {
+        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media: Agreement::None, last_key: None }
+    }
+
+    /// The media end.
+    pub(crate) fn port(&self) -> Port {
+        Port(self.local.port)
+    }
+
+    /// What was agreed last.
+    pub(crate) fn agreed(&self) -> Option<&Negotiated> {
+        match &self.media {
+            Agreement::Agreed(agreed) | Agreement::Reoffered(agreed, _) => Some(agreed),
+            Agreement::None | Agreement::Offered(_) | Agreement::Answering(..) => None,
+        }
+    }
+
+    /// Whether the leg can hear and be heard.
+    pub(crate) fn is_up(&self) -> bool {
+        self.state == LegState::Up
+    }
+
+    /// Whether the leg has not ended.
+    pub(crate) fn is_live(&self) -> bool {
+        self.state != LegState::Ended
+    }
+
+    /// Whether this party has put us on hold.
+    pub(crate) fn holds(&self) -> bool {
+        self.agreed().is_some_and(|agreed| matches!(agreed.direction, Direction::RecvOnly | Direction::Inactive))
+    }
+
+    /// Whether a key is a new press, not the same one told in a second way.
+    pub(crate) fn is_new_press(&mut self, digit: char, at: Mono) -> bool {
+        let repeated = self.last_key.is_some_and(|(last, when)| last == digit && at.since(when).as_micros() < u128::from(SAME_KEY_MICROS));
+        if !repeated {
+            self.last_key = Some((digit, at));
+        }
+        !repeated
+    }
+
+    /// The leg as the API shows it.
+    pub(crate) fn view(&self) -> LegView {
+        LegView {
+            id: self.id,
+            role: self.role,
+            state: self.state,
+            sip_call_id: self.sip_call_id.clone(),
+            codec: self.agreed().map(|agreed| agreed.codec.name().to_owned()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! An AI asks for a human over SIP: REFER, and its progress (RFC 3515).
+
+use baton_contract::{CallId, Context, LegRole, Mode};
+use baton_sip::wire::{Header, Message, NameAddr};
+use baton_sip::{ReferId, SessionId};
+use baton_time::Now;
+use baton_transfer::{Progress, Target};
+
+use crate::ask::Wanted;
+use crate::call::{Phase, Referrer};
+use crate::payload::context_from;
+use crate::peer::Peer;
+use crate::switchboard::Switchboard;
+
+impl Switchboard {
+    /// A REFER inside one of our dialogs.
+    pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: ReferId, refer_to: &NameAddr, message: &Message) {
+        let referrer = Referrer { session, refer };
+        match self.refer_wanted(session, refer_to) {
+            Ok((id, target)) => {
+                let context = self.refer_context(session, refer_to, message);
+                let reason = context.reason.clone();
+                let wanted = Wanted { target, mode: Mode::Warm, reason, context: Some(context), briefing: None };
+                self.begin_transfer(now, id, wanted, None, Some(referrer));
+            }
+            Err(status) => self.answer_refer(now, referrer, status),
+        }
+    }
+
+    /// Which call is meant and whom it shall reach, or the status that refuses.
+    fn refer_wanted(&self, session: SessionId, refer_to: &NameAddr) -> Result<(CallId, Target), u16> {
+        let (id, leg) = self.call_of(session).ok_or(481_u16)?;
+        let call = self.calls.get(&id).ok_or(481_u16)?;
+        if call.leg(leg).is_none_or(|leg| leg.role != LegRole::Ai) {
+            return Err(403);
+        }
+        let target = self.roster.target(&refer_to.uri.to_string()).ok_or(404_u16)?;
+        match (&call.phase, &call.transfer) {
+            (Phase::Active, None) => Ok((id, target)),
+            (Phase::Active, Some(running)) if running.transfer.outcome().is_none() => Ok((id, target)),
+            (Phase::Active, Some(_)) => Err(403),
+            (Phase::Connecting(_) | Phase::Ending, _) => Err(403),
+        }
+    }
+
+    /// The context on the REFER and in the URI that it refers to, where its sender is believed.
+    fn refer_context(&self, session: SessionId, refer_to: &NameAddr, message: &Message) -> Context {
+        let address = self.agent.remote_addr(session);
+        let trusted = match address.map(|address| self.settings.peer(address)) {
+            Some(Peer::Ai(ai)) => self.settings.ais[ai].trust_context,
+            Some(Peer::Ae(_) | Peer::Trunk(_) | Peer::Stranger) | None => false,
+        };
+        if !trusted {
+            return Context::default();
+        }
+        let mut context = context_from(message.all_headers());
+        let embedded: Vec<(String, String)> = refer_to.uri.embedded_headers();
+        context.merge(context_from(embedded.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
+        context
+    }
+
+    pub(crate) fn answer_refer(&mut self, now: Now, referrer: Referrer, status: u16) {
+        if let Err(fault) = self.agent.answer_refer(now.mono, referrer.session, referrer.refer, status) {
+            tracing::debug!(%fault, status, "cannot answer the REFER");
+        }
+    }
+
+    /// Tells the AI how its REFER goes on.
+    pub(crate) fn progress(&mut self, now: Now, id: CallId, progress: Progress) {
+        let running = self.calls.get(&id).and_then(|call| call.transfer.as_ref());
+        for referrer in running.map(|running| running.referrers.clone()).unwrap_or_default() {
+            self.notify(now, referrer, &progress);
+        }
+    }
+
+    pub(crate) fn notify(&mut self, now: Now, to: Referrer, progress: &Progress) {
+        let outcome = progress.outcome.map(|outcome| Header::new("X-Baton-Outcome", outcome.name()));
+        let headers: Vec<Header> = outcome.into_iter().collect();
+        let sent = self.agent.notify_refer(now.mono, to.session, to.refer, progress.status, progress.phrase, headers, progress.last);
+        if let Err(fault) = sent {
+            tracing::debug!(%fault, status = progress.status, "cannot notify");
+        }
+    }
+}

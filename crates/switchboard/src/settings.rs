@@ -1,0 +1,216 @@
+//! What the switchboard is told at start: peers, routes and limits, all of it checked and resolved.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_contract::AeId;
+use baton_media::Clip;
+use baton_transfer::Line;
+
+/// Everything that a switchboard needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What From and Contact call us.
+    pub domain: String,
+    /// The address that SDP names.
+    pub media_address: IpAddr,
+    /// Peers that are trunks, in the order of the configuration.
+    pub trunks: Vec<Trunk>,
+    /// AIs by name.
+    pub ais: Vec<Ai>,
+    /// Where calls go; the first match wins.
+    pub routes: Vec<Route>,
+    /// How each AE is reached.
+    pub aes: BTreeMap<AeId, AeLine>,
+    /// Rules of a transfer.
+    pub transfer: baton_transfer::Settings,
+    /// The spoken lines.
+    pub prompts: BTreeMap<Line, Arc<Clip>>,
+    /// Where screen-pop links point: scheme, host and port.
+    pub public_url: String,
+    /// How long a screen-pop link is good.
+    pub pop_link_ttl: Duration,
+    /// How fast the voice of the briefing speaks.
+    pub words_per_second: f64,
+    /// How long an AI may take to answer before the next one is tried.
+    pub ai_answer_max: Duration,
+    /// Makes the switchboard misbehave on purpose, so that a self-test can show that it is noticed.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// Misbehaviour on purpose, for self-tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sabotage {
+    /// The AE's phone goes on ringing when the caller has left.
+    NoCancel,
+}
+
+/// A SIP trunk or PBX.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Where calls to it go.
+    pub uri: baton_sip::wire::Uri,
+    /// The address behind `uri`.
+    pub address: SocketAddr,
+    /// Addresses that are this trunk.
+    pub sources: Vec<Network>,
+    /// What it asks for with 401 and 407.
+    pub credentials: Option<Credentials>,
+}
+
+/// User name and password for digest authentication.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// An AI that speaks SIP.
+#[derive(Debug, Clone)]
+pub struct Ai {
+    /// Its name.
+    pub name: String,
+    /// Its URI; `{to}` stands for the dialled number.
+    pub uri: String,
+    /// The address behind `uri`.
+    pub address: SocketAddr,
+    /// Whether `X-Baton-*` and `User-to-User` from it are believed.
+    pub trust_context: bool,
+}
+
+/// Which AI takes which calls.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Pattern for the dialled user; `*` stands for any run of characters.
+    pub to: String,
+    /// Only calls from this trunk.
+    pub trunk: Option<String>,
+    /// Names of the AIs, in the order in which they are tried.
+    pub ais: Vec<String>,
+}
+
+/// How an AE is reached.
+#[derive(Debug, Clone)]
+pub struct AeLine {
+    /// The URI that is dialled.
+    pub uri: baton_sip::wire::Uri,
+    /// Where the INVITE is sent.
+    pub address: SocketAddr,
+    /// The trunk that carries the call, by its place in [`Settings::trunks`].
+    pub trunk: Option<usize>,
+    /// Whether the payload's headers go with the INVITE.
+    pub trusted: bool,
+}
+
+/// A range of addresses: `192.0.2.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// A text that is no range of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a range of addresses is written `192.0.2.0/24` or `2001:db8::/32`")]
+pub struct NetworkError;
+
+impl Network {
+    /// Whether `address` lies in this range; an IPv4 address may come mapped into IPv6.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(one)) => same_prefix(u128::from(net.to_bits()) << 96, u128::from(one.to_bits()) << 96, self.prefix),
+            (IpAddr::V6(net), IpAddr::V6(one)) => same_prefix(net.to_bits(), one.to_bits(), self.prefix),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+fn same_prefix(a: u128, b: u128, prefix: u8) -> bool {
+    prefix == 0 || (a ^ b) >> (128 - u32::from(prefix)) == 0
+}
+
+impl std::str::FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Network, NetworkError> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(widest), |text| text.parse().map_err(|_| NetworkError))?;
+        if prefix > widest { Err(NetworkError) } else { Ok(Network { address, prefix }) }
+    }
+}
+
+impl Settings {
+    /// The AIs for a call to `user` that came over `trunk`, by their places, in the order in which they are tried.
+    pub(crate) fn ai_places_for(&self, user: &str, trunk: &str) -> Vec<usize> {
+        let fits = |route: &&Route| glob(&route.to, user) && route.trunk.as_deref().is_none_or(|name| name == trunk);
+        let Some(route) = self.routes.iter().find(fits) else { return Vec::new() };
+        route.ais.iter().filter_map(|name| self.ais.iter().position(|ai| ai.name == *name)).collect()
+    }
+}
+
+/// Whether `pattern`, in which `*` stands for any run of characters, describes all of `text`.
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let mut last_piece = None;
+    for piece in pieces {
+        if let Some(held) = last_piece.replace(piece) {
+            match rest.find(held) {
+                Some(at) => rest = &rest[at + held.len()..],
+                None => return false,
+            }
+        }
+    }
+    match last_piece {
+        Some(tail) => rest.ends_with(tail),
+        None => rest.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("+1*", "+15550100", true),
+            ("+1*", "+441", false),
+            ("*100", "+15550100", true),
+            ("sales", "sales", true),
+            ("sales", "sales2", false),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_network_holds_its_own_addresses_only() {
+        let net: Network = "127.0.0.0/8".parse().unwrap();
+        assert!(net.contains("127.9.9.9".parse().unwrap()));
+        assert!(net.contains("::ffff:127.0.0.1".parse().unwrap()));
+        assert!(!net.contains("128.0.0.1".parse().unwrap()));
+        assert!("2001:db8::/32".parse::<Network>().unwrap().contains("2001:db8::1".parse().unwrap()));
+        assert!("0.0.0.0/0".parse::<Network>().unwrap().contains("9.9.9.9".parse().unwrap()));
+        assert_eq!("127.0.0.1/33".parse::<Network>(), Err(NetworkError));
+        assert_eq!("localhost".parse::<Network>(), Err(NetworkError));
+    }
+}

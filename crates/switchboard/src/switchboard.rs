@@ -1,0 +1,304 @@
+//! Where SIP, media and transfers meet: told what came in, answers with what is to be done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use baton_contract::{
+    At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, PopLink, Record, TransferId,
+};
+use baton_media::RoomId;
+use baton_sip::{SessionId, UserAgent};
+use baton_time::{Deadline, Mono, Now, Timers};
+use baton_transfer::{Fact, Roster};
+use serde_json::{Map, Value};
+
+use crate::call::Call;
+use crate::ended::Ended;
+use crate::{Input, Output, Settings, Why};
+
+/// The stock of free ports is filled up when it falls below this many.
+const PORTS_LOW: usize = 32;
+
+/// What has to be there before the first call: state that outlives the process, and everything random.
+#[derive(Debug)]
+pub struct Begin {
+    /// The SIP user agent.
+    pub agent: UserAgent,
+    /// The AEs, with the leases that were on record.
+    pub roster: Roster,
+    /// Where ids come from.
+    pub ids: IdSource,
+    /// Signs screen-pop links.
+    pub links: PopLink,
+    /// Callbacks that are still to be kept.
+    pub callbacks: Vec<CallbackView>,
+    /// The number of the last event on record.
+    pub last_event_seq: u64,
+}
+
+/// All calls of this daemon.
+#[derive(Debug)]
+pub struct Switchboard {
+    pub(crate) settings: Settings,
+    pub(crate) agent: UserAgent,
+    pub(crate) roster: Roster,
+    pub(crate) ids: IdSource,
+    pub(crate) links: PopLink,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) ended: Ended,
+    pub(crate) callbacks: BTreeMap<CallbackId, CallbackView>,
+    /// Which leg a session carries.
+    pub(crate) sessions: BTreeMap<SessionId, (CallId, LegId)>,
+    /// AI legs whose BYE is on its way, and the call that wants to know when it is settled.
+    pub(crate) leaving: BTreeMap<SessionId, CallId>,
+    pub(crate) rooms: BTreeMap<RoomId, CallId>,
+    pub(crate) transfers: BTreeMap<TransferId, CallId>,
+    /// What depends on a commit that has not been acknowledged.
+    pub(crate) commits: BTreeMap<u64, Waiting>,
+    pub(crate) renders: BTreeMap<u64, (CallId, TransferId)>,
+    pub(crate) ports: Ports,
+    timers: Timers<Alarm>,
+    outputs: VecDeque<Output>,
+    audits: Vec<Record>,
+    event_seq: u64,
+    tickets: u64,
+    pub(crate) room_count: u64,
+}
+
+/// Ports that are bound and free.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    free: VecDeque<u16>,
+    /// Whether more were asked for and have not come.
+    asked: bool,
+}
+
+/// Who waits for a commit.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A transfer, for this fact; with the callback that it promises.
+    Transfer(CallId, TransferId, Fact, Option<Box<CallbackView>>),
+    /// Somebody who asked for a callback or changed one.
+    Callback { asker: u64, callback: Box<CallbackView>, is_new: bool },
+}
+
+/// What an alarm is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// An AI must have answered.
+    Ai(CallId),
+    /// The call's transfer wants to be woken.
+    Transfer(CallId),
+}
+
+impl Switchboard {
+    /// A switchboard without calls.
+    pub fn new(settings: Settings, begin: Begin) -> Switchboard {
+        let callbacks = begin.callbacks.into_iter().map(|callback| (callback.id, callback)).collect();
+        Switchboard {
+            settings,
+            agent: begin.agent,
+            roster: begin.roster,
+            ids: begin.ids,
+            links: begin.links,
+            calls: BTreeMap::new(),
+            ended: Ended::default(),
+            callbacks,
+            sessions: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            renders: BTreeMap::new(),
+            ports: Ports::default(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            audits: Vec::new(),
+            event_seq: begin.last_event_seq,
+            tickets: 0,
+            room_count: 0,
+        }
+    }
+
+    /// Takes in what has happened. What is to be done waits at [`Switchboard::poll`].
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Sip(incoming) => self.agent.receive(now.mono, incoming),
+            Input::ConnectionClosed(id) => self.agent.connection_closed(now.mono, id),
+            Input::SendFailed { transport, remote } => self.agent.send_failed(now.mono, transport, remote),
+            Input::Media(event) => self.on_media(now, event),
+            Input::Ask { ticket, command } => self.on_ask(now, ticket, *command),
+            Input::Committed(ticket) => self.on_committed(now, ticket, true),
+            Input::CommitRefused(ticket) => self.on_committed(now, ticket, false),
+            Input::Rendered { ticket, spoken } => self.on_rendered(now, ticket, spoken),
+            Input::Ports(ports) => self.ports.put(ports),
+            Input::Drain { retry_after } => self.agent.set_accepting(false, retry_after),
+            Input::HangUpAll => self.hang_up_all(now),
+            Input::Wake => {}
+        }
+        self.wake(now);
+        while let Some(event) = self.agent.poll_event() {
+            self.on_sip(now, event);
+        }
+        self.flush(now);
+    }
+
+    /// The next thing to be done; call until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        if let Some(transmit) = self.agent.poll_transmit() {
+            return Some(Output::Transmit(transmit));
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Wake`] is wanted at the latest, and why.
+    pub fn poll_timeout(&self) -> Option<(Deadline, Why)> {
+        let sip = self.agent.poll_timeout().map(|(at, why)| (at, Why::Sip(why)));
+        let own = self.timers.next().map(|(at, alarm)| {
+            let why = match alarm {
+                Alarm::Ai(_) => Why::AiMustAnswer,
+                Alarm::Transfer(call) => self.transfer_why(*call),
+            };
+            (at, why)
+        });
+        let soonest = match (sip, own) {
+            (Some(sip), Some(own)) => Some(if own.0 < sip.0 { own } else { sip }),
+            (one, None) | (None, one) => one,
+        };
+        soonest.map(|(at, why)| (Deadline::Mono(at), why))
+    }
+
+    /// Whether no call is left.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Whether any transfer is between its request and its outcome.
+    pub fn has_transfers_in_flight(&self) -> bool {
+        self.calls.values().any(|call| call.transfer.as_ref().is_some_and(|running| running.transfer.outcome().is_none()))
+    }
+
+    /// The SIP user agent, for its counts.
+    pub fn agent(&self) -> &UserAgent {
+        &self.agent
+    }
+
+    /// What the gauges show.
+    pub fn gauges(&self, now: Now) -> crate::Gauges {
+        crate::Gauges::count(self, now)
+    }
+
+    fn transfer_why(&self, call: CallId) -> Why {
+        let running = self.calls.get(&call).and_then(|call| call.transfer.as_ref());
+        running.and_then(|running| running.transfer.poll_timeout()).map_or(Why::AiMustAnswer, |(_, why)| Why::Transfer(why))
+    }
+
+    fn wake(&mut self, now: Now) {
+        if self.agent.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+            self.agent.on_timeout(now.mono);
+        }
+        while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
+            match alarm {
+                Alarm::Ai(call) => self.ai_took_too_long(now, call),
+                Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
+            }
+        }
+    }
+
+    /// Writes the audit lines of one input together, and asks for ports where they run low.
+    fn flush(&mut self, _now: Now) {
+        if !self.audits.is_empty() {
+            let records = std::mem::take(&mut self.audits);
+            self.outputs.push_back(Output::Commit { ticket: None, level: CommitLevel::Power, records });
+        }
+        if self.ports.run_low() {
+            self.outputs.push_back(Output::WantPorts);
+        }
+    }
+
+    pub(crate) fn emit(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn media(&mut self, command: baton_media::Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    pub(crate) fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Sets or takes away the alarm of a call's transfer, as the transfer wants it.
+    pub(crate) fn set_transfer_alarm(&mut self, now: Now, call: CallId) {
+        let running = self.calls.get(&call).and_then(|call| call.transfer.as_ref());
+        match running.and_then(|running| running.transfer.poll_timeout()) {
+            Some((deadline, _)) => self.timers.set(Alarm::Transfer(call), deadline.mono(now)),
+            None => {
+                self.timers.clear(&Alarm::Transfer(call));
+            }
+        }
+    }
+
+    pub(crate) fn set_ai_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Ai(call), at);
+    }
+
+    pub(crate) fn clear_ai_alarm(&mut self, call: CallId) {
+        self.timers.clear(&Alarm::Ai(call));
+    }
+
+    /// Tells everyone, and the audit trail.
+    pub(crate) fn publish(
+        &mut self,
+        now: Now,
+        kind: EventKind,
+        call: Option<CallId>,
+        transfer: Option<TransferId>,
+        data: Map<String, Value>,
+    ) {
+        self.event_seq += 1;
+        let id = format!("e_{:016x}{:016x}", self.ids.bits(), self.ids.bits());
+        let event = Event { id, seq: self.event_seq, at: At(now.wall), kind, call, transfer, data };
+        tracing::debug!(kind = kind.name(), call = call.map(tracing::field::display), "event");
+        self.audits.push(Record::Audit(Box::new(event.clone())));
+        self.outputs.push_back(Output::Publish(Box::new(event)));
+    }
+
+    /// Writes the call as it stands; nobody waits for it.
+    pub(crate) fn record_call(&mut self, view: CallView) {
+        let records = vec![Record::Call(Box::new(view))];
+        self.outputs.push_back(Output::Commit { ticket: None, level: CommitLevel::Process, records });
+    }
+
+    pub(crate) fn call_of(&self, session: SessionId) -> Option<(CallId, LegId)> {
+        self.sessions.get(&session).copied()
+    }
+}
+
+impl Ports {
+    /// Takes a free port.
+    pub(crate) fn take(&mut self) -> Option<u16> {
+        self.free.pop_front()
+    }
+
+    /// Puts free ports in; the one that was used last is used again last.
+    pub(crate) fn put(&mut self, ports: Vec<u16>) {
+        self.asked = false;
+        self.free.extend(ports);
+    }
+
+    /// Gives one back.
+    pub(crate) fn give_back(&mut self, port: u16) {
+        self.free.push_back(port);
+    }
+
+    fn run_low(&mut self) -> bool {
+        let low = self.free.len() < PORTS_LOW && !self.asked;
+        self.asked |= low;
+        low
+    }
+}
+
+/// What Retry-After says where something has run out.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -1,0 +1,125 @@
+//! The engine as HTTP sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_contract::{Command, Event, Problem, Reply};
+use baton_http::{Control, EventStream, Readiness};
+use baton_store::Store;
+use baton_time::Wall;
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, oneshot};
+
+use super::turn::overloaded;
+use super::{Door, Request, Snapshot};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// How long a command may take: longer than the store may stall.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How many events of the past one subscriber is given.
+const PAST_EVENTS_MAX: u32 = 10_000;
+
+/// Commands in, answers, events and metrics out.
+pub(crate) struct EngineControl {
+    pub(crate) door: Door,
+    pub(crate) store: Arc<Store>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) metrics: Arc<Mutex<Metrics>>,
+    pub(crate) clock: Clock,
+    pub(crate) phase: Arc<Phase>,
+    pub(crate) gauges: Arc<Mutex<Snapshot>>,
+}
+
+/// How far the daemon has come.
+#[derive(Debug, Default)]
+pub(crate) struct Phase(AtomicU8);
+
+impl Phase {
+    /// Calls are taken from now on.
+    pub(crate) fn is_up(&self) {
+        self.0.store(1, Ordering::Release);
+    }
+
+    /// No more calls are taken.
+    pub(crate) fn is_draining(&self) {
+        self.0.store(2, Ordering::Release);
+    }
+}
+
+impl EngineControl {
+    async fn ask_engine(&self, command: Command) -> Result<Reply, Problem> {
+        let (sender, answer) = oneshot::channel();
+        self.door.send(Request::Ask(Box::new(command), sender)).map_err(|_| overloaded())?;
+        match tokio::time::timeout(ANSWER_MAX, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Problem::unavailable("Baton is being shut down")),
+            Err(_) => Err(Problem::unavailable("no answer in time; ask again to learn what became of it")),
+        }
+    }
+
+    /// What the engine no longer holds may be in the store.
+    async fn ask_store(&self, command: &Command, problem: Problem) -> Result<Reply, Problem> {
+        if problem.status != 404 {
+            return Err(problem);
+        }
+        let ill = |fault: baton_store::ReadError| Problem::unavailable(format!("the store cannot be read: {fault}"));
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these are on record")]
+        let found = match command {
+            Command::Call(id) => self.store.call(*id).await.map_err(ill)?.map(|view| Reply::Call(Box::new(view))),
+            Command::Transfer(id) => self.store.transfer(*id).await.map_err(ill)?.map(|view| Reply::Transfer(Box::new(view))),
+            Command::Callback(id) => self.store.callback(*id).await.map_err(ill)?.map(|view| Reply::Callback(Box::new(view))),
+            Command::RequestTransfer { call, .. } | Command::PutContext { call, .. } => {
+                if self.store.call(*call).await.map_err(ill)?.is_some() {
+                    return Err(Problem::conflict("this call has ended"));
+                }
+                None
+            }
+            _ => None,
+        };
+        found.ok_or(problem)
+    }
+}
+
+#[async_trait]
+impl Control for EngineControl {
+    async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        match self.ask_engine(command.clone()).await {
+            Ok(reply) => Ok(reply),
+            Err(problem) => self.ask_store(&command, problem).await,
+        }
+    }
+
+    fn events(&self, after: Option<u64>) -> EventStream {
+        let live = self.events.subscribe();
+        match after {
+            None => baton_http::follow(baton_http::no_past(), live),
+            Some(after) => baton_http::follow(baton_store::past_events(self.store.clone(), after, PAST_EVENTS_MAX), live),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let snapshot = self.gauges.lock().clone();
+        let mut metrics = self.metrics.lock();
+        metrics.show(&snapshot, self.ready() == Readiness::Draining);
+        let mut text = metrics.render();
+        text.push_str(&self.store.prometheus());
+        text
+    }
+
+    fn ready(&self) -> Readiness {
+        match (self.phase.0.load(Ordering::Acquire), self.store.health().trouble) {
+            (0, _) => Readiness::Starting,
+            (1, None) => Readiness::Ready,
+            (1, Some(_)) => Readiness::StoreIll,
+            (_, _) => Readiness::Draining,
+        }
+    }
+
+    fn now(&self) -> Wall {
+        self.clock.now().wall
+    }
+}

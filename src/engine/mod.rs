@@ -1,0 +1,97 @@
+//! The engine: one thread that owns the UDP sockets and the switchboard, and sleeps until there is something to do.
+
+mod control;
+mod turn;
+mod outlets;
+mod sockets;
+mod streams;
+
+pub(crate) use control::{EngineControl, Phase};
+pub(crate) use turn::{Engine, EngineParts};
+pub(crate) use outlets::Outlets;
+pub(crate) use sockets::Sockets;
+pub(crate) use streams::{StreamListener, Streams};
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use baton_contract::{Command, Problem, Reply};
+use baton_sip::{ConnectionId, Incoming};
+use baton_switchboard::{Gauges, Spoken};
+use tokio::sync::oneshot;
+
+/// How many requests may wait for the engine. When full: commands get 503, streams are slowed, media events are lost and counted.
+pub(crate) const QUEUE_MAX: usize = 8_192;
+
+/// What other threads want of the engine.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Carries out a command.
+    Ask(Box<Command>, oneshot::Sender<Result<Reply, Problem>>),
+    /// A SIP message that came by a stream.
+    Stream(Incoming),
+    /// A stream has come up; what is sent to it goes through this queue.
+    StreamOpened(ConnectionId, tokio::sync::mpsc::Sender<bytes::Bytes>),
+    /// A stream has ended.
+    StreamClosed(ConnectionId),
+    /// The store has answered.
+    Stored(baton_store::Ack),
+    /// A media thread noticed something.
+    Media(baton_media::Event),
+    /// A briefing was rendered, or could not be.
+    Rendered {
+        /// Of the question.
+        ticket: u64,
+        /// The clips.
+        spoken: Option<Spoken>,
+    },
+    /// Counts what the gauges show.
+    Gauges(oneshot::Sender<Snapshot>),
+    /// Takes no new calls.
+    Drain,
+    /// Hangs up what is left.
+    HangUpAll,
+    /// Ends the thread.
+    Stop,
+}
+
+/// What the engine knows about itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// Calls, legs, AEs, callbacks.
+    pub(crate) gauges: Gauges,
+    /// SIP messages by method, code and direction.
+    pub(crate) sip: Vec<(baton_sip::MessageCount, u64)>,
+    /// Refused requests by reason.
+    pub(crate) rejected: Vec<(&'static str, u64)>,
+    /// No call is left.
+    pub(crate) idle: bool,
+    /// A transfer is between its request and its outcome.
+    pub(crate) transfers_in_flight: bool,
+}
+
+/// The queue to the engine; every thread has its own copy.
+#[derive(Clone)]
+pub(crate) struct Door {
+    queue: SyncSender<Request>,
+    waker: Arc<mio::Waker>,
+}
+
+impl Door {
+    pub(crate) fn new(queue: SyncSender<Request>, waker: Arc<mio::Waker>) -> Door {
+        Door { queue, waker }
+    }
+
+    /// Hands a request over without ever blocking; gives it back where the queue is full or the engine has ended.
+    pub(crate) fn send(&self, request: Request) -> Result<(), Box<Request>> {
+        match self.queue.try_send(request) {
+            Ok(()) => {
+                if let Err(fault) = self.waker.wake() {
+                    tracing::error!(%fault, "cannot wake the engine");
+                }
+                Ok(())
+            }
+            Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) => Err(Box::new(request)),
+        }
+    }
+}

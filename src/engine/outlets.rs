@@ -1,0 +1,162 @@
+//! Where the switchboard's outputs go.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_contract::{CommitLevel, Event, Problem, Record, Reply};
+use baton_relay::Relay;
+use baton_sip::{ConnectionId, Transmit, Transport};
+use baton_store::{Batch, Store};
+use baton_switchboard::Spoken;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{broadcast, oneshot};
+
+use super::sockets::Sockets;
+use super::{Door, Request};
+use crate::metrics::Metrics;
+use crate::voice::Voices;
+
+/// Tickets of commits that nobody waits for begin here, far above those of the switchboard.
+const UNWATCHED: u64 = 1 << 63;
+
+/// How many ports are bound at a time.
+const PORTS_AT_ONCE: usize = 128;
+
+/// How long a voice may take.
+const RENDER_MAX: Duration = Duration::from_secs(2);
+
+/// The hands of the engine.
+pub(crate) struct Outlets {
+    pub(crate) relay: Relay,
+    pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) voices: Arc<Voices>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) metrics: Arc<Mutex<Metrics>>,
+    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) door: Door,
+    pub(crate) streams: BTreeMap<ConnectionId, tokio::sync::mpsc::Sender<Bytes>>,
+    askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
+    asked: u64,
+    unwatched: u64,
+}
+
+impl Outlets {
+    /// Nobody has asked for anything yet.
+    #[expect(clippy::too_many_arguments, reason = "each hand is named once, where everything is opened")]
+    pub(crate) fn new(
+        relay: Relay,
+        ports: RangeInclusive<u16>,
+        store: Arc<Store>,
+        voices: Arc<Voices>,
+        events: broadcast::Sender<Event>,
+        metrics: Arc<Mutex<Metrics>>,
+        runtime: tokio::runtime::Handle,
+        door: Door,
+    ) -> Outlets {
+        let (streams, askers) = (BTreeMap::new(), BTreeMap::new());
+        Outlets { relay, ports, store, voices, events, metrics, runtime, door, streams, askers, asked: 0, unwatched: 0 }
+    }
+
+    /// Remembers who asked; yields the ticket of the answer.
+    pub(crate) fn expect(&mut self, asker: oneshot::Sender<Result<Reply, Problem>>) -> u64 {
+        self.asked += 1;
+        self.askers.insert(self.asked, asker);
+        self.asked
+    }
+
+    /// Counts what media threads tell.
+    pub(crate) fn count_media(&self, event: &baton_media::Event) {
+        if let baton_media::Event::Switched { live: true, gap_us: Some(gap), .. } = event {
+            self.metrics.lock().observe("baton_bridge_gap_seconds", &[], Duration::from_micros(*gap).as_secs_f64());
+        }
+    }
+
+    /// Sends a SIP message; false where its stream is gone or cannot keep up.
+    pub(crate) fn transmit(&mut self, sockets: &Sockets, transmit: &Transmit) -> bool {
+        match transmit.transport {
+            Transport::Udp => match sockets.send(transmit.local, transmit.remote, &transmit.bytes) {
+                Ok(()) => true,
+                Err(fault) => {
+                    tracing::debug!(%fault, remote = %transmit.remote, "cannot send");
+                    // A full buffer or a refusal is a lost datagram: the transaction sends again.
+                    true
+                }
+            },
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                let stream = transmit.connection.and_then(|id| self.streams.get(&id));
+                stream.is_some_and(|stream| stream.try_send(transmit.bytes.clone()).is_ok())
+            }
+        }
+    }
+
+    /// Hands records to the store; false where it refuses at once, so that no answer will come.
+    pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, records: Vec<Record>) -> bool {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.unwatched += 1;
+            UNWATCHED + self.unwatched
+        });
+        match self.store.submit(Batch { ticket, level, records }) {
+            Ok(()) => true,
+            Err(refusal) => {
+                tracing::error!(refusal = refusal.name(), "the store refuses a commit");
+                false
+            }
+        }
+    }
+
+    /// Whether a ticket is one that nobody waits for.
+    pub(crate) fn is_unwatched(ticket: u64) -> bool {
+        ticket > UNWATCHED
+    }
+
+    /// Tells everyone who listens; it is no fault if nobody does.
+    pub(crate) fn publish(&mut self, event: Event) {
+        self.metrics.lock().on_event(&event);
+        if self.events.send(event).is_err() {
+            tracing::trace!("nobody listens to events");
+        }
+    }
+
+    /// Speaks a briefing, elsewhere.
+    pub(crate) fn render(&self, ticket: u64, full: String, short: String) {
+        let (voices, door) = (self.voices.clone(), self.door.clone());
+        self.runtime.spawn(async move {
+            let whole = voices.render(&full, RENDER_MAX).await;
+            let first = if short == full { whole.clone() } else { voices.render(&short, RENDER_MAX).await };
+            let spoken = match (whole, first) {
+                (Ok(full), Ok(short)) => Some(Spoken { full: full.clip, short: short.clip }),
+                (Err(fault), _) | (_, Err(fault)) => {
+                    tracing::warn!(%fault, "no voice for the briefing");
+                    None
+                }
+            };
+            if door.send(Request::Rendered { ticket, spoken }).is_err() {
+                tracing::error!("the engine takes no briefing");
+            }
+        });
+    }
+
+    /// Binds more ports.
+    pub(crate) fn more_ports(&self) -> Vec<u16> {
+        match self.relay.bind(self.ports.clone(), PORTS_AT_ONCE) {
+            Ok(ports) => ports,
+            Err(fault) => {
+                tracing::error!(%fault, "no more media ports");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Answers whoever asked; they may have gone.
+    pub(crate) fn answer(&mut self, ticket: u64, result: Result<Reply, Problem>) {
+        if let Some(asker) = self.askers.remove(&ticket) {
+            if asker.send(result).is_err() {
+                tracing::debug!(ticket, "whoever asked has gone");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The loop: wait, take in, answer.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use baton_contract::Problem;
+use baton_sip::{Incoming, Transport};
+use baton_switchboard::{Input, Output, Switchboard};
+use baton_time::Now;
+use mio::{Events, Poll, Token, Waker};
+
+use super::outlets::Outlets;
+use super::sockets::Sockets;
+use super::{Door, QUEUE_MAX, Request, Snapshot};
+use crate::clock::Clock;
+use crate::watchdog::Pulse;
+
+/// The token of the waker.
+const WAKER: Token = Token(usize::MAX);
+
+/// The longest sleep: the watchdog is told that the engine lives.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
+/// How many requests are taken before the sockets get their turn again.
+const REQUESTS_MAX: usize = 256;
+
+/// What Retry-After says while draining.
+const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The engine before its thread has begun.
+pub(crate) struct EngineParts {
+    poll: Poll,
+    door: Door,
+    queue: Receiver<Request>,
+}
+
+impl EngineParts {
+    /// Makes the queue, so that others can be given the door to it.
+    pub(crate) fn new() -> io::Result<EngineParts> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (sender, queue) = sync_channel(QUEUE_MAX);
+        Ok(EngineParts { poll, door: Door::new(sender, waker), queue })
+    }
+
+    /// The way in.
+    pub(crate) fn door(&self) -> Door {
+        self.door.clone()
+    }
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    pub(crate) clock: Clock,
+    pub(crate) board: Switchboard,
+    pub(crate) sockets: Sockets,
+    pub(crate) outlets: Outlets,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+impl Engine {
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self, parts: EngineParts) -> io::Result<()> {
+        let EngineParts { mut poll, queue, .. } = parts;
+        self.sockets.register(poll.registry())?;
+        let mut events = Events::with_capacity(64);
+        self.drain_outputs(self.clock.now());
+        let mut more = false;
+        loop {
+            let nap = if more { Duration::ZERO } else { self.nap() };
+            match poll.poll(&mut events, Some(nap)) {
+                Ok(()) => {}
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+                Err(fault) => return Err(fault),
+            }
+            more = self.read_sockets(&events, more);
+            match self.take_requests(&queue) {
+                Taken::All => {}
+                Taken::MoreWait => more = true,
+                Taken::Stop => return Ok(()),
+            }
+            self.wake();
+            self.pulse.beat(self.clock.now().mono);
+        }
+    }
+
+    /// How long to sleep: to the next deadline, rounded up to what the kernel can do.
+    fn nap(&mut self) -> Duration {
+        let now = self.clock.now();
+        self.board.poll_timeout().map_or(NAP_MAX, |(deadline, _)| deadline.mono(now).since(now.mono).min(NAP_MAX))
+    }
+
+    fn read_sockets(&mut self, events: &Events, all: bool) -> bool {
+        let mut more = false;
+        let places: Vec<usize> = if all {
+            (0..self.sockets.len()).collect()
+        } else {
+            events.iter().filter(|event| event.token() != WAKER).map(|event| event.token().0).collect()
+        };
+        for place in places {
+            let mut batch = Vec::new();
+            more |= self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
+            let now = self.clock.now();
+            for (local, remote, bytes) in batch {
+                let incoming = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
+                self.handle(now, Input::Sip(incoming));
+            }
+        }
+        more
+    }
+
+    fn take_requests(&mut self, queue: &Receiver<Request>) -> Taken {
+        for _ in 0..REQUESTS_MAX {
+            let Ok(request) = queue.try_recv() else { return Taken::All };
+            if matches!(request, Request::Stop) {
+                return Taken::Stop;
+            }
+            self.take(request);
+        }
+        Taken::MoreWait
+    }
+
+    fn take(&mut self, request: Request) {
+        let now = self.clock.now();
+        match request {
+            Request::Ask(command, asker) => {
+                let ticket = self.outlets.expect(asker);
+                self.handle(now, Input::Ask { ticket, command });
+            }
+            Request::Stream(incoming) => self.handle(now, Input::Sip(incoming)),
+            Request::StreamOpened(id, queue) => {
+                self.outlets.streams.insert(id, queue);
+            }
+            Request::StreamClosed(id) => {
+                self.outlets.streams.remove(&id);
+                self.handle(now, Input::ConnectionClosed(id));
+            }
+            Request::Stored(ack) => self.stored(now, ack),
+            Request::Media(event) => {
+                self.outlets.count_media(&event);
+                self.handle(now, Input::Media(event));
+            }
+            Request::Rendered { ticket, spoken } => self.handle(now, Input::Rendered { ticket, spoken }),
+            Request::Gauges(asker) => {
+                if asker.send(self.snapshot(now)).is_err() {
+                    tracing::debug!("whoever asked for gauges has gone");
+                }
+            }
+            Request::Drain => self.handle(now, Input::Drain { retry_after: DRAIN_RETRY_AFTER }),
+            Request::HangUpAll => self.handle(now, Input::HangUpAll),
+            Request::Stop => {}
+        }
+    }
+
+    fn stored(&mut self, now: Now, ack: baton_store::Ack) {
+        if let Err(refusal) = ack.result {
+            tracing::error!(refusal = refusal.name(), "a commit was refused");
+        }
+        if !Outlets::is_unwatched(ack.ticket) {
+            let input = if ack.result.is_ok() { Input::Committed(ack.ticket) } else { Input::CommitRefused(ack.ticket) };
+            self.handle(now, input);
+        }
+    }
+
+    fn wake(&mut self) {
+        let now = self.clock.now();
+        if let Some((deadline, why)) = self.board.poll_timeout().filter(|(deadline, _)| deadline.is_due(now)) {
+            let late = now.mono.since(deadline.mono(now));
+            tracing::trace!(?why, ?late, "woken");
+            self.handle(now, Input::Wake);
+        }
+    }
+
+    fn handle(&mut self, now: Now, input: Input) {
+        self.board.handle(now, input);
+        self.drain_outputs(now);
+    }
+
+    /// Does everything that the switchboard wants done. What comes back at once is handed in again.
+    fn drain_outputs(&mut self, now: Now) {
+        while let Some(output) = self.board.poll() {
+            match output {
+                Output::Transmit(transmit) => {
+                    if !self.outlets.transmit(&self.sockets, &transmit) {
+                        self.board.handle(now, Input::SendFailed { transport: transmit.transport, remote: transmit.remote });
+                    }
+                }
+                Output::Media(command) => {
+                    if let Err(fault) = self.outlets.relay.send(command) {
+                        tracing::error!(%fault, "the media threads are behind");
+                    }
+                }
+                Output::Commit { ticket, level, records } => {
+                    let taken = self.outlets.commit(ticket, level, records);
+                    if let Some(ticket) = ticket.filter(|_| !taken) {
+                        self.board.handle(now, Input::CommitRefused(ticket));
+                    }
+                }
+                Output::Publish(event) => self.outlets.publish(*event),
+                Output::Render { ticket, full, short } => self.outlets.render(ticket, full, short),
+                Output::Answer { ticket, result } => self.outlets.answer(ticket, result),
+                Output::WantPorts => {
+                    let ports = self.outlets.more_ports();
+                    self.board.handle(now, Input::Ports(ports));
+                }
+            }
+        }
+    }
+
+    fn snapshot(&self, now: Now) -> Snapshot {
+        let counts = self.board.agent().counts();
+        Snapshot {
+            gauges: self.board.gauges(now),
+            sip: counts.messages(),
+            rejected: counts.rejected(),
+            idle: self.board.is_idle(),
+            transfers_in_flight: self.board.has_transfers_in_flight(),
+        }
+    }
+}
+
+/// How far the queue was emptied.
+enum Taken {
+    All,
+    MoreWait,
+    Stop,
+}
+
+/// What a command gets that found the queue full.
+pub(crate) fn overloaded() -> Problem {
+    Problem::unavailable("too many requests are waiting; try again in a moment")
+}

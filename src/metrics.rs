@@ -1,0 +1,262 @@
+//! The measures of interface names, counted from events and gauges and shown as Prometheus text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use baton_contract::{Event, EventKind, LegRole};
+use serde_json::Value;
+
+/// Upper bounds of histogram buckets, in seconds.
+const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
+
+/// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
+const FAMILIES: [(&str, &str, &str); 20] = [
+    ("baton_calls_active", "gauge", "Legs that are up, by role"),
+    ("baton_transfers_total", "counter", "Transfers that have ended"),
+    ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
+    ("baton_time_to_human_seconds", "histogram", "From the decision to the human on the line"),
+    ("baton_budget_missed_total", "counter", "Limits of the budget that were missed"),
+    ("baton_attempts_total", "counter", "Attempts by how they came out"),
+    ("baton_ae", "gauge", "AEs by what they are doing"),
+    ("baton_callbacks", "gauge", "Callbacks by how far they have come"),
+    ("baton_payload_completeness_ratio", "gauge", "Share of the payload's main fields that the last transfer had"),
+    ("baton_ai_drop_seconds", "histogram", "From the bridge to the end of the AI leg"),
+    ("baton_bridge_gap_seconds", "histogram", "Longest gap between packets to the caller at a cut-over"),
+    ("baton_rtp_packets_total", "counter", "RTP packets"),
+    ("baton_sip_messages_total", "counter", "SIP messages"),
+    ("baton_sip_rejected_total", "counter", "SIP requests that were refused at the door"),
+    ("baton_store_commit_seconds", "histogram", "From handing a commit to the store to its acknowledgement"),
+    ("baton_webhooks_total", "counter", "Webhook deliveries"),
+    ("baton_draining", "gauge", "1 while no new calls are taken"),
+    ("baton_build_info", "gauge", "Always 1; the version is a label"),
+    ("baton_engine_lag_seconds", "histogram", "How late the engine woke for a deadline"),
+    ("baton_engine_queue_full_total", "counter", "Inputs that found a full queue"),
+];
+
+/// All counters, gauges and histograms of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    values: BTreeMap<(&'static str, String), f64>,
+    histograms: BTreeMap<(&'static str, String), Histogram>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Histogram {
+    counts: [u64; BUCKETS.len()],
+    sum: f64,
+    count: u64,
+}
+
+impl Metrics {
+    /// Starts with what is known from the beginning.
+    pub(crate) fn new() -> Metrics {
+        let mut metrics = Metrics::default();
+        metrics.set("baton_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        metrics.set("baton_draining", &[], 0.0);
+        metrics
+    }
+
+    /// Adds to a counter.
+    pub(crate) fn add(&mut self, name: &'static str, labels: &[(&str, &str)], by: f64) {
+        *self.values.entry((name, label_text(labels))).or_default() += by;
+    }
+
+    /// Sets a gauge, or a counter that is counted elsewhere.
+    pub(crate) fn set(&mut self, name: &'static str, labels: &[(&str, &str)], to: f64) {
+        self.values.insert((name, label_text(labels)), to);
+    }
+
+    /// Takes away every value of a gauge whose labels come and go.
+    pub(crate) fn clear(&mut self, name: &'static str) {
+        self.values.retain(|(held, _), _| *held != name);
+    }
+
+    /// Counts one duration.
+    pub(crate) fn observe(&mut self, name: &'static str, labels: &[(&str, &str)], seconds: f64) {
+        let histogram = self.histograms.entry((name, label_text(labels))).or_default();
+        histogram.count += 1;
+        histogram.sum += seconds;
+        for (bound, count) in BUCKETS.iter().zip(&mut histogram.counts) {
+            *count += u64::from(seconds <= *bound);
+        }
+    }
+
+    /// Counts what an event says.
+    pub(crate) fn on_event(&mut self, event: &Event) {
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or("none").to_owned();
+        match event.kind {
+            EventKind::TransferEnded | EventKind::Bridged => self.on_transfer(event),
+            EventKind::BudgetMissed => {
+                self.add("baton_budget_missed_total", &[("stage", &text("stage")), ("limit", &text("limit"))], 1.0);
+            }
+            EventKind::AttemptFailed => self.add("baton_attempts_total", &[("result", &text("outcome"))], 1.0),
+            EventKind::Accepted => self.add("baton_attempts_total", &[("result", "accepted")], 1.0),
+            EventKind::TransferRequested => {
+                if let Some(ratio) = event.data.get("payload_completeness").and_then(Value::as_f64) {
+                    self.set("baton_payload_completeness_ratio", &[], ratio);
+                }
+            }
+            EventKind::CallStarted
+            | EventKind::CallEnded
+            | EventKind::DriverChanged
+            | EventKind::AttemptStarted
+            | EventKind::Ringing
+            | EventKind::Answered
+            | EventKind::BriefingStarted
+            | EventKind::CallbackScheduled
+            | EventKind::CallbackReminded
+            | EventKind::CallbackKept
+            | EventKind::CallbackMissed
+            | EventKind::PresenceChanged
+            | EventKind::FeedbackReceived => {}
+        }
+    }
+
+    /// `transfer.ended` carries the transfer; it comes once for each, bridged or not.
+    fn on_transfer(&mut self, event: &Event) {
+        if event.kind != EventKind::TransferEnded {
+            return;
+        }
+        let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or("none");
+        let reason = known_reason(text("reason"));
+        self.add("baton_transfers_total", &[("mode", text("mode")), ("reason", reason), ("outcome", text("outcome"))], 1.0);
+        let seconds = |value: &Value| value.as_f64().map(|ms| ms / 1_000.0);
+        let stages = event.data.get("stages_ms").and_then(Value::as_object);
+        for (stage, value) in stages.into_iter().flatten() {
+            if let Some(seconds) = seconds(value) {
+                self.observe("baton_transfer_stage_seconds", &[("stage", stage)], seconds);
+                if stage == "total" && text("outcome") == "bridged" {
+                    self.observe("baton_time_to_human_seconds", &[], seconds);
+                }
+            }
+        }
+        if let Some(seconds) = event.data.get("ai_drop_ms").and_then(seconds) {
+            self.observe("baton_ai_drop_seconds", &[], seconds);
+        }
+    }
+
+    /// Puts in what is counted elsewhere.
+    pub(crate) fn show(&mut self, snapshot: &crate::engine::Snapshot, draining: bool) {
+        self.set("baton_draining", &[], f64::from(u8::from(draining)));
+        for (role, count) in &snapshot.gauges.legs {
+            let name = match role {
+                LegRole::Caller => "caller",
+                LegRole::Ai => "ai",
+                LegRole::Ae => "ae",
+            };
+            self.set("baton_calls_active", &[("leg", name)], whole(*count));
+        }
+        for state in ["available", "dnd", "away", "off_hours", "offered", "on_call", "wrap_up"] {
+            let count = snapshot.gauges.aes.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);
+            self.set("baton_ae", &[("state", state)], whole(count));
+        }
+        for state in ["scheduled", "cancelled", "running", "kept", "missed"] {
+            let count = snapshot.gauges.callbacks.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);
+            self.set("baton_callbacks", &[("state", state)], whole(count));
+        }
+    }
+
+    /// The whole as Prometheus text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        for (name, kind, help) in FAMILIES {
+            let values: Vec<_> = self.values.iter().filter(|((held, _), _)| *held == name).collect();
+            let histograms: Vec<_> = self.histograms.iter().filter(|((held, _), _)| *held == name).collect();
+            if values.is_empty() && histograms.is_empty() {
+                continue;
+            }
+            push(&mut text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+            for ((_, labels), value) in values {
+                push(&mut text, format_args!("{name}{} {value}\n", braced(labels)));
+            }
+            for ((_, labels), histogram) in histograms {
+                histogram.render(&mut text, name, labels);
+            }
+        }
+        text
+    }
+}
+
+impl Histogram {
+    fn render(&self, text: &mut String, name: &str, labels: &str) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        for (bound, count) in BUCKETS.iter().zip(&self.counts) {
+            push(text, format_args!("{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}\n"));
+        }
+        push(text, format_args!("{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {}\n", self.count));
+        push(text, format_args!("{name}_sum{} {}\n{name}_count{} {}\n", braced(labels), self.sum, braced(labels), self.count));
+    }
+}
+
+/// The name that a state has in JSON.
+fn name_of(state: &impl serde::Serialize) -> String {
+    serde_json::to_value(state).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges stay far below 2^52")]
+fn whole(count: usize) -> f64 {
+    count as f64
+}
+
+fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("writing into a String cannot fail");
+}
+
+fn braced(labels: &str) -> String {
+    if labels.is_empty() { String::new() } else { format!("{{{labels}}}") }
+}
+
+fn label_text(labels: &[(&str, &str)]) -> String {
+    let one = |(key, value): &(&str, &str)| {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        format!("{key}=\"{value}\"")
+    };
+    labels.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+/// A free word from outside must not make a metric grow without end.
+fn known_reason(reason: &str) -> &str {
+    const KNOWN: [&str; 10] = [
+        "explicit_request",
+        "sentiment",
+        "confidence",
+        "policy",
+        "vip",
+        "high_intent",
+        "loop",
+        "time",
+        "competitor",
+        "none",
+    ];
+    if KNOWN.contains(&reason) { reason } else { "other" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_is_counted_with_its_stages() {
+        let mut metrics = Metrics::new();
+        let event: Event = serde_json::from_value(serde_json::json!({
+            "id": "e1", "seq": 1, "at": "2026-01-01T00:00:00Z", "type": "transfer.ended",
+            "data": {"mode": "warm", "reason": "my own \"word\"", "outcome": "bridged", "stages_ms": {"total": 9820}, "ai_drop_ms": 3}
+        }))
+        .unwrap();
+        metrics.on_event(&event);
+        let text = metrics.render();
+        assert!(text.contains("baton_transfers_total{mode=\"warm\",reason=\"other\",outcome=\"bridged\"} 1\n"), "{text}");
+        assert!(text.contains("baton_time_to_human_seconds_bucket{le=\"20\"} 1\n"), "{text}");
+        assert!(text.contains("baton_transfer_stage_seconds_count{stage=\"total\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn buckets_hold_everything_up_to_their_bound() {
+        let mut metrics = Metrics::default();
+        metrics.observe("baton_store_commit_seconds", &[("level", "power")], 0.004);
+        let text = metrics.render();
+        assert!(text.contains("{level=\"power\",le=\"0.0025\"} 0\n"), "{text}");
+        assert!(text.contains("{level=\"power\",le=\"0.005\"} 1\n"), "{text}");
+        assert!(text.contains("{level=\"power\",le=\"+Inf\"} 1\n"), "{text}");
+    }
+}

@@ -1,0 +1,179 @@
+//! `baton serve`: everything is opened first, then the engine begins, and at the end nobody is cut off.
+
+mod open;
+mod plan;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use baton_http::{HttpSettings, router};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{Door, EngineControl, Phase, Request, Snapshot, StreamListener, Streams};
+use crate::watchdog;
+
+/// How long transfers in flight may go on after SIGTERM.
+const TRANSFERS_END_MAX: Duration = Duration::from_secs(90);
+
+/// How long the BYEs to what is left may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// How often the gauges are counted, and how often it is looked whether the last transfer has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs the daemon until it is told to stop. What keeps it from running is one sentence on stderr, and exit 1.
+pub(crate) fn serve(config: Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => {
+            eprintln!("baton: the runtime cannot be started: {fault}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(config, runtime.handle().clone())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("baton: {fault:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let mut stop = Stop::new()?;
+    let opened = open::everything(&config, clock, runtime).await?;
+    let phase = Arc::new(Phase::default());
+    let gauges = Arc::new(parking_lot::Mutex::new(Snapshot::default()));
+    let control = Arc::new(EngineControl {
+        door: opened.door.clone(),
+        store: opened.store.clone(),
+        events: opened.events.clone(),
+        metrics: opened.metrics.clone(),
+        clock,
+        phase: phase.clone(),
+        gauges: gauges.clone(),
+    });
+    let settings = HttpSettings {
+        token: config.http.token.as_ref().map(|token| token.expose().to_owned()),
+        ..HttpSettings::new(opened.links.clone())
+    };
+    let (end_http, http_ends) = oneshot::channel::<()>();
+    let app = router(control, settings);
+    let http = tokio::spawn(baton_http::serve(opened.http, app, async move {
+        drop(http_ends.await);
+    }));
+    let streams = Streams::new(opened.door.clone());
+    for listener in opened.streams {
+        tokio::spawn(streams.clone().listen(listener));
+    }
+    tokio::spawn(watchdog::feed(clock, opened.pulse.clone()));
+    tokio::spawn(look(opened.door.clone(), gauges.clone()));
+    let (engine_ended, mut engine_end) = oneshot::channel();
+    let engine = std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || {
+            let result = opened.engine.run(opened.parts);
+            if engine_ended.send(()).is_err() {
+                tracing::debug!("nobody waits for the engine");
+            }
+            result
+        })
+        .context("the engine's thread cannot be started")?;
+    phase.is_up();
+    watchdog::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(node = config.node.name, "ready");
+    tokio::select! {
+        () = stop.wanted() => farewell(&opened.door, &phase, &gauges, &mut stop).await,
+        _ = &mut engine_end => {}
+    }
+    if opened.door.send(Request::Stop).is_err() {
+        tracing::debug!("the engine has ended");
+    }
+    let result = tokio::task::spawn_blocking(move || engine.join()).await.context("the engine's end")?;
+    if end_http.send(()).is_err() {
+        tracing::debug!("HTTP has ended");
+    }
+    http.await.context("HTTP's end")??;
+    if let Some(store) = Arc::into_inner(opened.store) {
+        store.close().await;
+    }
+    match result {
+        Ok(result) => result.context("the engine has failed"),
+        Err(_) => anyhow::bail!("the engine has panicked"),
+    }
+}
+
+/// No new calls; transfers in flight end first, then the rest is hung up.
+async fn farewell(door: &Door, phase: &Phase, gauges: &parking_lot::Mutex<Snapshot>, stop: &mut Stop) {
+    tracing::info!("stopping: no new calls");
+    watchdog::notify(&[sd_notify::NotifyState::Stopping]);
+    phase.is_draining();
+    if door.send(Request::Drain).is_err() {
+        tracing::error!("the engine does not take the order to drain");
+    }
+    let transfers_ended = until(gauges, |snapshot| !snapshot.transfers_in_flight);
+    tokio::select! {
+        ended = tokio::time::timeout(TRANSFERS_END_MAX, transfers_ended) => {
+            if ended.is_err() {
+                tracing::warn!("transfers are still in flight; they are ended now");
+            }
+        }
+        () = stop.wanted() => tracing::warn!("told to stop twice: nothing is waited for"),
+    }
+    if door.send(Request::HangUpAll).is_err() {
+        tracing::error!("the engine does not take the order to hang up");
+    }
+    if tokio::time::timeout(FAREWELL_MAX, until(gauges, |snapshot| snapshot.idle)).await.is_err() {
+        tracing::warn!("calls are left");
+    }
+}
+
+/// Waits for two looks at the gauges in a row that are as wanted: the first one may be older than the order.
+async fn until(gauges: &parking_lot::Mutex<Snapshot>, wanted: impl Fn(&Snapshot) -> bool) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut seen = 0;
+    while seen < 3 {
+        looks.tick().await;
+        seen = if wanted(&gauges.lock()) { seen + 1 } else { 0 };
+    }
+}
+
+/// Keeps the gauges fresh.
+async fn look(door: Door, gauges: Arc<parking_lot::Mutex<Snapshot>>) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        let (sender, answer) = oneshot::channel();
+        if door.send(Request::Gauges(sender)).is_ok() {
+            if let Ok(snapshot) = answer.await {
+                *gauges.lock() = snapshot;
+            }
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn new() -> anyhow::Result<Stop> {
+        let on = |kind| signal(kind).context("signals cannot be listened for");
+        Ok(Stop { term: on(SignalKind::terminate())?, int: on(SignalKind::interrupt())? })
+    }
+
+    async fn wanted(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Opens everything that the daemon needs, and says in one sentence what cannot be had.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use baton_contract::{Event, IdSource, PopLink};
+use baton_media::{RoomSettings, Sabotage as MediaSabotage};
+use baton_relay::{Relay, RelaySettings};
+use baton_sip::wire::HostPort;
+use baton_sip::{Listen, Transport, UserAgent};
+use baton_store::Store;
+use baton_switchboard::{Begin, Sabotage, Switchboard};
+use baton_transfer::Roster;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+use super::plan;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::engine::{Door, Engine, EngineParts, Outlets, Request, Sockets, StreamListener};
+use crate::metrics::Metrics;
+use crate::voice::{self, Voices};
+use crate::watchdog::Pulse;
+
+/// How many events a slow subscriber may be behind.
+const EVENTS_BEHIND_MAX: usize = 4_096;
+
+/// Everything, open.
+pub(super) struct Opened {
+    pub(super) parts: EngineParts,
+    pub(super) engine: Engine,
+    pub(super) door: Door,
+    pub(super) store: Arc<Store>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) metrics: Arc<Mutex<Metrics>>,
+    pub(super) links: PopLink,
+    pub(super) http: TcpListener,
+    pub(super) streams: Vec<StreamListener>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+/// Opens the store, the sockets, the media threads and the voices, in that order.
+pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
+    let parts = EngineParts::new().context("the engine's queue cannot be made")?;
+    let door = parts.door();
+    let store = Arc::new(open_store(config, &door).await?);
+    let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
+    let (udp, streams, listen) = open_sip(config).await?;
+    let self_test = SelfTest::from_environment();
+    let relay = open_relay(config, clock, &door, self_test.media)?;
+    let ports = config.media.ports.0..=config.media.ports.1;
+    let voices = Arc::new(Voices::new(&config.voices));
+    let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
+    let settings = plan::settings(config, spoken, self_test.switchboard).await?;
+    let links = PopLink::new(store.secret());
+    let begin = begin(config, clock, &store, links.clone(), listen).await?;
+    let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
+    let metrics = Arc::new(Mutex::new(Metrics::new()));
+    let pulse = Arc::new(Pulse::default());
+    let outlets = Outlets::new(relay, ports, store.clone(), voices, events.clone(), metrics.clone(), runtime, door.clone());
+    let board = Switchboard::new(settings, begin);
+    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
+    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse })
+}
+
+async fn open_store(config: &Config, door: &Door) -> anyhow::Result<Store> {
+    let door = door.clone();
+    let on_ack = Box::new(move |ack| {
+        if door.send(Request::Stored(ack)).is_err() {
+            tracing::error!("the engine does not take the store's answers");
+        }
+    });
+    Ok(Store::open(&config.store.url, baton_store::Settings::default(), on_ack).await?)
+}
+
+/// Binds every SIP socket of the configuration.
+async fn open_sip(config: &Config) -> anyhow::Result<(Vec<std::net::UdpSocket>, Vec<StreamListener>, Vec<Listen>)> {
+    let (mut udp, mut streams, mut listen) = (Vec::new(), Vec::new(), Vec::new());
+    for wanted in &config.sip.listen {
+        let (transport, addr) = match wanted.transport {
+            config::Transport::Udp => {
+                let socket = std::net::UdpSocket::bind(wanted.address).with_context(|| taken("sip udp", wanted.address))?;
+                let addr = socket.local_addr()?;
+                udp.push(socket);
+                (Transport::Udp, addr)
+            }
+            config::Transport::Tcp => {
+                let listener = TcpListener::bind(wanted.address).await.with_context(|| taken("sip tcp", wanted.address))?;
+                let local = listener.local_addr()?;
+                streams.push(StreamListener { listener, local });
+                (Transport::Tcp, local)
+            }
+        };
+        listen.push(Listen { transport, addr, advertise: advertised(config, addr)? });
+    }
+    Ok((udp, streams, listen))
+}
+
+fn advertised(config: &Config, bound: SocketAddr) -> anyhow::Result<HostPort> {
+    let Some(outer) = &config.sip.advertise else { return Ok(HostPort::from(bound)) };
+    let host = if outer.host.contains(':') { format!("[{}]", outer.host) } else { outer.host.clone() };
+    let text = format!("{host}:{}", outer.port.unwrap_or(bound.port()));
+    text.parse().map_err(|_| anyhow::anyhow!("\"{text}\" cannot stand in a Contact"))
+}
+
+fn open_relay(config: &Config, clock: Clock, door: &Door, sabotage: Option<MediaSabotage>) -> anyhow::Result<Relay> {
+    let door = door.clone();
+    let sink = Arc::new(move |event| door.send(Request::Media(event)).is_ok());
+    let rooms = RoomSettings { sabotage, ..RoomSettings::new(voice::music()) };
+    let settings = RelaySettings { address: config.media.address, threads: 1, rooms, epoch: clock.epoch() };
+    Ok(Relay::start(settings, sink)?)
+}
+
+async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, listen: Vec<Listen>) -> anyhow::Result<Begin> {
+    let mut roster = Roster::new(config.aes.clone(), config.groups.clone());
+    let unread = "the store cannot be read";
+    for row in store.leases().await.context(unread)? {
+        roster.restore(clock.now(), &row);
+    }
+    Ok(Begin {
+        agent: UserAgent::new(baton_sip::Settings::new(listen, random_seed()?)),
+        roster,
+        ids: IdSource::seeded(random_seed()?),
+        links,
+        callbacks: store.open_callbacks().await.context(unread)?,
+        last_event_seq: store.last_event_seq().await.context(unread)?,
+    })
+}
+
+/// Sixty-four bits from the operating system.
+fn random_seed() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    let mut source = std::fs::File::open("/dev/urandom").context("the system has no source of randomness")?;
+    std::io::Read::read_exact(&mut source, &mut bytes).context("the system has no source of randomness")?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn taken(what: &str, address: SocketAddr) -> String {
+    format!("{what}: cannot listen on {address}")
+}
+
+/// Faults put in on purpose by `baton demo --sabotage`, to show that its checks find them.
+struct SelfTest {
+    media: Option<MediaSabotage>,
+    switchboard: Option<Sabotage>,
+}
+
+impl SelfTest {
+    fn from_environment() -> SelfTest {
+        let name = std::env::var("BATON_SELF_TEST").unwrap_or_default();
+        let media = match name.as_str() {
+            "leak-consult" => Some(MediaSabotage::LeakConsult),
+            "ai-lingers" => Some(MediaSabotage::AiLingers),
+            "drop-cutover" => Some(MediaSabotage::DropCutover),
+            "silence" => Some(MediaSabotage::Silence),
+            _ => None,
+        };
+        let switchboard = (name == "no-cancel").then_some(Sabotage::NoCancel);
+        if media.is_some() || switchboard.is_some() {
+            tracing::warn!(name, "self-test: broken on purpose");
+        }
+        SelfTest { media, switchboard }
+    }
+}
