@@ -17,11 +17,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("store", &["contract"]),
     ("http", &["contract"]),
     ("party", &[]),
+    ("sim", &["contract", "media", "party", "sip", "switchboard", "transfer"]),
     ("src", &["contract", "http", "media", "party", "relay", "sip", "store", "switchboard", "transfer"]),
 ];
 
 /// Crates that are told the time and the bytes, and never look.
-pub const PURE: &[&str] = &["time", "contract", "sip", "media", "transfer", "switchboard", "party"];
+pub(crate) const PURE: &[&str] = &["time", "contract", "sip", "media", "transfer", "switchboard", "party", "sim"];
 
 /// Foreign crates that may be named in some places only.
 const FENCES: &[(&str, &[&str])] = &[
@@ -87,7 +88,7 @@ const NOT_PURE_PATHS: &[(&str, &str)] = &[
 ];
 
 /// Faults in the source: crates named where they may not be.
-pub fn sources(files: &[File]) -> Vec<Fault> {
+pub(crate) fn sources(files: &[File]) -> Vec<Fault> {
     files.iter().filter(|file| file.is_rust() && !file.path.starts_with("tests/")).flat_map(source).collect()
 }
 
@@ -95,10 +96,9 @@ fn source(file: &File) -> Vec<Fault> {
     let home = file.home();
     let mut faults = Vec::new();
     for (at, word) in words(&file.code) {
-        if let Some(other) = word.strip_prefix("baton_").filter(|other| is_crate(other) && *other != home) {
-            if !may_know(home, other) {
-                faults.push(file.fault(at, format!("{home} may not know {other}")));
-            }
+        let other = word.strip_prefix("baton_").filter(|other| is_crate(other) && *other != home);
+        if let Some(other) = other.filter(|other| !may_know(home, other)) {
+            faults.push(file.fault(at, format!("{home} may not know {other}")));
         }
         if let Some(fault) = fence_of(word).and_then(|fence| beyond_fence(file, at, word, fence)) {
             faults.push(fault);
@@ -124,7 +124,7 @@ fn beyond_fence(file: &File, at: usize, word: &str, homes: &[&str]) -> Option<Fa
 }
 
 /// Faults of pure crates: names that look at, wait for or change the world.
-pub fn purity(files: &[File]) -> Vec<Fault> {
+pub(crate) fn purity(files: &[File]) -> Vec<Fault> {
     files
         .iter()
         .filter(|file| file.is_rust() && file.path.starts_with("crates/") && PURE.contains(&file.home()))
@@ -152,7 +152,7 @@ fn pure(file: &File) -> Vec<Fault> {
 }
 
 /// Faults in the manifests: dependencies that the table does not have.
-pub fn manifests(files: &[File]) -> Vec<Fault> {
+pub(crate) fn manifests(files: &[File]) -> Vec<Fault> {
     manifests_of(files).flat_map(|(home, file)| manifest(home, file)).collect()
 }
 
@@ -195,7 +195,7 @@ fn manifest(home: &str, file: &File) -> Vec<Fault> {
 }
 
 /// Faults: crates that depend on each other in a circle.
-pub fn crate_circles(files: &[File]) -> Vec<Fault> {
+pub(crate) fn crate_circles(files: &[File]) -> Vec<Fault> {
     let mut uses: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (home, file) in manifests_of(files) {
         let others = dependencies(&file.text).into_iter().filter(|dependency| !dependency.for_tests);

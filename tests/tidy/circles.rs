@@ -6,7 +6,7 @@ use crate::lexer::{closing, is_word, words};
 use crate::tree::{Fault, File, fault_at};
 
 /// The first circle in a graph of who uses whom, closed: its first name stands at its end again.
-pub fn first_circle(uses: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
+pub(crate) fn first_circle(uses: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     uses.keys().find_map(|start| descend(start, uses, &mut Vec::new(), &mut done))
 }
@@ -35,7 +35,7 @@ fn descend(
 const LAYERED: &[&str] = &["time", "contract", "sip", "media", "relay", "party"];
 
 /// Faults: top modules of a layered crate that use each other in a circle. The root file itself stands above and is no module.
-pub fn modules(files: &[File]) -> Vec<Fault> {
+pub(crate) fn modules(files: &[File]) -> Vec<Fault> {
     LAYERED.iter().flat_map(|home| modules_of(home, files)).collect()
 }
 

@@ -1,15 +1,15 @@
 //! Separates the code of a Rust file from its comments and its literals, keeping every line where it is.
 
 /// A Rust text in two layers of equal shape: what is not in a layer is blank there.
-pub struct Layers {
+pub(crate) struct Layers {
     /// Code with comments and the insides of literals blanked.
-    pub code: String,
+    pub(crate) code: String,
     /// Comments alone.
-    pub comments: String,
+    pub(crate) comments: String,
 }
 
 /// Splits `text` into its layers.
-pub fn layers(text: &str) -> Layers {
+pub(crate) fn layers(text: &str) -> Layers {
     let mut reader = Reader { chars: text.chars().collect(), at: 0, code: String::new(), comments: String::new() };
     while reader.at < reader.chars.len() {
         reader.step();
@@ -150,12 +150,12 @@ impl Reader {
 }
 
 /// Whether `c` may stand in a name.
-pub fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
 /// Every name in `code` with the byte where it starts.
-pub fn words(code: &str) -> Vec<(usize, &str)> {
+pub(crate) fn words(code: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let mut start = None;
     for (at, c) in code.char_indices().chain([(code.len(), ' ')]) {
@@ -172,7 +172,7 @@ pub fn words(code: &str) -> Vec<(usize, &str)> {
 }
 
 /// The byte of the bracket that closes the one at `open`.
-pub fn closing(code: &str, open: usize) -> Option<usize> {
+pub(crate) fn closing(code: &str, open: usize) -> Option<usize> {
     let mut depth = 0_i32;
     for (at, c) in code[open..].char_indices() {
         match c {

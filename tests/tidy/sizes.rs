@@ -8,14 +8,14 @@ const FILE_LINES_MAX: usize = 1_000;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Files over the wished size: worth a look, no fault.
-pub fn long_files(files: &[File]) -> Vec<String> {
+pub(crate) fn long_files(files: &[File]) -> Vec<String> {
     let lines = |file: &File| file.lines_without_tests();
     let long = files.iter().filter(|file| file.is_rust() && lines(file) > FILE_LINES_WISHED);
     long.map(|file| format!("{}: {} lines without tests; {FILE_LINES_WISHED} are wished", file.path, lines(file))).collect()
 }
 
 /// Files over the limit.
-pub fn files_too_long(files: &[File]) -> Vec<Fault> {
+pub(crate) fn files_too_long(files: &[File]) -> Vec<Fault> {
     let lines = |file: &File| file.lines_without_tests();
     let long = files.iter().filter(|file| file.is_rust() && lines(file) > FILE_LINES_MAX);
     long.map(|file| fault_at(&file.path, 1, format!("{} lines without tests; {FILE_LINES_MAX} is the limit", lines(file))))
@@ -23,7 +23,7 @@ pub fn files_too_long(files: &[File]) -> Vec<Fault> {
 }
 
 /// Functions over the limit, tests included.
-pub fn functions_too_long(files: &[File]) -> Vec<Fault> {
+pub(crate) fn functions_too_long(files: &[File]) -> Vec<Fault> {
     files.iter().filter(|file| file.is_rust()).flat_map(functions_of).collect()
 }
 

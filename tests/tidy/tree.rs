@@ -8,7 +8,7 @@ use crate::lexer::{closing, layers};
 
 /// A broken rule and the place where it is broken.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     file: String,
     line: usize,
     what: String,
@@ -21,22 +21,22 @@ impl fmt::Display for Fault {
 }
 
 /// A text file of the project.
-pub struct File {
+pub(crate) struct File {
     /// Its path from the root, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// All of it.
-    pub text: String,
+    pub(crate) text: String,
     /// Rust: code without comments and literals. Others: empty.
-    pub code: String,
+    pub(crate) code: String,
     /// Rust: comments alone.
-    pub comments: String,
+    pub(crate) comments: String,
     tests: Vec<(usize, usize)>,
     whole_is_test: bool,
 }
 
 impl File {
     /// A file with `text` at `path`.
-    pub fn new(path: &str, text: &str) -> File {
+    pub(crate) fn new(path: &str, text: &str) -> File {
         let is_rust = path.ends_with(".rs");
         let (code, comments) = if is_rust {
             let split = layers(text);
@@ -50,22 +50,22 @@ impl File {
     }
 
     /// Whether this is Rust source.
-    pub fn is_rust(&self) -> bool {
+    pub(crate) fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
 
     /// The crate it belongs to: `sip`, or `src` for the root package.
-    pub fn home(&self) -> &str {
+    pub(crate) fn home(&self) -> &str {
         self.path.strip_prefix("crates/").and_then(|rest| rest.split('/').next()).unwrap_or("src")
     }
 
     /// Whether the byte `at` of the code is compiled for tests only.
-    pub fn is_test(&self, at: usize) -> bool {
+    pub(crate) fn is_test(&self, at: usize) -> bool {
         self.whole_is_test || self.tests.iter().any(|(from, to)| (*from..=*to).contains(&at))
     }
 
     /// A fault at byte `at` of the text or of a layer.
-    pub fn fault(&self, at: usize, what: impl Into<String>) -> Fault {
+    pub(crate) fn fault(&self, at: usize, what: impl Into<String>) -> Fault {
         let line = self.line_of(at);
         Fault { file: self.path.clone(), line, what: what.into() }
     }
@@ -77,7 +77,7 @@ impl File {
     }
 
     /// Lines that are not compiled for tests only.
-    pub fn lines_without_tests(&self) -> usize {
+    pub(crate) fn lines_without_tests(&self) -> usize {
         if self.whole_is_test {
             return self.text.lines().count();
         }
@@ -94,7 +94,7 @@ impl File {
 }
 
 /// A fault at a numbered line.
-pub fn fault_at(file: &str, line: usize, what: impl Into<String>) -> Fault {
+pub(crate) fn fault_at(file: &str, line: usize, what: impl Into<String>) -> Fault {
     Fault { file: file.to_owned(), line, what: what.into() }
 }
 
@@ -114,7 +114,7 @@ fn test_spans(code: &str) -> Vec<(usize, usize)> {
 }
 
 /// Every file of the project.
-pub fn read() -> Vec<File> {
+pub(crate) fn read() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     walk(root, "", &mut files);
@@ -124,14 +124,14 @@ pub fn read() -> Vec<File> {
 }
 
 /// Names at the top of the tree.
-pub fn top_level() -> Vec<String> {
+pub(crate) fn top_level() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = fs::read_dir(root).expect("the root of the tree can be read");
     entries.map(|entry| entry.expect("an entry can be read").file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Names that git ignores and tools leave behind.
-pub fn is_left_behind(name: &str) -> bool {
+pub(crate) fn is_left_behind(name: &str) -> bool {
     matches!(name, "target" | "demo-out" | ".git" | "__pycache__")
         || [".db", ".db-wal", ".db-shm"].iter().any(|end| name.ends_with(end))
 }
@@ -175,7 +175,7 @@ fn mark_test_files(files: &mut [File]) {
 }
 
 /// The folder in which the modules declared by the file at `path` lie.
-pub fn folder_of_modules(path: &str) -> String {
+pub(crate) fn folder_of_modules(path: &str) -> String {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     match name {
         "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),

@@ -43,7 +43,7 @@ const TOP_LEVEL: &[&str] = &[
 ];
 
 /// Names of files, modules and types that say nothing.
-pub fn empty_names(files: &[File]) -> Vec<Fault> {
+pub(crate) fn empty_names(files: &[File]) -> Vec<Fault> {
     files.iter().flat_map(|file| path_names(file).into_iter().chain(defined_names(file))).collect()
 }
 
@@ -92,7 +92,7 @@ fn parts(name: &str) -> Vec<String> {
 }
 
 /// Marks of unfinished work, tests that are switched off without a word, warnings switched off without a word.
-pub fn unfinished(files: &[File]) -> Vec<Fault> {
+pub(crate) fn unfinished(files: &[File]) -> Vec<Fault> {
     files.iter().filter(|file| file.is_rust()).flat_map(unfinished_in).collect()
 }
 
@@ -123,7 +123,7 @@ fn unfinished_in(file: &File) -> Vec<Fault> {
 }
 
 /// Paths that exist on one machine only.
-pub fn private_paths(files: &[File]) -> Vec<Fault> {
+pub(crate) fn private_paths(files: &[File]) -> Vec<Fault> {
     let folders = ["work", "farm", "tmp", "home", "root", "Users"];
     let starts: Vec<String> = folders.iter().map(|folder| format!("/{folder}/")).collect();
     files.iter().filter(|file| file.path != "Cargo.lock").flat_map(|file| private_paths_in(file, &starts)).collect()
@@ -144,13 +144,13 @@ fn private_paths_in(file: &File, starts: &[String]) -> Vec<Fault> {
 }
 
 /// What stands at the top of the tree and is not on the list.
-pub fn strangers_at_the_top(names: &[String]) -> Vec<Fault> {
+pub(crate) fn strangers_at_the_top(names: &[String]) -> Vec<Fault> {
     let stranger = |name: &&String| !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()) && !is_left_behind(name);
     names.iter().filter(stranger).map(|name| fault_at(name, 1, "does not stand on the list of the top level")).collect()
 }
 
 /// What is on the list and is missing at the top.
-pub fn missing_at_the_top(names: &[String]) -> Vec<Fault> {
+pub(crate) fn missing_at_the_top(names: &[String]) -> Vec<Fault> {
     TOP_LEVEL
         .iter()
         .filter(|name| !names.iter().any(|there| there == *name))
