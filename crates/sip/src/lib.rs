@@ -9,11 +9,15 @@ pub mod wire;
 
 mod dialog;
 mod random;
+mod timing;
 mod transaction;
+mod transport;
 mod ua;
 
 pub use dialog::{Dialog, Side};
+pub use timing::{Timing, Why};
+pub use transport::{ConnectionId, Hop, Incoming, Listen, Transmit, Transport};
 pub use ua::{
-    ConnectionId, Counts, Dial, Direction, Event, Gone, Hop, Incoming, InviteRequest, Limits, Listen, MessageKind, Reason, ReferId, Rejected,
-    SessionId, Settings, Timing, Transmit, Transport, UserAgent, VerbError, Why,
+    Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount, Reason, ReferId, Rejected, SessionId, Settings, UserAgent,
+    VerbError,
 };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use baton_time::Mono;
 
 use super::Wake;
-use crate::ua::{Timing, Transmit, Why};
+use crate::timing::{Timing, Why};
+use crate::transport::Transmit;
 
 /// A request of ours other than INVITE and ACK.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use baton_time::Mono;
 
 use super::Wake;
-use crate::ua::{Timing, Transmit, Why};
+use crate::timing::{Timing, Why};
+use crate::transport::Transmit;
 
 /// An INVITE of ours, from its first sending until no answer to it can come any more.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ pub(crate) use server::Server;
 pub(crate) use server_invite::ServerInvite;
 pub(crate) use table::{ClientKey, ClientMachine, Expired, ServerKey, ServerMachine, Transactions};
 
-use crate::ua::Transmit;
+use crate::transport::Transmit;
 
 /// What a machine wants when its time has come.
 #[derive(Debug, PartialEq, Eq)]

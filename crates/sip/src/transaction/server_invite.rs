@@ -5,7 +5,8 @@ use std::time::Duration;
 use baton_time::Mono;
 
 use super::Wake;
-use crate::ua::{Timing, Transmit, Why};
+use crate::timing::{Timing, Why};
+use crate::transport::Transmit;
 
 /// An INVITE of the far side, from its coming until it cannot be repeated any more.
 #[derive(Debug)]
@@ -69,15 +70,18 @@ impl ServerInvite {
         };
     }
 
-    /// An ACK with this transaction's branch has come.
-    pub(crate) fn on_ack(&mut self, now: Mono) {
+    /// An ACK with this transaction's branch has come: whether it is the transaction's own business.
+    pub(crate) fn on_ack(&mut self, now: Mono) -> bool {
         match &self.state {
             State::Completed { response, .. } => {
                 let linger = if response.transport.is_reliable() { Duration::ZERO } else { self.timing.t4 };
                 self.state = State::Confirmed { forget_at: now + linger };
+                true
             }
-            // An ACK before a final response is nonsense; one for a 2xx is the session's.
-            State::Proceeding { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}
+            // Before a final response it is nonsense, after one a repetition.
+            State::Proceeding { .. } | State::Confirmed { .. } => true,
+            // That of a 2xx is the session's, also where an old peer gives it the INVITE's branch.
+            State::Accepted { .. } | State::Terminated => false,
         }
     }
 

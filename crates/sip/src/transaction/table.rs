@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use baton_time::{Mono, Timers};
 
 use super::{Client, ClientInvite, Server, ServerInvite, Wake};
-use crate::ua::{Transmit, Why};
+use crate::timing::Why;
+use crate::transport::Transmit;
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Transport;
+use crate::transport::Transport;
 use crate::wire::{Message, NameAddr, Uri};
 
 /// Names one INVITE usage: a dialog with all its early forks, from the INVITE to the end of the BYE.
@@ -271,25 +271,6 @@ impl Rejected {
             Rejected::Draining => "draining",
         }
     }
-}
-
-/// Why a user agent wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Why {
-    /// A message has not been answered yet and is sent again (timers A, E, G).
-    SendAgain,
-    /// A message has not been answered for 32 s: given up (timers B, F, H).
-    GiveUp,
-    /// An answered transaction need not be remembered any longer (timers D, I, J, K, L, M).
-    Forget,
-    /// Our 2xx has not got its ACK yet and is sent again (RFC 3261 §13.3.1.4).
-    AnswerAgain,
-    /// Our 2xx has not got its ACK for 32 s.
-    AckNeverCame,
-    /// A re-INVITE that met another one is tried again (RFC 3261 §14.1).
-    OfferAgain,
-    /// A cancelled INVITE has got no final answer for 32 s (RFC 3261 §9.1).
-    CancelUnanswered,
 }
 
 /// A span in whole seconds, at least one: for Retry-After.

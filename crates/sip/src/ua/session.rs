@@ -4,10 +4,12 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use super::door::Request;
-use super::{ReferId, SessionId, Transmit, Why};
+use super::{ReferId, SessionId};
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
+use crate::timing::Why;
 use crate::transaction::{ClientKey, ServerKey};
+use crate::transport::{Hop, Transmit};
 use crate::wire::Header;
 
 /// A session. What it may do depends on its stage; what it still owes to its transactions does not.
@@ -80,8 +82,17 @@ pub(crate) struct Called {
 pub(crate) struct Up {
     pub(crate) dialog: Dialog,
     pub(crate) exchange: Exchange,
+    /// A re-INVITE that has to wait.
+    pub(crate) later: Option<Later>,
     pub(crate) refers: Vec<Referred>,
     pub(crate) referring: Vec<Referring>,
+}
+
+/// A re-INVITE that has to wait: until a time, because it met another one, or for the ACK of our 2xx.
+#[derive(Debug)]
+pub(crate) struct Later {
+    pub(crate) at: Option<Mono>,
+    pub(crate) sdp: Option<Bytes>,
 }
 
 /// Ended by us.
@@ -103,8 +114,6 @@ pub(crate) enum Exchange {
     None,
     /// Our re-INVITE is under way, with this offer.
     Ours { key: ClientKey, sdp: Option<Bytes> },
-    /// Our re-INVITE has to wait: for the ACK of our 2xx, or because it met another one.
-    Later { at: Option<Mono>, sdp: Option<Bytes> },
     /// A 2xx to an INVITE of ours has brought an offer; our answer goes into the ACK.
     AnswerDue { key: ClientKey },
     /// Their re-INVITE waits for us.
@@ -116,6 +125,10 @@ pub(crate) enum Exchange {
 pub(crate) struct OurInvite {
     pub(crate) key: ClientKey,
     pub(crate) seq: u32,
+    /// Whether it made an offer.
+    pub(crate) offered: bool,
+    /// Our half of the dialogs that its answers make; for a re-INVITE the dialog that it was sent in.
+    pub(crate) dialog: Dialog,
     /// Headers that its ACKs repeat (RFC 3261 §22.1).
     pub(crate) authorization: Vec<Header>,
     /// What acknowledged its 2xx, for each remote tag; sent again with each repetition.
@@ -170,6 +183,25 @@ pub(crate) struct Referring {
     pub(crate) seq: u32,
 }
 
+impl Dialing {
+    /// Whether the INVITE was taken back.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.ending != Cancel::No
+    }
+
+    /// The stage of an INVITE that is being sent now; `heard` if an earlier one of this call was answered.
+    pub(crate) fn new(key: ClientKey, heard: bool) -> Dialing {
+        Dialing { key, early: Vec::new(), byed: Vec::new(), ending: Cancel::No, heard }
+    }
+}
+
+impl Up {
+    /// A session that has just been answered.
+    pub(crate) fn new(dialog: Dialog, exchange: Exchange) -> Up {
+        Up { dialog, exchange, later: None, refers: Vec::new(), referring: Vec::new() }
+    }
+}
+
 impl Session {
     /// When to be woken, and why.
     pub(crate) fn poll_timeout(&self) -> Option<(Mono, Why)> {
@@ -179,10 +211,43 @@ impl Session {
         });
         let abandon = self.abandon_at.map(|at| (at, Why::CancelUnanswered));
         let later = match &self.stage {
-            Stage::Up(Up { exchange: Exchange::Later { at: Some(at), .. }, .. }) => Some((*at, Why::OfferAgain)),
+            Stage::Up(Up { later: Some(Later { at: Some(at), .. }), .. }) => Some((*at, Why::OfferAgain)),
             Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over => None,
         };
         [unacked, abandon, later].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// Where its messages go.
+    pub(crate) fn hop(&self) -> Option<Hop> {
+        match &self.stage {
+            Stage::Dialing(_) | Stage::Over => self.invites.first().map(|invite| invite.dialog.hop),
+            Stage::Called(called) => Some(called.dialog.hop),
+            Stage::Up(up) => Some(up.dialog.hop),
+            Stage::Ending(ending) => Some(ending.dialog.hop),
+        }
+    }
+
+    /// The Request-URI of its next request.
+    pub(crate) fn request_uri(&self) -> Option<String> {
+        match &self.stage {
+            Stage::Dialing(_) => self.invites.first().map(|invite| invite.dialog.routing().request_uri),
+            Stage::Up(up) => Some(up.dialog.routing().request_uri),
+            Stage::Ending(ending) => Some(ending.dialog.routing().request_uri),
+            Stage::Called(_) | Stage::Over => None,
+        }
+    }
+
+    /// All dialogs of the session.
+    pub(crate) fn dialogs_mut(&mut self) -> Vec<&mut Dialog> {
+        let mut all: Vec<&mut Dialog> = match &mut self.stage {
+            Stage::Dialing(dialing) => dialing.early.iter_mut().collect(),
+            Stage::Called(called) => vec![&mut called.dialog],
+            Stage::Up(up) => vec![&mut up.dialog],
+            Stage::Ending(ending) => vec![&mut ending.dialog],
+            Stage::Over => Vec::new(),
+        };
+        all.extend(self.invites.iter_mut().map(|invite| &mut invite.dialog));
+        all
     }
 
     /// Whether nothing is left to be done or answered for.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::Listen;
+use crate::timing::Timing;
+use crate::transport::Listen;
 
 /// The settings of a [`UserAgent`](super::UserAgent).
 #[derive(Debug, Clone)]
@@ -23,35 +24,6 @@ impl Settings {
     /// Settings with the intervals of the RFC and the default limits.
     pub fn new(listen: Vec<Listen>, seed: u64) -> Settings {
         Settings { listen, user_agent: "Baton".to_owned(), seed, timing: Timing::default(), limits: Limits::default() }
-    }
-}
-
-/// The base intervals of RFC 3261 §17.1.1.1 from which all timers follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// The estimated round trip: the first interval between two sendings.
-    pub t1: Duration,
-    /// The longest interval between two sendings of a non-INVITE request or of an INVITE's answer.
-    pub t2: Duration,
-    /// How long a message may live in the network.
-    pub t4: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Timing { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
-    }
-}
-
-impl Timing {
-    /// 64 times T1: how long an unanswered message is repeated (timers B, F, H), and how long an answered one is remembered (J, L, M).
-    pub fn patience(self) -> Duration {
-        self.t1 * 64
-    }
-
-    /// Timer D: how long the final answer of an INVITE may be repeated by the far side: 32 s or more over datagrams.
-    pub(crate) fn timer_d(self) -> Duration {
-        self.patience()
     }
 }
 

@@ -1,10 +1,12 @@
 //! Words of the verbs.
 
+use std::fmt;
+
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::Hop;
 use crate::digest::Credentials;
+use crate::transport::Hop;
 use crate::wire::{Header, NameAddr, Uri};
 
 /// A call to be placed.
@@ -43,6 +45,16 @@ impl Reason {
     /// A reason in SIP's own statuses.
     pub fn sip(cause: u16, text: &str) -> Reason {
         Reason { protocol: "SIP", cause, text: text.to_owned() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{};cause={}", self.protocol, self.cause)?;
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        write!(out, ";text=\"{}\"", self.text.replace(['"', '\\'], "'"))
     }
 }
 

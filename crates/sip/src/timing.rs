@@ -1,0 +1,51 @@
+//! The intervals of RFC 3261 §17, and the reasons for being woken.
+
+use std::time::Duration;
+
+/// The base intervals of RFC 3261 §17.1.1.1 from which all timers follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The estimated round trip: the first interval between two sendings.
+    pub t1: Duration,
+    /// The longest interval between two sendings of a non-INVITE request or of an INVITE's answer.
+    pub t2: Duration,
+    /// How long a message may live in the network.
+    pub t4: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+    }
+}
+
+impl Timing {
+    /// 64 times T1: how long an unanswered message is repeated (timers B, F, H), and how long an answered one is remembered (J, L, M).
+    pub fn patience(self) -> Duration {
+        self.t1 * 64
+    }
+
+    /// Timer D: how long the final answer of an INVITE may be repeated by the far side: 32 s or more over datagrams.
+    pub(crate) fn timer_d(self) -> Duration {
+        self.patience()
+    }
+}
+
+/// Why a user agent wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// A message has not been answered yet and is sent again (timers A, E, G).
+    SendAgain,
+    /// A message has not been answered for 32 s: given up (timers B, F, H).
+    GiveUp,
+    /// An answered transaction need not be remembered any longer (timers D, I, J, K, L, M).
+    Forget,
+    /// Our 2xx has not got its ACK yet and is sent again (RFC 3261 §13.3.1.4).
+    AnswerAgain,
+    /// Our 2xx has not got its ACK for 32 s.
+    AckNeverCame,
+    /// A re-INVITE that met another one is tried again (RFC 3261 §14.1).
+    OfferAgain,
+    /// A cancelled INVITE has got no final answer for 32 s (RFC 3261 §9.1).
+    CancelUnanswered,
+}

@@ -1,0 +1,269 @@
+//! INVITE as caller: placing a call, its answers, and taking it back.
+
+use baton_time::Mono;
+use bytes::Bytes;
+
+use super::door::Response;
+use super::print::{self, phrase};
+use super::session::{Cancel, Dialing, Exchange, OurInvite, Session, Stage, Up};
+use super::tables::{AskAgain, Asked, Purpose};
+use super::{Dial, Event, SessionId, UserAgent, VerbError};
+use crate::dialog::{Dialog, Side};
+use crate::random::token;
+use crate::transaction::{Client, ClientInvite, ClientKey, ClientMachine};
+use crate::wire::Header;
+
+/// The type of a session description.
+pub(crate) const SDP: &str = "application/sdp";
+
+impl UserAgent {
+    /// Places a call. What follows are Trying, Ringing and Answered or Refused.
+    ///
+    /// # Errors
+    /// When nothing listens on the transport, or a table is full.
+    pub fn dial(&mut self, now: Mono, dial: Dial) -> Result<SessionId, VerbError> {
+        let listen = self.settings.listen.iter().find(|listen| listen.transport == dial.route.transport).ok_or(VerbError::NoTransport)?;
+        let local_addr = listen.addr;
+        if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
+            return Err(VerbError::Full);
+        }
+        let (id, tag) = self.new_session();
+        let call_id = format!("{}{}", self.random.token(), self.random.token());
+        let target = dial.target.to_string();
+        let to = dial.to.map_or_else(|| format!("<{target}>"), |to| to.to_string());
+        let half = Dialog {
+            side: Side::Caller,
+            call_id: call_id.clone(),
+            local_tag: token(tag),
+            remote_tag: String::new(),
+            local: format!("{};tag={}", dial.from, token(tag)),
+            remote: to,
+            local_seq: 0,
+            remote_seq: None,
+            remote_target: target,
+            route_set: Vec::new(),
+            hop: dial.route,
+            connection: None,
+            local_addr,
+        };
+        let mut session = Box::new(Session {
+            id,
+            call_id,
+            tag,
+            stage: Stage::Over,
+            credentials: dial.credentials,
+            invites: Vec::new(),
+            unacked: None,
+            abandon_at: None,
+        });
+        let mut headers = dial.headers;
+        if let Some(hops) = dial.max_forwards {
+            headers.push(Header::new("Max-Forwards", hops.to_string()));
+        }
+        let ask = AskAgain::new(headers, dial.sdp.map(|sdp| (SDP.to_owned(), sdp)));
+        let key = self.send_first_invite(now, &mut session, half, ask);
+        session.stage = Stage::Dialing(Dialing::new(key, false));
+        self.put(now, session);
+        Ok(id)
+    }
+
+    fn send_first_invite(&mut self, now: Mono, session: &mut Session, mut half: Dialog, ask: AskAgain) -> ClientKey {
+        let seq = half.next_seq();
+        let (key, transmit) = self.request(&half, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
+        let machine = ClientMachine::Invite(ClientInvite::new(now, transmit.clone(), self.settings.timing));
+        let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
+        let again = session.credentials.is_some().then(|| Box::new(ask));
+        self.transactions.add_client(key, machine, Asked { session: session.id, purpose: Purpose::Invite, method: "INVITE", again });
+        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half });
+        self.send("INVITE", 0, transmit);
+        key
+    }
+
+    /// An answer to the INVITE that began the session.
+    pub(crate) fn invite_answered(&mut self, now: Mono, session: &mut Session, key: ClientKey, again: Option<Box<AskAgain>>, response: Response) {
+        match response.status {
+            100..=199 => self.invite_provisional(now, session, key, response),
+            200..=299 => self.invite_accepted(now, session, key, response),
+            _ => self.invite_refused(now, session, key, again, response),
+        }
+    }
+
+    fn invite_provisional(&mut self, now: Mono, session: &mut Session, key: ClientKey, response: Response) {
+        let Stage::Dialing(dialing) = &mut session.stage else { return };
+        let first = !std::mem::replace(&mut dialing.heard, true);
+        if let Cancel::Held(reason) = &dialing.ending {
+            let reason = reason.clone();
+            dialing.ending = Cancel::Sent;
+            session.abandon_at = Some(now + self.settings.timing.patience());
+            self.send_cancel(now, session.id, key, reason.as_deref());
+            return;
+        }
+        if dialing.is_cancelled() {
+            return;
+        }
+        if first {
+            self.tell(Event::Trying { session: session.id });
+        }
+        if response.status == 100 {
+            return;
+        }
+        if let Some(tag) = response.to_tag() {
+            let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| &invite.dialog);
+            let known = dialing.early.iter().position(|early| early.remote_tag == tag);
+            match (known, half) {
+                // RFC 6228: this branch of a fork rings no longer.
+                (Some(at), _) if response.status == 199 => {
+                    dialing.early.remove(at);
+                }
+                (None, Some(half)) if response.status != 199 && dialing.early.len() < self.settings.limits.forks => {
+                    dialing.early.push(response.dialog(half));
+                }
+                (Some(_) | None, _) => {}
+            }
+        }
+        if response.status != 199 {
+            self.tell(Event::Ringing { session: session.id, status: response.status, sdp: response.sdp(), message: response.message });
+        }
+    }
+
+    /// RFC 3261 §13.2.2.4: the first 2xx makes the session; those of other branches get an ACK and a BYE; each repetition gets its ACK again.
+    fn invite_accepted(&mut self, now: Mono, session: &mut Session, key: ClientKey, response: Response) {
+        let Some(invite) = session.invites.iter().find(|invite| invite.key == key) else { return };
+        let tag = response.to_tag().unwrap_or_default().to_owned();
+        if let Some((_, ack)) = invite.acks.iter().find(|(known, _)| *known == tag) {
+            if let Some(ack) = ack.clone() {
+                self.send("ACK", 0, ack);
+            }
+            return;
+        }
+        if invite.acks.len() >= self.settings.limits.forks {
+            return;
+        }
+        let dialog = response.dialog(&invite.dialog);
+        match std::mem::replace(&mut session.stage, Stage::Over) {
+            Stage::Dialing(Dialing { ending: Cancel::No, byed, .. }) => {
+                self.first_accepted(session, key, dialog, response);
+                if byed.contains(&tag) {
+                    self.end_by_far_side(now, session, None);
+                }
+            }
+            // The answer has crossed our CANCEL: acknowledged and ended at once, and never shown.
+            Stage::Dialing(Dialing { ending, .. }) => {
+                session.abandon_at = None;
+                let reason = if let Cancel::Held(reason) = ending { reason } else { None };
+                self.acknowledge(session, key, &dialog, None);
+                self.send_bye(now, session, dialog, reason, false);
+                self.tell(Event::Released { session: session.id, status: Some(response.status) });
+            }
+            other @ (Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => {
+                session.stage = other;
+                self.acknowledge(session, key, &dialog, None);
+                self.send_stray_bye(now, session.id, dialog);
+            }
+        }
+    }
+
+    fn first_accepted(&mut self, session: &mut Session, key: ClientKey, dialog: Dialog, response: Response) {
+        let sdp = response.sdp();
+        let offered = session.invites.iter().any(|invite| invite.key == key && invite.offered);
+        let wants_answer = !offered && sdp.is_some();
+        let exchange = if wants_answer {
+            Self::acknowledge_later(session, key, &dialog);
+            Exchange::AnswerDue { key }
+        } else {
+            self.acknowledge(session, key, &dialog, None);
+            Exchange::None
+        };
+        let contact = response.contact();
+        session.stage = Stage::Up(Up::new(dialog, exchange));
+        self.tell(Event::Answered { session: session.id, sdp, contact, wants_answer, message: response.message });
+    }
+
+    fn invite_refused(&mut self, now: Mono, session: &mut Session, key: ClientKey, again: Option<Box<AskAgain>>, response: Response) {
+        let Stage::Dialing(dialing) = &session.stage else { return };
+        if dialing.is_cancelled() {
+            session.stage = Stage::Over;
+            session.abandon_at = None;
+            self.tell(Event::Released { session: session.id, status: Some(response.status) });
+            return;
+        }
+        if let Some(ask) = self.authorize(session, again, "INVITE", &response) {
+            let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
+            if let Some(half) = half {
+                let key = self.send_first_invite(now, session, half, ask);
+                session.stage = Stage::Dialing(Dialing::new(key, true));
+                return;
+            }
+        }
+        session.stage = Stage::Over;
+        let phrase = response.message.phrase().to_owned();
+        let (session, status) = (session.id, response.status);
+        self.tell(Event::Refused { session, status, phrase, local: false, message: Some(response.message) });
+    }
+
+    /// Nobody has answered the INVITE that began the session, or it could not be sent.
+    pub(crate) fn invite_unanswered(&mut self, session: &mut Session, status: u16) {
+        let Stage::Dialing(dialing) = &session.stage else { return };
+        let event = match dialing.ending {
+            Cancel::No => {
+                let phrase = phrase(status).to_owned();
+                Event::Refused { session: session.id, status, phrase, local: true, message: None }
+            }
+            Cancel::Held(_) | Cancel::Sent => Event::Released { session: session.id, status: None },
+        };
+        session.stage = Stage::Over;
+        session.abandon_at = None;
+        self.tell(event);
+    }
+
+    /// RFC 3261 §9.1: 32 s after a CANCEL the INVITE is taken for cancelled, whatever the far side says.
+    pub(crate) fn never_cancelled(&mut self, session: &mut Session) {
+        if let Stage::Dialing(_) = session.stage {
+            session.stage = Stage::Over;
+            self.tell(Event::Released { session: session.id, status: None });
+        }
+    }
+
+    /// Takes our INVITE back; the CANCEL waits for a provisional answer if there is none yet (RFC 3261 §9.1).
+    pub(crate) fn cancel(&mut self, now: Mono, session: &mut Session, reason: Option<String>) {
+        let Stage::Dialing(dialing) = &mut session.stage else { return };
+        let key = dialing.key;
+        let may = match self.transactions.client(key) {
+            Some((ClientMachine::Invite(machine), _)) => machine.is_proceeding(),
+            Some((ClientMachine::Other(_), _)) | None => false,
+        };
+        if may {
+            dialing.ending = Cancel::Sent;
+            session.abandon_at = Some(now + self.settings.timing.patience());
+            self.send_cancel(now, session.id, key, reason.as_deref());
+        } else {
+            dialing.ending = Cancel::Held(reason);
+        }
+    }
+
+    fn send_cancel(&mut self, now: Mono, session: SessionId, key: ClientKey, reason: Option<&str>) {
+        let Some((ClientMachine::Invite(machine), _)) = self.transactions.client(key) else { return };
+        let Some(transmit) = machine.request().and_then(|invite| print::cancel(invite, reason)) else { return };
+        let machine = ClientMachine::Other(Client::new(now, transmit.clone(), self.settings.timing));
+        let key = ClientKey { is_cancel: true, ..key };
+        self.transactions.add_client(key, machine, Asked { session, purpose: Purpose::Cancel, method: "CANCEL", again: None });
+        self.send("CANCEL", 0, transmit);
+    }
+
+    /// Sends the ACK of a 2xx and keeps it for the repetitions of that 2xx.
+    pub(crate) fn acknowledge(&mut self, session: &mut Session, key: ClientKey, dialog: &Dialog, sdp: Option<Bytes>) {
+        let Some(invite) = session.invites.iter_mut().find(|invite| invite.key == key) else { return };
+        let body = sdp.map(|sdp| (SDP.to_owned(), sdp));
+        let (_, ack) = self.request(dialog, "ACK", invite.seq, &invite.authorization, body.as_ref());
+        invite.acks.retain(|(tag, _)| *tag != dialog.remote_tag);
+        invite.acks.push((dialog.remote_tag.clone(), Some(ack.clone())));
+        self.send("ACK", 0, ack);
+    }
+
+    /// Keeps quiet about a 2xx that has brought an offer, until there is an answer for its ACK.
+    pub(crate) fn acknowledge_later(session: &mut Session, key: ClientKey, dialog: &Dialog) {
+        if let Some(invite) = session.invites.iter_mut().find(|invite| invite.key == key) {
+            invite.acks.push((dialog.remote_tag.clone(), None));
+        }
+    }
+}

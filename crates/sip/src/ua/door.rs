@@ -1,0 +1,350 @@
+//! The door: messages are read once, and what is let in has everything that the rest relies on.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
+
+use baton_time::Mono;
+use bytes::Bytes;
+
+use super::dial::SDP;
+use super::tables::Reply;
+use super::{Direction, Event, Rejected, UserAgent, multipart};
+use crate::dialog::{Dialog, Side};
+use crate::random::{self, token};
+use crate::transaction::{ClientKey, ServerKey, ServerMachine};
+use crate::transport::{ConnectionId, Hop, Incoming, Transmit, Transport};
+use crate::wire::{COOKIE, Fault, Message, Name, Scheme, Uri, Via};
+
+/// A request that has been let in.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) message: Message,
+    pub(crate) source: SocketAddr,
+    /// The way back.
+    pub(crate) way: Way,
+    /// The topmost Via, stamped with where the request came from.
+    pub(crate) via: Via,
+    /// Names its transaction.
+    pub(crate) key: ServerKey,
+    /// Names the transaction of the INVITE that an ACK or CANCEL is about.
+    pub(crate) invite_key: ServerKey,
+}
+
+/// Where a response goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+}
+
+/// A response to a request of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) message: Message,
+    pub(crate) status: u16,
+    pub(crate) key: ClientKey,
+    /// The stream that it came by.
+    connection: Option<ConnectionId>,
+}
+
+impl UserAgent {
+    /// A message has come in. Whatever it is: it is answered, told or dropped by rule, and never panics.
+    pub fn receive(&mut self, now: Mono, incoming: Incoming) {
+        let message = match Message::parse(incoming.bytes.clone()) {
+            Ok(message) => message,
+            Err(fault) => return self.malformed(&incoming, &fault),
+        };
+        self.counts.message(message.method(), message.status(), Direction::In);
+        if message.is_request() {
+            let request = Request::read(message, &incoming, self.secret);
+            self.on_request(now, request);
+        } else {
+            match Response::read(message, &incoming) {
+                Some(response) => self.on_response(now, response),
+                None => self.counts.reject(Rejected::StrayResponse),
+            }
+        }
+    }
+
+    fn malformed(&mut self, incoming: &Incoming, fault: &Fault) {
+        if fault.rule == crate::wire::Rule::Empty {
+            return;
+        }
+        self.counts.reject(Rejected::Malformed);
+        if let (Some(bytes), Some(via), Some(status)) = (fault.response(incoming.remote), fault.via(), fault.status()) {
+            let method = fault.method().to_owned();
+            self.send(&method, status, Way::back(incoming, via).transmit(bytes));
+            self.tell(Event::Stranger { source: incoming.remote, method, reason: Rejected::Malformed });
+        }
+    }
+
+    fn on_request(&mut self, now: Mono, request: Request) {
+        let key = request.key;
+        if request.method() == "ACK" {
+            if let Some((ServerMachine::Invite(machine), _)) = self.transactions.server(request.invite_key) {
+                if machine.on_ack(now) {
+                    self.transactions.rearm_server(request.invite_key);
+                    return;
+                }
+            }
+            return self.on_ack(now, &request);
+        }
+        if let Some((machine, _)) = self.transactions.server(key) {
+            if let Some(again) = machine.on_repetition().cloned() {
+                self.counts.repeated += 1;
+                self.transmits.push_back(again);
+            }
+            return;
+        }
+        if self.transactions.is_full() {
+            self.counts.reject(Rejected::Full);
+            let reply = Reply::retry_after(self.settings.limits.retry_after);
+            return self.respond_statelessly(&request, &reply);
+        }
+        if request.method() == "CANCEL" {
+            self.serve(now, key, &request, None);
+            return self.on_cancel(now, key, &request);
+        }
+        if request.to_tag().is_some() {
+            self.serve(now, key, &request, None);
+            return self.in_dialog(now, key, &request);
+        }
+        let name = request.merging_name(self.secret);
+        let merged = self.merging.contains_key(&name);
+        self.serve(now, key, &request, (!merged).then_some(name));
+        if merged {
+            // RFC 3261 §8.2.2.2: the same request has come by another way already.
+            return self.reject(now, key, &request, Reply::new(482), Rejected::Merged);
+        }
+        self.outside(now, key, request);
+    }
+
+    /// A request outside of all dialogs, checked in the order of RFC 3261 §8.2.
+    fn outside(&mut self, now: Mono, key: ServerKey, request: Request) {
+        let is_served = matches!(request.method(), "INVITE" | "OPTIONS" | "BYE" | "INFO" | "NOTIFY" | "REFER");
+        if !is_served {
+            return self.bad_method(now, key, &request);
+        }
+        if !matches!(request.uri().scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel) {
+            return self.reject(now, key, &request, Reply::new(416), Rejected::Scheme);
+        }
+        if request.unknown_extensions().next().is_some() {
+            return self.bad_extension(now, key, &request);
+        }
+        match request.method() {
+            // RFC 7332: a back-to-back user agent counts as an element, or two of them could send a call in circles for ever.
+            "INVITE" if request.message.max_forwards() == Some(0) => {
+                self.reject(now, key, &request, Reply::new(483), Rejected::TooManyHops);
+            }
+            "INVITE" => self.on_invite(now, key, request),
+            "OPTIONS" => self.on_options(now, key, &request),
+            "REFER" => self.reject(now, key, &request, Reply::new(403), Rejected::OutsideDialog),
+            _ => self.reject(now, key, &request, Reply::new(481), Rejected::UnknownDialog),
+        }
+    }
+}
+
+impl Request {
+    fn read(message: Message, incoming: &Incoming, secret: [u64; 2]) -> Request {
+        let way = Way::back(incoming, message.via());
+        let mut via = message.via().clone();
+        via.stamp(incoming.remote);
+        let (key, invite_key) = (server_key(&message, message.method(), secret), server_key(&message, "INVITE", secret));
+        Request { source: incoming.remote, way, via, key, invite_key, message }
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        self.message.method()
+    }
+
+    pub(crate) fn uri(&self) -> &Uri {
+        self.message.request_uri().unwrap_or(&self.message.to().uri)
+    }
+
+    pub(crate) fn call_id(&self) -> &str {
+        self.message.call_id()
+    }
+
+    /// The far side's tag; empty where an old peer sends none.
+    pub(crate) fn from_tag(&self) -> &str {
+        self.message.from().tag().unwrap_or_default()
+    }
+
+    /// Our tag.
+    pub(crate) fn to_tag(&self) -> Option<&str> {
+        self.message.to().tag()
+    }
+
+    pub(crate) fn seq(&self) -> u32 {
+        self.message.cseq().number
+    }
+
+    pub(crate) fn header(&self, name: Name) -> Option<String> {
+        self.message.header(name).map(str::to_owned)
+    }
+
+    /// Extensions that it requires; we have none.
+    pub(crate) fn unknown_extensions(&self) -> impl Iterator<Item = &str> {
+        self.message.headers(Name::Require)
+    }
+
+    /// The session description, also where it is a part of a larger body.
+    pub(crate) fn sdp(&self) -> Option<Bytes> {
+        sdp(&self.message)
+    }
+
+    /// Whether its body, if there is one, is or contains a session description that we can read.
+    pub(crate) fn has_readable_body(&self) -> bool {
+        let plain = self.message.headers(Name::ContentEncoding).all(|encoding| encoding.eq_ignore_ascii_case("identity"));
+        self.message.body().is_empty() || (plain && self.sdp().is_some())
+    }
+
+    /// Our dialog with whoever sent this INVITE (RFC 3261 §12.1.1).
+    pub(crate) fn dialog(&self, tag: &str, contact: &Uri) -> Dialog {
+        let remote = self.message.header(Name::From).unwrap_or_default().to_owned();
+        Dialog {
+            side: Side::Callee,
+            call_id: self.call_id().to_owned(),
+            local_tag: tag.to_owned(),
+            remote_tag: self.from_tag().to_owned(),
+            local: format!("{};tag={tag}", self.message.header(Name::To).unwrap_or_default()),
+            remote,
+            local_seq: 0,
+            remote_seq: Some(self.seq()),
+            remote_target: contact.to_string(),
+            route_set: self.message.headers(Name::RecordRoute).map(str::to_owned).collect(),
+            hop: Hop { transport: self.way.transport, addr: self.source },
+            connection: self.way.connection,
+            local_addr: self.way.local,
+        }
+    }
+
+    /// A re-INVITE moves the far side's target, and the stream it came by is the one that lives.
+    pub(crate) fn refresh(&self, dialog: &mut Dialog) {
+        if let Some(contact) = self.message.contact() {
+            dialog.remote_target = contact.uri.to_string();
+        }
+        if self.way.connection.is_some() && self.way.transport == dialog.hop.transport {
+            dialog.connection = self.way.connection;
+            dialog.hop.addr = self.source;
+        }
+    }
+
+    /// Names the request whatever way it took: From tag, Call-ID and CSeq.
+    fn merging_name(&self, secret: [u64; 2]) -> u128 {
+        let seq = self.seq().to_be_bytes();
+        digest(secret, &[b"merging", self.from_tag().as_bytes(), self.call_id().as_bytes(), &seq, self.method().as_bytes()])
+    }
+
+    /// A tag for an answer outside of all dialogs: the same for each repetition of the request.
+    pub(crate) fn own_tag(&self) -> String {
+        token((self.key.0 >> 64) as u64)
+    }
+}
+
+impl Response {
+    fn read(message: Message, incoming: &Incoming) -> Option<Response> {
+        let branch = random::number(message.via().branch()?.strip_prefix(COOKIE)?)?;
+        let key = ClientKey { branch, is_cancel: message.method() == "CANCEL" };
+        Some(Response { status: message.status(), key, connection: incoming.connection, message })
+    }
+
+    pub(crate) fn to_tag(&self) -> Option<&str> {
+        self.message.to().tag()
+    }
+
+    pub(crate) fn sdp(&self) -> Option<Bytes> {
+        sdp(&self.message)
+    }
+
+    pub(crate) fn contact(&self) -> Option<Uri> {
+        self.message.contact().map(|contact| contact.uri)
+    }
+
+    /// The dialog that this makes of our half (RFC 3261 §12.1.2).
+    pub(crate) fn dialog(&self, half: &Dialog) -> Dialog {
+        let remote = self.message.header(Name::To).unwrap_or_default();
+        let contact = self.contact().map(|contact| contact.to_string());
+        let route = self.message.headers(Name::RecordRoute).map(str::to_owned).collect();
+        let mut dialog = half.answered(remote, self.to_tag().unwrap_or_default(), contact, route);
+        dialog.connection = self.connection;
+        dialog
+    }
+
+    /// The 2xx to a re-INVITE moves the far side's target.
+    pub(crate) fn refresh(&self, dialog: &mut Dialog) {
+        if let Some(contact) = self.contact() {
+            dialog.remote_target = contact.to_string();
+        }
+        if self.connection.is_some() {
+            dialog.connection = self.connection;
+        }
+    }
+}
+
+impl Way {
+    /// RFC 3261 §18.2.2 and RFC 3581 §4: over a stream by the same stream; a datagram to `maddr`, or to where it came from, at the port that it
+    /// came from if `rport` asks for that, else at the port of sent-by.
+    fn back(incoming: &Incoming, via: &Via) -> Way {
+        let mut remote = incoming.remote;
+        if !incoming.transport.is_reliable() {
+            let port = via.sent_by.port.unwrap_or(incoming.transport.default_port());
+            let maddr = via.params.value("maddr").and_then(|maddr| maddr.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+            match maddr {
+                Some(maddr) => remote = SocketAddr::new(maddr, port),
+                None if via.rport().is_none() => remote.set_port(port),
+                None => {}
+            }
+        }
+        Way { transport: incoming.transport, connection: incoming.connection, local: incoming.local, remote }
+    }
+
+    /// A message to be sent back.
+    pub(crate) fn transmit(&self, bytes: Bytes) -> Transmit {
+        Transmit { transport: self.transport, connection: self.connection, local: self.local, remote: self.remote, bytes }
+    }
+}
+
+/// RFC 3261 §17.2.3: branch, sent-by and method; for peers from before that, everything that does not change when a request is repeated.
+fn server_key(message: &Message, method: &str, secret: [u64; 2]) -> ServerKey {
+    let via = message.via();
+    let sent_by = via.sent_by.to_string();
+    ServerKey(match via.transaction() {
+        Some(branch) => digest(secret, &[b"branch", branch.as_bytes(), sent_by.as_bytes(), method.as_bytes()]),
+        None => {
+            let uri = message.request_uri().map(ToString::to_string).unwrap_or_default();
+            let from_tag = message.from().tag().unwrap_or_default();
+            let top = message.headers(Name::Via).next().unwrap_or_default();
+            let seq = message.cseq().number.to_be_bytes();
+            // The To tag is left out: an ACK has one that its INVITE had not.
+            let parts = [uri.as_bytes(), from_tag.as_bytes(), message.call_id().as_bytes(), &seq, top.as_bytes(), method.as_bytes()];
+            digest(secret, &[&[b"old".as_slice()], parts.as_slice()].concat())
+        }
+    })
+}
+
+/// A digest that nobody without the secret can find two inputs for.
+fn digest(secret: [u64; 2], parts: &[&[u8]]) -> u128 {
+    let half = |secret: u64| {
+        let mut hasher = DefaultHasher::new();
+        secret.hash(&mut hasher);
+        parts.hash(&mut hasher);
+        hasher.finish()
+    };
+    u128::from(half(secret[0])) << 64 | u128::from(half(secret[1]))
+}
+
+fn sdp(message: &Message) -> Option<Bytes> {
+    if message.body().is_empty() {
+        return None;
+    }
+    match message.content_type() {
+        Some(kind) if kind.is(SDP) => Some(message.body().clone()),
+        Some(kind) if kind.kind.eq_ignore_ascii_case("multipart") => multipart::part(message.body(), &kind.params.text("boundary")?, SDP),
+        // Without Content-Type a body of an INVITE can be nothing else.
+        None => Some(message.body().clone()),
+        Some(_) => None,
+    }
+}

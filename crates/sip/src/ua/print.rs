@@ -1,0 +1,203 @@
+//! Messages of ours, from dialogs and requests.
+
+use bytes::Bytes;
+
+use super::door::{Request, Response};
+use super::options::ALLOW;
+use super::tables::Reply;
+use super::UserAgent;
+use crate::dialog::Dialog;
+use crate::random::token;
+use crate::transaction::ClientKey;
+use crate::transport::{Hop, Listen, Transmit, Transport};
+use crate::wire::{Builder, COOKIE, Header, Message, Name, Via};
+
+/// How many elements a request of ours may pass (RFC 3261 §8.1.1.6).
+pub(crate) const MAX_FORWARDS: u8 = 70;
+
+/// A body with its type.
+pub(crate) type Body = (String, Bytes);
+
+impl UserAgent {
+    /// A request in a dialog, or the INVITE that is to make one; with the key of its transaction.
+    pub(crate) fn request(&mut self, dialog: &Dialog, method: &str, seq: u32, headers: &[Header], body: Option<&Body>) -> (ClientKey, Transmit) {
+        let key = ClientKey { branch: self.random.draw(), is_cancel: false };
+        let routing = dialog.routing();
+        let listen = self.listen(routing.hop.transport, dialog);
+        let via = via(listen, key.branch);
+        let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via);
+        for route in &routing.routes {
+            builder = builder.header(Name::Route, route);
+        }
+        if !headers.iter().any(|header| Name::of(&header.name) == Name::MaxForwards) {
+            builder = builder.header(Name::MaxForwards, MAX_FORWARDS);
+        }
+        builder = builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
+        builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
+        if matches!(method, "INVITE" | "REFER" | "NOTIFY") {
+            builder = builder.header(Name::Contact, contact(listen));
+        }
+        if method == "INVITE" {
+            builder = builder.header(Name::Allow, ALLOW);
+        }
+        if !self.settings.user_agent.is_empty() {
+            builder = builder.header(Name::UserAgent, &self.settings.user_agent);
+        }
+        builder = builder.headers(headers);
+        if let Some((content_type, body)) = body {
+            builder = builder.body(content_type, body.clone());
+        }
+        let Hop { transport, addr } = routing.hop;
+        let local = listen.addr;
+        (key, Transmit { transport, connection: routing.connection, local, remote: addr, bytes: builder.build() })
+    }
+
+    /// A response to a request.
+    pub(crate) fn response(&self, request: &Request, reply: &Reply) -> Transmit {
+        let phrase = reply.phrase.as_deref().unwrap_or(phrase(reply.status));
+        let own;
+        // RFC 3261 §8.2.6.2: every response but 100 has a tag.
+        let tag = match &reply.tag {
+            _ if reply.status == 100 => None,
+            Some(tag) => Some(tag.as_str()),
+            None => {
+                own = request.own_tag();
+                Some(own.as_str())
+            }
+        };
+        let mut builder = Builder::response_by(&request.message, reply.status, phrase, tag, Some(&request.via));
+        if reply.makes_dialog {
+            for route in request.message.headers(Name::RecordRoute) {
+                builder = builder.header(Name::RecordRoute, route);
+            }
+            let listen = self.settings.listen.iter().find(|listen| listen.transport == request.way.transport && listen.addr == request.way.local);
+            if let Some(listen) = listen.or_else(|| self.first_listen(request.way.transport)) {
+                builder = builder.header(Name::Contact, contact(listen));
+            }
+            if request.method() == "INVITE" {
+                builder = builder.header(Name::Allow, ALLOW);
+            }
+        }
+        if !self.settings.user_agent.is_empty() && reply.status != 100 {
+            builder = builder.header(Name::Server, &self.settings.user_agent);
+        }
+        builder = builder.headers(&reply.headers);
+        if let Some((content_type, body)) = &reply.body {
+            builder = builder.body(content_type, body.clone());
+        }
+        request.way.transmit(builder.build())
+    }
+
+    /// The address of ours that a dialog's requests leave from.
+    fn listen(&self, transport: Transport, dialog: &Dialog) -> &Listen {
+        let same = self.settings.listen.iter().find(|listen| listen.transport == transport && listen.addr == dialog.local_addr);
+        let fallback = same.or_else(|| self.first_listen(transport)).or(self.settings.listen.first());
+        fallback.expect("dialogs are made by dialling from or being called at a listening address")
+    }
+
+    pub(crate) fn first_listen(&self, transport: Transport) -> Option<&Listen> {
+        self.settings.listen.iter().find(|listen| listen.transport == transport)
+    }
+}
+
+/// The ACK of a response other than 2xx: part of its INVITE's transaction (RFC 3261 §17.1.1.3).
+pub(crate) fn ack(invite: &Transmit, response: &Response) -> Transmit {
+    let to = response.message.header(Name::To).unwrap_or_default();
+    let bytes = derived(invite, "ACK", Some(to), None).unwrap_or_default();
+    Transmit { bytes, ..invite.clone() }
+}
+
+/// The CANCEL of an INVITE (RFC 3261 §9.1).
+pub(crate) fn cancel(invite: &Transmit, reason: Option<&str>) -> Option<Transmit> {
+    let bytes = derived(invite, "CANCEL", None, reason)?;
+    Some(Transmit { bytes, ..invite.clone() })
+}
+
+/// A request that goes the way of its INVITE and shares its branch.
+fn derived(invite: &Transmit, method: &str, to: Option<&str>, reason: Option<&str>) -> Option<Bytes> {
+    let message = Message::parse(invite.bytes.clone()).ok()?;
+    let mut builder = Builder::request(method, message.request_uri()?).header(Name::Via, message.via());
+    for route in message.headers(Name::Route) {
+        builder = builder.header(Name::Route, route);
+    }
+    let header = |name| message.header(name).unwrap_or_default();
+    builder = builder.header(Name::MaxForwards, MAX_FORWARDS).header(Name::From, header(Name::From));
+    builder = builder.header(Name::To, to.unwrap_or(header(Name::To))).header(Name::CallId, message.call_id());
+    builder = builder.header(Name::CSeq, format_args!("{} {method}", message.cseq().number));
+    // RFC 3261 §22.1: an ACK repeats the credentials of its INVITE.
+    for name in [Name::Authorization, Name::ProxyAuthorization] {
+        for value in message.headers(name).filter(|_| method == "ACK") {
+            builder = builder.header(name, value);
+        }
+    }
+    if let Some(reason) = reason {
+        builder = builder.header(Name::Reason, reason);
+    }
+    Some(builder.build())
+}
+
+fn via(listen: &Listen, branch: u64) -> Via {
+    Via::new(listen.transport.name(), listen.advertise.clone(), &format!("{COOKIE}{}", token(branch)))
+}
+
+fn contact(listen: &Listen) -> String {
+    match listen.transport {
+        Transport::Udp => format!("<sip:{}>", listen.advertise),
+        other => format!("<sip:{};transport={}>", listen.advertise, other.name().to_ascii_lowercase()),
+    }
+}
+
+/// The usual phrase of a status (RFC 3261 §21 and those that came later).
+pub(crate) fn phrase(status: u16) -> &'static str {
+    const PHRASES: &[(u16, &str)] = &[
+        (100, "Trying"),
+        (180, "Ringing"),
+        (181, "Call Is Being Forwarded"),
+        (182, "Queued"),
+        (183, "Session Progress"),
+        (199, "Early Dialog Terminated"),
+        (200, "OK"),
+        (202, "Accepted"),
+        (300, "Multiple Choices"),
+        (301, "Moved Permanently"),
+        (302, "Moved Temporarily"),
+        (400, "Bad Request"),
+        (401, "Unauthorized"),
+        (403, "Forbidden"),
+        (404, "Not Found"),
+        (405, "Method Not Allowed"),
+        (407, "Proxy Authentication Required"),
+        (408, "Request Timeout"),
+        (410, "Gone"),
+        (415, "Unsupported Media Type"),
+        (416, "Unsupported URI Scheme"),
+        (420, "Bad Extension"),
+        (480, "Temporarily Unavailable"),
+        (481, "Call/Transaction Does Not Exist"),
+        (482, "Loop Detected"),
+        (483, "Too Many Hops"),
+        (484, "Address Incomplete"),
+        (486, "Busy Here"),
+        (487, "Request Terminated"),
+        (488, "Not Acceptable Here"),
+        (489, "Bad Event"),
+        (491, "Request Pending"),
+        (500, "Server Internal Error"),
+        (501, "Not Implemented"),
+        (503, "Service Unavailable"),
+        (504, "Server Time-out"),
+        (600, "Busy Everywhere"),
+        (603, "Decline"),
+        (604, "Does Not Exist Anywhere"),
+        (606, "Not Acceptable"),
+    ];
+    let known = PHRASES.binary_search_by_key(&status, |(known, _)| *known).ok().map(|at| PHRASES[at].1);
+    known.unwrap_or(match status / 100 {
+        1 => "Session Progress",
+        2 => "OK",
+        3 => "Multiple Choices",
+        4 => "Bad Request",
+        5 => "Server Internal Error",
+        _ => "Decline",
+    })
+}

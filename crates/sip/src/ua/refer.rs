@@ -1,0 +1,230 @@
+//! REFER and its NOTIFYs both ways (RFC 3515, RFC 6665, RFC 7647).
+
+use baton_time::Mono;
+use bytes::Bytes;
+
+use super::door::Request;
+use super::print::phrase as usual_phrase;
+use super::session::{ReferStage, Referred, Referring, Session, Stage};
+use super::tables::{AskAgain, Purpose, Reply};
+use super::{Event, Gone, ReferId, Rejected, SessionId, UserAgent, VerbError};
+use crate::transaction::ServerKey;
+use crate::wire::{Header, Name, NameAddr};
+
+const SIPFRAG: &str = "message/sipfrag;version=2.0";
+/// How long, in seconds, our NOTIFYs say that the subscription goes on; longer than any transfer takes.
+const EXPIRES: u32 = 180;
+
+impl UserAgent {
+    /// Answers a REFER: 202 accepts it and makes NOTIFYs due, 300 to 699 refuses it.
+    ///
+    /// # Errors
+    /// When there is no such REFER, it was answered already, or the status does not fit.
+    pub fn answer_refer(&mut self, now: Mono, session: SessionId, refer: ReferId, status: u16) -> Result<(), VerbError> {
+        if !(200..=699).contains(&status) {
+            return Err(VerbError::WrongStatus);
+        }
+        let mut session = self.take(session)?;
+        let result = self.answer_refer_in(now, &mut session, refer, status);
+        self.put(now, session);
+        result
+    }
+
+    fn answer_refer_in(&mut self, now: Mono, session: &mut Session, refer: ReferId, status: u16) -> Result<(), VerbError> {
+        let Stage::Up(up) = &mut session.stage else { return Err(VerbError::WrongState) };
+        let at = up.refers.iter().position(|known| known.id == refer).ok_or(VerbError::NoRefer)?;
+        let entry = up.refers.remove(at);
+        let ReferStage::Asked { key, request } = entry.stage else {
+            up.refers.insert(at, entry);
+            return Err(VerbError::WrongState);
+        };
+        if status < 300 {
+            // RFC 3515 §2.4.6: the id tells the REFERs of one dialog apart; it is the CSeq number of the REFER.
+            let event = format!("refer;id={}", request.seq());
+            up.refers.insert(at, Referred { id: refer, stage: ReferStage::Accepted { event } });
+        }
+        // The 2xx makes a dialog usage: it carries our Contact (RFC 3515 §2.2).
+        self.respond(now, key, &request, Reply { makes_dialog: status < 300, ..Reply::new(status) });
+        Ok(())
+    }
+
+    /// Reports how an accepted REFER goes on: a sipfrag with this status line and these headers, which are on the NOTIFY too.
+    /// After the last one the REFER's name means nothing. A NOTIFY that fails harms nobody.
+    ///
+    /// # Errors
+    /// When the session is not up, or there is no such accepted REFER.
+    #[expect(clippy::too_many_arguments, reason = "one argument for each part of the report")]
+    pub fn notify_refer(
+        &mut self,
+        now: Mono,
+        session: SessionId,
+        refer: ReferId,
+        status: u16,
+        phrase: &str,
+        headers: Vec<Header>,
+        last: bool,
+    ) -> Result<(), VerbError> {
+        let mut session = self.take(session)?;
+        let ask = notification(&mut session, refer, status, phrase, headers, last);
+        if let (Ok(Some(ask)), Stage::Up(up)) = (&ask, &mut session.stage) {
+            let mut dialog = up.dialog.clone();
+            self.ask(now, &session, &mut dialog, Purpose::Notify(refer), ask.clone());
+            if let Stage::Up(up) = &mut session.stage {
+                up.dialog = dialog;
+            }
+        }
+        self.put(now, session);
+        ask.map(|_| ())
+    }
+
+    /// Asks the far side to call somebody else. ReferAnswered follows, then Notified.
+    ///
+    /// # Errors
+    /// When the session is not up, or too many REFERs are open in it.
+    pub fn refer(&mut self, now: Mono, session: SessionId, refer_to: &NameAddr, headers: Vec<Header>) -> Result<ReferId, VerbError> {
+        let mut session = self.take(session)?;
+        let max = self.settings.limits.refers;
+        let result = match std::mem::replace(&mut session.stage, Stage::Over) {
+            Stage::Up(up) if up.referring.len() >= max => {
+                session.stage = Stage::Up(up);
+                Err(VerbError::Full)
+            }
+            Stage::Up(mut up) => {
+                self.last_refer += 1;
+                let id = ReferId(self.last_refer);
+                let mut all = vec![Header::new("Refer-To", refer_to.to_string())];
+                all.extend(headers);
+                let ask = AskAgain::new(all, None);
+                self.ask(now, &session, &mut up.dialog, Purpose::Refer(id), ask);
+                up.referring.push(Referring { id, seq: up.dialog.local_seq });
+                session.stage = Stage::Up(up);
+                Ok(id)
+            }
+            other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => {
+                session.stage = other;
+                Err(VerbError::WrongState)
+            }
+        };
+        self.put(now, session);
+        result
+    }
+
+    pub(crate) fn on_refer(&mut self, now: Mono, session: &mut Session, key: ServerKey, request: &Request) {
+        let max = self.settings.limits.refers;
+        let reply = match (&mut session.stage, request.message.refer_to()) {
+            (Stage::Up(up), Some(refer_to)) if up.refers.len() < max => {
+                self.last_refer += 1;
+                let id = ReferId(self.last_refer);
+                up.refers.push(Referred { id, stage: ReferStage::Asked { key, request: request.clone() } });
+                let refer_to = refer_to.0;
+                let (session, referred_by, message) = (session.id, request.message.referred_by(), request.message.clone());
+                self.tell(Event::Refer { session, refer: id, refer_to, referred_by, message });
+                return;
+            }
+            (Stage::Up(_), Some(_)) => Reply::retry_after(self.settings.limits.retry_after),
+            // RFC 3515 §2.4.1: exactly one Refer-To, and one that can be read.
+            (Stage::Up(_), None) => Reply::new(400),
+            (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over, _) => Reply::new(403),
+        };
+        self.respond(now, key, request, reply);
+    }
+
+    pub(crate) fn on_notify(&mut self, now: Mono, session: &mut Session, key: ServerKey, request: &Request) {
+        let Some((event, last)) = notification_about(request) else {
+            self.respond(now, key, request, Reply::new(489).with(Header::new("Allow-Events", "refer")));
+            return;
+        };
+        let id = session.id;
+        let Stage::Up(up) = &mut session.stage else {
+            return self.reject(now, key, request, Reply::new(481), Rejected::UnknownDialog);
+        };
+        // A NOTIFY without id is about the only REFER there is, or the oldest one.
+        let known = up.referring.iter().position(|refer| event.is_none_or(|seq| seq == refer.seq));
+        let Some(at) = known else {
+            return self.reject(now, key, request, Reply::new(481), Rejected::UnknownDialog);
+        };
+        let refer = up.referring[at].id;
+        if last {
+            up.referring.remove(at);
+        }
+        self.respond(now, key, request, Reply::new(200));
+        if let Some(status) = sipfrag_status(request.message.body()) {
+            self.tell(Event::Notified { session: id, refer, status, last });
+        }
+    }
+
+    pub(crate) fn refer_settled(&mut self, now: Mono, session: &mut Session, refer: ReferId, status: u16) {
+        let Stage::Up(up) = &mut session.stage else { return };
+        if status >= 300 {
+            up.referring.retain(|known| known.id != refer);
+        }
+        self.tell(Event::ReferAnswered { session: session.id, refer, status });
+        if matches!(status, 408 | 481) {
+            self.lose(now, session, Gone::TimedOut);
+        }
+    }
+
+    /// A NOTIFY of ours was answered: one that nobody wants is the last one, any other failure is of no consequence.
+    pub(crate) fn notify_settled(session: &mut Session, refer: ReferId, status: u16) {
+        let Stage::Up(up) = &mut session.stage else { return };
+        if matches!(status, 481 | 489) {
+            if let Some(entry) = up.refers.iter_mut().find(|known| known.id == refer) {
+                entry.stage = ReferStage::Deaf;
+            }
+        }
+    }
+}
+
+/// Which REFER a NOTIFY is about, by the number of the REFER if it says one, and whether it is the last; none if it is about something else.
+fn notification_about(request: &Request) -> Option<(Option<u32>, bool)> {
+    let event = request.message.event().filter(|event| event.package.eq_ignore_ascii_case("refer"))?;
+    let seq = match event.id() {
+        // An id that is no number is none of ours; 0 is never the number of a REFER.
+        Some(id) => Some(id.parse().unwrap_or(0)),
+        None => None,
+    };
+    let last = match request.message.header(Name::SubscriptionState) {
+        Some(_) => request.message.subscription_state().is_some_and(|state| state.is_terminated()),
+        // Peers from before RFC 6665 leave it out; there the final status ends it.
+        None => sipfrag_status(request.message.body()).is_some_and(|status| status >= 200),
+    };
+    Some((seq, last))
+}
+
+/// The status in a sipfrag's first line.
+fn sipfrag_status(body: &[u8]) -> Option<u16> {
+    let line = body.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let status = std::str::from_utf8(line.strip_prefix(b"SIP/2.0 ")?.get(..3)?).ok()?;
+    status.parse().ok().filter(|status| (100..=699).contains(status))
+}
+
+/// The NOTIFY that reports this; none where the far side does not want it.
+fn notification(
+    session: &mut Session,
+    refer: ReferId,
+    status: u16,
+    phrase: &str,
+    headers: Vec<Header>,
+    last: bool,
+) -> Result<Option<AskAgain>, VerbError> {
+    let Stage::Up(up) = &mut session.stage else { return Err(VerbError::WrongState) };
+    let at = up.refers.iter().position(|known| known.id == refer).ok_or(VerbError::NoRefer)?;
+    let event = match &up.refers[at].stage {
+        ReferStage::Asked { .. } => return Err(VerbError::WrongState),
+        ReferStage::Accepted { event } => Some(event.clone()),
+        ReferStage::Deaf => None,
+    };
+    if last {
+        up.refers.remove(at);
+    }
+    let Some(event) = event else { return Ok(None) };
+    let phrase = if phrase.is_empty() { usual_phrase(status) } else { phrase };
+    let mut body = format!("SIP/2.0 {status} {phrase}\r\n");
+    for header in &headers {
+        body.push_str(&format!("{}: {}\r\n", header.name, header.value));
+    }
+    let state = if last { "terminated;reason=noresource".to_owned() } else { format!("active;expires={EXPIRES}") };
+    let mut all = vec![Header::new("Event", event), Header::new("Subscription-State", state)];
+    all.extend(headers);
+    Ok(Some(AskAgain::new(all, Some((SIPFRAG.to_owned(), Bytes::from(body))))))
+}

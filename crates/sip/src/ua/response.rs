@@ -1,0 +1,158 @@
+//! Responses, and requests that nobody answers.
+
+use baton_time::Mono;
+
+use super::door::Response;
+use super::session::{Session, Stage};
+use super::tables::{AskAgain, Asked, Purpose};
+use super::{Gone, Rejected, SessionId, UserAgent, print};
+use crate::dialog::Dialog;
+use crate::transaction::{Answer, Client, ClientKey, ClientMachine};
+use crate::transport::{ConnectionId, Transport};
+
+impl UserAgent {
+    /// A response has come: its transaction decides whether it is new (RFC 3261 §17.1.3).
+    pub(crate) fn on_response(&mut self, now: Mono, response: Response) {
+        let key = response.key;
+        let Some((machine, asked)) = self.transactions.client(key) else {
+            self.counts.reject(Rejected::StrayResponse);
+            return;
+        };
+        if response.message.method() != asked.method {
+            self.counts.reject(Rejected::StrayResponse);
+            return;
+        }
+        let (is_new, ack) = match machine {
+            ClientMachine::Other(machine) => (machine.on_response(now, response.status), None),
+            ClientMachine::Invite(machine) => {
+                let answer = machine.on_response(now, response.status, |invite| print::ack(invite, &response));
+                match answer {
+                    Answer::Deliver => (true, None),
+                    Answer::DeliverAndAcknowledge => (true, machine.ack().cloned()),
+                    Answer::AcknowledgeAgain(ack) => (false, Some(ack)),
+                    Answer::Ignore => (false, None),
+                }
+            }
+        };
+        let (id, purpose) = (asked.session, asked.purpose);
+        let again = if is_new && response.status >= 300 { asked.again.take() } else { None };
+        self.transactions.rearm_client(key);
+        if let Some(ack) = ack {
+            self.send("ACK", 0, ack);
+        }
+        if is_new {
+            self.deliver(now, id, purpose, again, response);
+        }
+    }
+
+    fn deliver(&mut self, now: Mono, id: SessionId, purpose: Purpose, again: Option<Box<AskAgain>>, response: Response) {
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        let key = response.key;
+        match purpose {
+            Purpose::Invite => self.invite_answered(now, &mut session, key, again, response),
+            Purpose::Reinvite => self.reinvite_answered(now, &mut session, key, again, &response),
+            Purpose::Cancel | Purpose::StrayBye => {}
+            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) if response.status < 200 => {}
+            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) => {
+                match self.authorize(&session, again, purpose.method(), &response) {
+                    Some(ask) => self.ask_once_more(now, &mut session, purpose, ask),
+                    None => self.settled(now, &mut session, purpose, response.status),
+                }
+            }
+        }
+        self.put(now, session);
+    }
+
+    /// A request within a dialog was answered finally.
+    fn settled(&mut self, now: Mono, session: &mut Session, purpose: Purpose, status: u16) {
+        match purpose {
+            Purpose::Bye => self.bye_settled(session, Some(status)),
+            Purpose::Info => self.info_settled(now, session, status),
+            Purpose::Refer(refer) => self.refer_settled(now, session, refer, status),
+            Purpose::Notify(refer) => Self::notify_settled(session, refer, status),
+            Purpose::Invite | Purpose::Reinvite | Purpose::Cancel | Purpose::StrayBye => {}
+        }
+    }
+
+    fn ask_once_more(&mut self, now: Mono, session: &mut Session, purpose: Purpose, ask: AskAgain) {
+        match std::mem::replace(&mut session.stage, Stage::Over) {
+            Stage::Up(mut up) => {
+                self.ask(now, session, &mut up.dialog, purpose, ask);
+                if let Purpose::Refer(refer) = purpose {
+                    // The NOTIFYs will carry the number of the REFER that was accepted.
+                    let seq = up.dialog.local_seq;
+                    up.referring.iter_mut().filter(|known| known.id == refer).for_each(|known| known.seq = seq);
+                }
+                session.stage = Stage::Up(up);
+            }
+            Stage::Ending(mut ending) if purpose == Purpose::Bye => {
+                ending.bye = Some(self.ask(now, session, &mut ending.dialog, purpose, ask));
+                session.stage = Stage::Ending(ending);
+            }
+            other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => session.stage = other,
+        }
+    }
+
+    /// Sends a request other than INVITE within a dialog.
+    pub(crate) fn ask(&mut self, now: Mono, session: &Session, dialog: &mut Dialog, purpose: Purpose, ask: AskAgain) -> ClientKey {
+        let method = purpose.method();
+        let seq = dialog.next_seq();
+        let (key, transmit) = self.request(dialog, method, seq, &ask.all_headers(), ask.body.as_ref());
+        let machine = ClientMachine::Other(Client::new(now, transmit.clone(), self.settings.timing));
+        let again = session.credentials.is_some().then(|| Box::new(ask));
+        self.transactions.add_client(key, machine, Asked { session: session.id, purpose, method, again });
+        self.send(method, 0, transmit);
+        key
+    }
+
+    /// Nobody has answered a request of ours (status 408), or it could not be sent (503).
+    pub(crate) fn unanswered(&mut self, now: Mono, key: ClientKey, asked: Asked, status: u16) {
+        let Some(mut session) = self.sessions.remove(&asked.session) else { return };
+        session.invites.retain(|invite| invite.key != key);
+        match asked.purpose {
+            Purpose::Invite => self.invite_unanswered(&mut session, status),
+            Purpose::Reinvite => self.reinvite_unanswered(now, &mut session, status),
+            Purpose::Bye => self.bye_settled(&mut session, None),
+            Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
+            Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) => {
+                self.settled(now, &mut session, asked.purpose, status);
+            }
+        }
+        self.put(now, session);
+    }
+
+    /// Told by the owner of the sockets: nothing can be sent to this address. Requests that wait for an answer from there are given up
+    /// (RFC 3261 §17.1.4: as if 503 had come).
+    pub fn send_failed(&mut self, now: Mono, transport: Transport, remote: std::net::SocketAddr) {
+        let keys = self.transactions.unanswered(|transmit| transmit.transport == transport && transmit.remote == remote);
+        for key in keys {
+            if let Some(asked) = self.transactions.drop_client(key) {
+                self.unanswered(now, key, asked, 503);
+            }
+        }
+    }
+
+    /// Told by the owner of the sockets: this stream is closed. Sessions that used it go on by whatever stream comes next.
+    pub fn connection_closed(&mut self, _now: Mono, connection: ConnectionId) {
+        for session in self.sessions.values_mut() {
+            for dialog in session.dialogs_mut() {
+                if dialog.connection == Some(connection) {
+                    dialog.connection = None;
+                }
+            }
+        }
+    }
+}
+
+impl Purpose {
+    fn method(self) -> &'static str {
+        match self {
+            Purpose::Invite | Purpose::Reinvite => "INVITE",
+            Purpose::Cancel => "CANCEL",
+            Purpose::Bye | Purpose::StrayBye => "BYE",
+            Purpose::Info => "INFO",
+            Purpose::Refer(_) => "REFER",
+            Purpose::Notify(_) => "NOTIFY",
+        }
+    }
+}

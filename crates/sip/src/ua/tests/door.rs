@@ -1,0 +1,196 @@
+//! What comes in from outside of all dialogs, and what is not let in.
+
+use std::time::Duration;
+
+use super::desk::*;
+use crate::{Limits, Settings, Transport};
+
+fn outside(method: &str, extra: &str) -> String {
+    invite("z9hG4bKo", 1, "").replace("INVITE", method).replace("Contact", &format!("{}Contact", crlf(extra)))
+}
+
+#[test]
+fn options_tell_what_we_can_do_and_whether_we_take_calls() {
+    let mut desk = Desk::new();
+    desk.hear(&outside("OPTIONS", ""));
+    let answer = desk.only();
+    assert_eq!(brief(&answer), "200");
+    assert!(value(&answer, "Allow").contains("REFER"));
+    assert!(value(&answer, "Accept").contains("application/sdp"));
+    desk.ua.set_accepting(false, Duration::from_millis(1_500));
+    desk.hear(&outside("OPTIONS", "").replace("z9hG4bKo", "z9hG4bKp").replace("call-1", "call-2"));
+    let answer = desk.only();
+    assert_eq!((brief(&answer).as_str(), value(&answer, "Retry-After").as_str()), ("503", "2"));
+    desk.settle();
+}
+
+#[test]
+fn requests_that_make_no_sense_outside_are_refused_by_rule() {
+    let rows = [
+        ("BYE", "", "481", "unknown_dialog"),
+        ("INFO", "", "481", "unknown_dialog"),
+        ("NOTIFY", "", "481", "unknown_dialog"),
+        ("REFER", "Refer-To: <sip:a@b>\n", "403", "outside_dialog"),
+        ("REGISTER", "", "405", "method"),
+        ("SUBSCRIBE", "", "405", "method"),
+        ("MESSAGE", "", "405", "method"),
+        ("UPDATE", "", "405", "method"),
+        ("PRACK", "", "405", "method"),
+        ("NEWMETHOD", "", "405", "method"),
+        ("INVITE", "Require: 100rel, foo\n", "420", "extension"),
+        ("OPTIONS", "Require: foo\n", "420", "extension"),
+        ("INVITE", "Content-Type: text/plain\n", "415", "content_type"),
+        ("INVITE", "Content-Encoding: gzip\n", "415", "content_type"),
+    ];
+    for (method, extra, status, reason) in rows {
+        let mut desk = Desk::new();
+        let mut text = outside(method, extra);
+        if status == "415" {
+            text = text.replace("Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nhello");
+        }
+        desk.hear(&text);
+        let answer = desk.only();
+        assert_eq!(brief(&answer), status, "{method} {extra}");
+        assert!(!tag(&value(&answer, "To")).is_empty());
+        assert_eq!(desk.told(), [format!("Stranger {reason}")], "{method} {extra}");
+        assert_eq!(values(&answer, "Allow").len(), usize::from(status == "405"));
+        if status == "420" {
+            assert!(value(&answer, "Unsupported").ends_with("foo"));
+        }
+        desk.hear(&text);
+        assert_eq!(desk.only(), answer);
+        desk.settle();
+    }
+}
+
+#[test]
+fn a_call_that_has_passed_too_many_elements_goes_no_further() {
+    let mut desk = Desk::new();
+    desk.hear(&invite("z9hG4bKo", 1, OFFER).replace("Max-Forwards: 70", "Max-Forwards: 0"));
+    assert_eq!(desk.brief(), ["483"]);
+    desk.hear(&outside("OPTIONS", "").replace("Max-Forwards: 70", "Max-Forwards: 0").replace("z9hG4bKo", "z9hG4bKp"));
+    assert_eq!(desk.brief(), ["200"]);
+}
+
+#[test]
+fn the_same_request_by_another_way_is_merged() {
+    let mut desk = Desk::new();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER));
+    desk.hear(&invite("z9hG4bKb", 1, OFFER));
+    assert_eq!(desk.brief(), ["100", "482"]);
+    assert_eq!(desk.told(), ["Invite", "Stranger merged"]);
+    // A new try of the same call, with its number raised, is not the same request.
+    desk.hear(&invite("z9hG4bKc", 2, OFFER));
+    assert_eq!(desk.brief(), ["100"]);
+}
+
+#[test]
+fn an_ack_for_nothing_is_dropped_without_a_word() {
+    let mut desk = Desk::new();
+    desk.hear(&outside("ACK", ""));
+    desk.hear(&outside("ACK", "").replace("To: <sip:agent@192.0.2.1>", "To: <sip:agent@192.0.2.1>;tag=0123456789abcdef"));
+    assert_eq!(desk.brief(), [""; 0]);
+    assert_eq!(desk.told(), [""; 0]);
+    assert_eq!(desk.ua.transactions(), 0);
+    assert_eq!(desk.ua.counts().rejected(), [("stray_ack", 2)]);
+}
+
+#[test]
+fn a_stray_response_is_dropped_without_a_word() {
+    let mut desk = Desk::new();
+    let (_, invite) = desk.dial(Some(OFFER));
+    desk.hear(&reply(&invite, 200, "far", CONTACT, ANSWER).replace("branch=z9hG4bK", "branch=z9hG4bK0"));
+    desk.hear(&reply(&invite, 200, "far", CONTACT, ANSWER).replace("1 INVITE", "1 BYE"));
+    desk.hear(&reply(&invite, 200, "far", CONTACT, ANSWER).replace("branch=z9hG4bK", "branch="));
+    assert_eq!(desk.brief(), [""; 0]);
+    assert_eq!(desk.ua.counts().rejected(), [("stray_response", 3)]);
+}
+
+#[test]
+fn requests_in_dialogs_that_we_do_not_have_get_481() {
+    let mut desk = Desk::new();
+    for (at, method) in ["BYE", "INVITE", "INFO", "REFER", "OPTIONS"].into_iter().enumerate() {
+        let text = outside(method, "").replace("To: <sip:agent@192.0.2.1>", "To: <sip:agent@192.0.2.1>;tag=0123456789abcdef");
+        desk.hear(&text.replace("z9hG4bKo", &format!("z9hG4bKo{at}")));
+        assert_eq!(desk.brief(), ["481"], "{method}");
+    }
+    desk.settle();
+}
+
+#[test]
+fn malformed_requests_are_answered_where_they_can_be_and_never_remembered() {
+    let mut desk = Desk::new();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER).replace("CSeq: 1 INVITE", "CSeq: nonsense"));
+    assert_eq!(desk.brief(), ["400"]);
+    desk.hear(&invite("z9hG4bKa", 1, OFFER).replace("From: ", "Frm: "));
+    assert_eq!(desk.brief(), ["400"]);
+    desk.hear(&invite("z9hG4bKa", 1, OFFER).replace("Contact: ", "X-Contact: "));
+    assert_eq!(desk.brief(), ["400"]);
+    for silent in ["", "\r\n\r\n", "nonsense", "ACK sip:a SIP/2.0\n\n", "SIP/2.0 200 OK\n\n", "INVITE sip:a SIP/2.0\nVia: nonsense\n\n"] {
+        desk.hear(silent);
+        assert_eq!(desk.brief(), [""; 0], "{silent}");
+    }
+    desk.settle();
+}
+
+#[test]
+fn responses_go_where_rfc_3261_and_3581_say() {
+    let via = "SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKo;rport";
+    let rows = [
+        (via, "203.0.113.5:40000", "203.0.113.5:40000"),
+        ("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKo", "203.0.113.5:40000", "203.0.113.5:5070"),
+        ("SIP/2.0/UDP phone.example;branch=z9hG4bKo", "203.0.113.5:40000", "203.0.113.5:5060"),
+        ("SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKo;maddr=192.0.2.77", "203.0.113.5:40000", "192.0.2.77:5070"),
+    ];
+    for (written, from, to) in rows {
+        let mut desk = Desk::new();
+        desk.hear_by(Transport::Udp, None, from, &outside("OPTIONS", "").replace(via, written));
+        let answer = desk.transmits().remove(0);
+        assert_eq!(answer.remote, addr(to), "{written}");
+        let text = String::from_utf8(answer.bytes.to_vec()).unwrap();
+        assert!(value(&text, "Via").contains("received=203.0.113.5"), "{text}");
+    }
+}
+
+#[test]
+fn an_old_peer_without_cookie_is_matched_by_the_whole_request() {
+    let mut desk = Desk::new();
+    desk.hear(&invite("1", 1, OFFER));
+    desk.hear(&invite("1", 1, OFFER));
+    assert_eq!(desk.told(), ["Invite"]);
+    assert_eq!(desk.brief(), ["100", "100"]);
+    desk.hear(&invite("1", 1, OFFER).replace("call-1@far", "call-2@far"));
+    assert_eq!(desk.told(), ["Invite"]);
+}
+
+#[test]
+fn when_the_table_of_transactions_is_full_requests_get_503_and_are_not_remembered() {
+    let mut desk = Desk::with(Settings { limits: Limits { transactions: 8, ..Limits::default() }, ..settings() });
+    for at in 0..9 {
+        desk.hear(&outside("OPTIONS", "").replace("z9hG4bKo", &format!("z9hG4bKo{at}")).replace("call-1", &format!("call-{at}")));
+    }
+    let brief = desk.brief();
+    assert_eq!((brief.iter().filter(|status| *status == "200").count(), brief.last().map(String::as_str)), (7, Some("503")));
+    assert_eq!(desk.ua.transactions(), 7);
+    desk.settle();
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let play = |seed| {
+        let mut desk = Desk::with(Settings { seed, ..settings() });
+        let (_, text) = desk.dial(Some(OFFER));
+        text
+    };
+    assert_eq!(play(1), play(1));
+    assert_ne!(play(1), play(2));
+}
+
+#[test]
+fn messages_are_counted_by_method_code_and_direction() {
+    let mut desk = Desk::new();
+    desk.up();
+    let counts = desk.ua.counts().messages();
+    let told = counts.iter().map(|(kind, count)| format!("{} {} {} {count}", kind.direction.name(), kind.method, kind.code));
+    assert_eq!(told.collect::<Vec<_>>(), ["out ACK 0 1", "out INVITE 0 1", "in INVITE 200 1"]);
+}
