@@ -124,7 +124,7 @@ pub(crate) fn lines(stories: &[Story]) -> Lines {
             && lines.line(name).is_none()
             && let Some((_, _, clip)) = crate::voice::lines::line(name)
         {
-            lines.add(name.clone(), &clip.samples);
+            lines.add(name.clone(), clip.samples());
         }
     }
     lines

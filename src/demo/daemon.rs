@@ -58,18 +58,20 @@ pub(crate) struct Addresses {
     pub(crate) rtp_first: u16,
     /// The AI's SIP.
     pub(crate) ai: SocketAddr,
+    /// The carrier's SIP.
+    pub(crate) carrier: SocketAddr,
 }
 
 impl Addresses {
-    /// Finds ports that are free on loopback; `ai` is taken already.
-    pub(crate) fn find(ai: SocketAddr) -> Result<Addresses, DaemonError> {
+    /// Finds ports that are free on loopback; those of `ai` and `carrier` are taken already.
+    pub(crate) fn find(ai: SocketAddr, carrier: SocketAddr) -> Result<Addresses, DaemonError> {
         let io = |source| DaemonError::Io { what: "no free port on 127.0.0.1".to_owned(), source };
         let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).map_err(io)?;
         let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).map_err(io)?;
         let start = (std::process::id() % 40) as u16 * RTP_PORTS;
         let firsts = (0..40_u16).map(|step| 20_000 + (start + step * RTP_PORTS) % 8_000);
         let rtp_first = firsts.into_iter().find(|first| all_free(*first)).ok_or_else(|| io(io::ErrorKind::AddrInUse.into()))?;
-        Ok(Addresses { sip, http, rtp_first, ai })
+        Ok(Addresses { sip, http, rtp_first, ai, carrier })
     }
 }
 
@@ -88,7 +90,7 @@ pub(crate) fn configuration(at: &Addresses, directory: &Path, stories: &[Story],
          [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\n\n\
          [store]\nurl = {}\n\n\
          # The callers of the demo come from here.\n\
-         [[trunk]]\nname = \"carrier\"\nuri = \"sip:127.0.0.1:{}\"\nsources = [\"127.0.0.1/32\"]\n\n\
+         [[trunk]]\nname = \"carrier\"\nuri = \"sip:{}\"\nsources = [\"127.0.0.1/32\"]\n\n\
          [[ai]]\nname = \"ava\"\nuri = \"sip:{{to}}@{}\"\n\n\
          [[route]]\nto = \"*\"\nai = \"ava\"\n",
         at.sip,
@@ -97,7 +99,7 @@ pub(crate) fn configuration(at: &Addresses, directory: &Path, stories: &[Story],
         at.http,
         at.http,
         quoted(&format!("sqlite:{}", directory.join("baton.db").display())),
-        at.ai.port(),
+        at.carrier,
         at.ai,
     );
     for story in stories {
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn ports_are_found_and_the_configuration_names_them() {
         let ai: SocketAddr = "127.0.0.1:5080".parse().unwrap();
-        let at = Addresses::find(ai).unwrap();
+        let at = Addresses::find(ai, ai).unwrap();
         let text = configuration(&at, Path::new("out \"dir\""), &Story::all(), |_| ai);
         assert!(text.contains(&format!("listen = [\"udp:{}\"]", at.sip)));
         assert!(text.contains("url = \"sqlite:out \\\"dir\\\"/baton.db\""));

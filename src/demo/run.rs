@@ -126,7 +126,8 @@ fn prepare(out: &Path) -> Result<PathBuf, RunError> {
 fn assemble(setting: &Setting) -> Result<(Cast, Addresses), RunError> {
     let sockets = machine("the parties' sockets");
     let mut cast = Cast::bind().map_err(&sockets)?;
-    let at = Addresses::find(cast.ai().map_err(&sockets)?)?;
+    let (_, carrier) = cast.phone().map_err(&sockets)?;
+    let at = Addresses::find(cast.ai().map_err(&sockets)?, carrier)?;
     let spoken = lines(&setting.stories);
     let mut phones: Vec<(&str, SocketAddr)> = Vec::new();
     let origin = setting.start.mono;

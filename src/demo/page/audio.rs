@@ -3,7 +3,7 @@
 use baton_party::{Record, g711};
 use maud::{Markup, html};
 
-use super::{Span, colour};
+use super::{Span, colour, name};
 use crate::demo::evidence::{Evidence, Part};
 
 pub(super) fn players(evidence: &Evidence, span: Span) -> Markup {
@@ -12,10 +12,10 @@ pub(super) fn players(evidence: &Evidence, span: Span) -> Markup {
             @for (index, part) in evidence.parts.iter().enumerate() {
                 @let recording = part_of(part, span);
                 li {
-                    span class={ "who " (colour(part)) } { (part.role) }
+                    span class={ "who " (colour(part)) } { (name(part)) }
                     @match recording {
                         Some((offset, wav)) => {
-                            audio controls preload="none" data-offset=(format!("{offset:.3}")) data-main[index == 0] src={ "data:audio/wav;base64," (base64(&wav)) } {}
+                            audio controls preload="metadata" data-offset=(format!("{offset:.3}")) data-main[index == 0] src={ "data:audio/wav;base64," (base64(&wav)) } {}
                         }
                         None => span.small { "was never connected" }
                     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Span, clock, figure};
+use super::{Span, clock, figure, name};
 use crate::demo::cast::Role;
 use crate::demo::evidence::Evidence;
 
@@ -36,7 +36,7 @@ pub(super) fn draw(evidence: &Evidence, span: Span) -> Markup {
     arrows.truncate(ARROWS_MAX);
     let names: Vec<String> = std::iter::once("caller".to_owned())
         .chain(std::iter::once("Baton".to_owned()))
-        .chain(evidence.parts.iter().filter(|part| part.role != Role::Caller).map(|part| part.role.to_string()))
+        .chain(evidence.parts.iter().filter(|part| part.role != Role::Caller).map(name))
         .collect();
     let width = TIME + names.len() as f64 * POST;
     let height = HEAD + arrows.len() as f64 * STEP + 16.0;

@@ -6,26 +6,27 @@ use baton_party::Pilot;
 use baton_time::Mono;
 use maud::{Markup, html};
 
-use super::{Span, figure};
+use super::{Span, figure, name};
 use crate::demo::evidence::{Evidence, Heard, Part, SILENCE_DBFS};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 110.0;
+const RIGHT: f64 = 24.0;
 const ROW: f64 = 30.0;
 /// One block of a lane.
 const BUCKET: Duration = Duration::from_millis(100);
 
 pub(super) fn draw(evidence: &Evidence, span: Span) -> Markup {
     let height = evidence.parts.len() as f64 * ROW + 42.0;
-    let scale = WIDTH - LEFT;
+    let scale = WIDTH - LEFT - RIGHT;
     let marks = marks(evidence);
     html! {
         div.scroll {
-            svg.lanes viewBox={ "0 0 " (WIDTH) " " (height) } data-left=(LEFT / WIDTH) data-length=(figure(span.length())) role="img" {
+            svg.lanes viewBox={ "0 0 " (WIDTH) " " (height) } data-left=(LEFT) data-scale=(scale) data-length=(figure(span.length())) role="img" {
                 title { "Who hears what, over time" }
                 @for (row, part) in evidence.parts.iter().enumerate() {
                     @let top = row as f64 * ROW + 18.0;
-                    text.label x="0" y=(figure(top + 17.0)) { (part.role) }
+                    text.label x="0" y=(figure(top + 17.0)) { (name(part)) }
                     rect.bed x=(LEFT) y=(figure(top)) width=(figure(scale)) height="24" rx="3" {}
                     @for (from, to, class) in blocks(part) {
                         @let x = LEFT + span.place(from, scale);

@@ -45,7 +45,7 @@ pub(crate) fn render(stories: &[Evidence], outcomes: &[Outcome], start: Now) -> 
                     }
                 }
                 (overview(outcomes))
-                @for (evidence, outcome) in stories.iter().zip(outcomes) { (story(evidence, outcome)) }
+                @for (index, (evidence, outcome)) in stories.iter().zip(outcomes).enumerate() { (story(evidence, outcome, index == 0)) }
                 footer { "The same in files beside this page: recordings as WAV, demo.pcapng for Wireshark, events.jsonl, baton.toml." }
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -60,8 +60,8 @@ fn overview(outcomes: &[Outcome]) -> Markup {
         div.scroll {
             table.overview {
                 thead {
-                    tr { th { "story" } th { "outcome" } th { "start" } th { "ringing" } th { "accept" } th { "total" } th { "AI drop" } th { "gap at the bridge" } th { "worst gap" } th { "checks" } }
-                    tr.target { td { "budget" } td { "target" } td { "500 ms" } td { "2 s" } td { "20 s" } td { "30 s" } td { "60 ms" } td {} td { "22 ms" } td {} }
+                    tr { th { "story" } th { "outcome" } @for word in ["start", "ringing", "accept", "total", "AI drop", "gap at bridge", "worst gap"] { th.number { (word) } } th { "checks" } }
+                    tr.target { td { "budget" } td { "target" } @for word in ["500 ms", "2 s", "20 s", "30 s", "60 ms", "22 ms", "22 ms"] { td.number { (word) } } td {} }
                 }
                 tbody {
                     @for story in outcomes {
@@ -81,7 +81,7 @@ fn overview(outcomes: &[Outcome]) -> Markup {
     }
 }
 
-fn story(evidence: &Evidence, outcome: &Outcome) -> Markup {
+fn story(evidence: &Evidence, outcome: &Outcome, first: bool) -> Markup {
     let span = Span::of(evidence);
     html! {
         section id=(evidence.story.name) {
@@ -94,7 +94,7 @@ fn story(evidence: &Evidence, outcome: &Outcome) -> Markup {
             div.card { h3 { "Who hears what" } (lanes::draw(evidence, span)) }
             div.card { h3 { "The budget" } (waterfall::draw(evidence)) }
             details.card open[!outcome.ok()] { summary { "Checks" } (checks(&outcome.findings)) }
-            details.card { summary { "SIP" } (ladder::draw(evidence, span)) }
+            details.card open[first] { summary { "SIP" } (ladder::draw(evidence, span)) }
         }
     }
 }
@@ -154,6 +154,20 @@ impl Span {
     /// Where an instant lies, from 0 to `width`.
     fn place(self, at: Mono, width: f64) -> f64 {
         (self.seconds(at) / self.length()).clamp(0.0, 1.0) * width
+    }
+}
+
+/// The name of a party, as people say it.
+fn name(part: &Part) -> String {
+    match part.role.file_name().as_str() {
+        "caller" => "Caller".to_owned(),
+        "ai" => "AI".to_owned(),
+        ae => ae
+            .trim_start_matches("ae-")
+            .chars()
+            .enumerate()
+            .map(|(at, c)| if at == 0 { c.to_ascii_uppercase() } else { c })
+            .collect(),
     }
 }
 

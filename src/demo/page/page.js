@@ -6,9 +6,8 @@ for (const section of document.querySelectorAll("section")) {
   for (const player of players) {
     player.addEventListener("play", () => players.forEach((other) => other !== player && other.pause()));
     player.addEventListener("timeupdate", () => {
-      const left = Number(lanes.dataset.left);
       const at = (player.currentTime + Number(player.dataset.offset)) / Number(lanes.dataset.length);
-      const x = (left + at * (1 - left)) * lanes.viewBox.baseVal.width;
+      const x = Number(lanes.dataset.left) + at * Number(lanes.dataset.scale);
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
     });
