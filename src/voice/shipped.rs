@@ -71,7 +71,20 @@ macro_rules! briefings {
     };
 }
 
-const BRIEFINGS: &[(&str, &[u8])] = briefings!();
+const BRIEFINGS: &[(&str, &[u8])] = briefings!(
+    "warm",
+    "warm-short",
+    "backup",
+    "backup-short",
+    "callback",
+    "callback-short",
+    "decline",
+    "decline-short",
+    "abandon",
+    "abandon-short",
+    "refer",
+    "refer-short",
+);
 
 const PROMPTS: &[Recording] = recordings!("prompts/":
     "one-moment",

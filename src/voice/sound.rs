@@ -1,4 +1,5 @@
-//! Makes any voice sound alike: 8 kHz, speech at about -20 dBFS with peaks below -6 dBFS, nothing before the first sound.
+//! Makes any voice sound alike: 8 kHz, speech at about -20 dBFS with peaks below -6 dBFS, nothing before the first sound and
+//! no long pauses.
 
 use std::collections::VecDeque;
 use std::f64::consts::PI;
@@ -33,7 +34,7 @@ pub(crate) fn speech(wave: &Wave) -> Vec<i16> {
         filter.run(&mut samples);
     }
     let levelled = level(samples);
-    trim(&levelled).iter().map(|sample| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16).collect()
+    trim(&levelled).into_iter().map(|sample| (sample * 32_767.0).round().clamp(-32_768.0, 32_767.0) as i16).collect()
 }
 
 /// To 8 kHz with a windowed sinc, so that nothing above 4 kHz comes back as noise.
@@ -177,14 +178,24 @@ fn sliding_min(values: &[f64]) -> Vec<f64> {
     least
 }
 
-/// The same without the silence around it.
-fn trim(samples: &[f64]) -> &[f64] {
-    let loud = |frame: &[f64]| rms(frame) > SOUND;
-    let Some(first) = samples.chunks(FRAME).position(loud) else { return &[] };
-    let last = samples.chunks(FRAME).rposition(loud).unwrap_or(first);
-    let end = ((last + 1 + TAIL_FRAMES) * FRAME).min(samples.len());
-    &samples[first.saturating_sub(LEAD_FRAMES) * FRAME..end]
+/// The same without the silence around it, and with long pauses made shorter.
+fn trim(samples: &[f64]) -> Vec<f64> {
+    let loud: Vec<bool> = samples.chunks(FRAME).map(|frame| rms(frame) > SOUND).collect();
+    let Some(first) = loud.iter().position(|loud| *loud) else { return Vec::new() };
+    let last = loud.iter().rposition(|loud| *loud).unwrap_or(first);
+    let frames = samples.chunks(FRAME).zip(&loud).take(last + 1 + TAIL_FRAMES).skip(first.saturating_sub(LEAD_FRAMES));
+    let mut quiet = 0;
+    frames
+        .filter(|(_, loud)| {
+            quiet = if **loud { 0 } else { quiet + 1 };
+            quiet <= PAUSE_FRAMES
+        })
+        .flat_map(|(frame, _)| frame.iter().copied())
+        .collect()
 }
+
+/// Frames of a pause that are kept: between sentences a third of a second is enough.
+const PAUSE_FRAMES: usize = 32;
 
 fn rms(samples: &[f64]) -> f64 {
     let squares: f64 = samples.iter().map(|sample| sample * sample).sum();
@@ -228,6 +239,15 @@ mod tests {
             let spoken: Vec<f64> = clip[200..2_000].iter().map(|sample| f64::from(*sample) / 32_767.0).collect();
             assert!((0.07..0.14).contains(&rms(&spoken)), "{}", rms(&spoken));
         }
+    }
+
+    #[test]
+    fn long_pauses_become_short() {
+        let mut samples = tone(8_000, 400.0, 0.5, 0.3);
+        samples.extend(vec![0; 16_000]);
+        samples.extend(tone(8_000, 400.0, 0.5, 0.3));
+        let clip = speech(&Wave { rate: 8_000, samples });
+        assert!((10_000..12_000).contains(&clip.len()), "{}", clip.len());
     }
 
     #[test]

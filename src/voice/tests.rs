@@ -121,3 +121,27 @@ async fn the_voices_of_this_machine_are_asked_in_the_configured_order() {
         Err(error) => println!("no voice is installed here: {error}"),
     }
 }
+
+/// The contexts of the demo's stories, and the number that each is called from.
+const STORIES: [(&str, &str, &str); 6] = [
+    ("warm", include_str!("../demo/contexts/warm.json"), "+15550121"),
+    ("backup", include_str!("../demo/contexts/backup.json"), "+15550122"),
+    ("callback", include_str!("../demo/contexts/callback.json"), "+15550123"),
+    ("decline", include_str!("../demo/contexts/decline.json"), "+15550124"),
+    ("abandon", include_str!("../demo/contexts/abandon.json"), "+15550125"),
+    ("refer", r#"{"summary": "Jamie from NovaCorp has run out of seats and wants to upgrade."}"#, "+15550126"),
+];
+
+#[test]
+fn the_briefings_of_the_demo_are_recorded() {
+    let recorded: Vec<&str> = shipped::briefings().map(|(text, _)| text).collect();
+    for (name, context, from) in STORIES {
+        let context = serde_json::from_str(context).unwrap();
+        let longest = Duration::from_secs(30);
+        let briefing =
+            baton_transfer::briefing::compose(&context, None, from, baton_transfer::briefing::WORDS_PER_SECOND, longest);
+        for (kind, text) in [("", &briefing.full), ("-short", &briefing.short)] {
+            assert!(recorded.contains(&text.as_str()), "no recording of {name}{kind}: {text}");
+        }
+    }
+}
