@@ -160,7 +160,8 @@ pub enum Event {
         /// The leg.
         port: Port,
     },
-    /// The first packet of a leg's new input left.
+    /// The first packet of a leg's new input left. Told again, without a gap, by each later scene that lets the leg go on hearing
+    /// the other leg that it hears.
     Switched {
         /// The room.
         room: RoomId,
@@ -170,7 +171,7 @@ pub enum Event {
         serial: u64,
         /// What it hears is another leg (not what Baton made).
         live: bool,
-        /// The time since the last packet of the old input, in microseconds; `None` where this is the leg's first packet.
+        /// The time since the last packet of the old input, in microseconds; `None` where there was none to speak of.
         gap_us: Option<u64>,
         /// When.
         at: Mono,

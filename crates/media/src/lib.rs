@@ -33,5 +33,5 @@ pub use outbox::{Channel, Outbox, Outgoing};
 pub use room::{Room, RoomSettings};
 pub use sabotage::Sabotage;
 pub use scene::{Digits, PlayId, Playlist, Port, Scene, Source, Then};
-pub use sdp::Negotiated;
+pub use sdp::{Direction, Negotiated};
 pub use stats::{Fate, LegStats, Tally};

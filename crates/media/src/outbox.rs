@@ -44,7 +44,7 @@ pub enum Outgoing<'a> {
 }
 
 /// Packets, socket wishes and events that a room has put out. Emptied by its owner after each step, and kept for the next one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     arena: Vec<u8>,
     items: Vec<Item>,
@@ -59,10 +59,17 @@ enum Item {
     Unlatch { port: Port },
 }
 
+impl Default for Outbox {
+    fn default() -> Self {
+        Outbox::new()
+    }
+}
+
 impl Outbox {
     /// An empty outbox.
     pub fn new() -> Outbox {
-        Outbox::default()
+        let (arena, items) = (Vec::with_capacity(OCTETS_USUAL), Vec::with_capacity(ITEMS_USUAL));
+        Outbox { arena, items, events: VecDeque::with_capacity(ITEMS_USUAL), tally: Tally::default() }
     }
 
     /// What is to be done, in order.
@@ -148,3 +155,7 @@ impl Outbox {
         self.items.push(Item::Unlatch { port });
     }
 }
+
+/// What one step of a room seldom exceeds, in octets and in things to do.
+const OCTETS_USUAL: usize = 8_192;
+const ITEMS_USUAL: usize = 32;

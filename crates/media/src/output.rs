@@ -72,13 +72,11 @@ impl Output {
         Output { feed: Feed::Made, player, waiting: None, serial: 0, fresh: true, wants: Source::Silence }
     }
 
-    /// Swaps the input; one that goes on as it was is left alone. `swap` is the swap count of the room.
-    pub(crate) fn swap(&mut self, source: &Source, serial: u64) {
-        if self.waiting.is_some() || !is_same(&self.wants, source) {
-            self.serial = serial;
-        }
+    /// Swaps the input; one that goes on as it was is left alone. Says whether that is another leg which is heard already.
+    pub(crate) fn swap(&mut self, source: &Source, serial: u64) -> bool {
+        self.serial = serial;
         if is_same(&self.wants, source) {
-            return;
+            return matches!(self.feed, Feed::Live(_));
         }
         let was_live = matches!(self.feed, Feed::Live(_) | Feed::Mix(_));
         (self.fresh, self.waiting) = (true, None);
@@ -99,6 +97,7 @@ impl Output {
             Source::Silence | Source::Music | Source::Leg(_) | Source::Play(_) => Feed::Made,
         };
         self.wants = source.clone();
+        false
     }
 
     /// The other leg's stream, if that is heard; its first packet takes over from what was played while it was waited for.

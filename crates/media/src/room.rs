@@ -72,7 +72,7 @@ impl Room {
                     leg.connect(now, negotiated, out);
                 }
             }
-            Command::Scene { scene, .. } => self.set_scene(now, scene),
+            Command::Scene { scene, .. } => self.set_scene(now, scene, out),
             Command::SendDigit { port, digit, .. } => {
                 if let (Some(leg), Some(code)) = (self.leg(port), code_of(digit)) {
                     leg.keypad.press(code);
@@ -87,7 +87,7 @@ impl Room {
         }
     }
 
-    fn set_scene(&mut self, now: Mono, scene: Scene) {
+    fn set_scene(&mut self, now: Mono, scene: Scene, out: &mut Outbox) {
         let roles: Vec<_> = self.legs.iter().map(|leg| (leg.port, leg.role)).collect();
         self.scene = match &mut self.saboteur {
             Some(saboteur) => saboteur.scene(now, scene, &roles),
@@ -95,16 +95,19 @@ impl Room {
         };
         self.swap += 1;
         for index in 0..self.legs.len() {
-            self.swap_leg(index);
+            if self.swap_leg(index) {
+                let (room, port, serial) = (self.id, self.legs[index].port, self.scene.serial);
+                out.event(Event::Switched { room, port, serial, live: true, gap_us: None, at: now });
+            }
         }
     }
 
-    /// Gives a leg its part of the scene.
-    fn swap_leg(&mut self, index: usize) {
+    /// Gives a leg its part of the scene; says whether it goes on hearing another leg that it hears already.
+    fn swap_leg(&mut self, index: usize) -> bool {
         let leg = &mut self.legs[index];
         let source = self.scene.hears.get(&leg.port).unwrap_or(&Source::Silence);
         let waited = leg.output.waiting;
-        leg.output.swap(source, self.scene.serial);
+        let goes_on = leg.output.swap(source, self.scene.serial);
         if leg.output.waiting.is_some() && leg.output.waiting != waited {
             leg.lose = self.saboteur.as_ref().map_or(0, |saboteur| saboteur.lose(leg.role));
         }
@@ -112,6 +115,7 @@ impl Room {
         if leg.digits != digits {
             (leg.digits, leg.star_until) = (digits, None);
         }
+        goes_on
     }
 
     fn close(&mut self, port: Port, out: &mut Outbox) {

@@ -72,6 +72,9 @@ impl Desk {
 
     /// Works until the relay is dropped.
     pub(crate) fn run(&mut self) {
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "the media threads have no precedence over others");
+        }
         let mut buffer = [0; DATAGRAM_MAX];
         loop {
             if let Err(error) = self.sockets.wait() {
@@ -244,6 +247,8 @@ impl Desk {
     }
 }
 
+/// The precedence of media threads, where the system allows it: a late packet is a gap that people hear.
+const NICE: i32 = -11;
 /// Tokens that are no port.
 const BELL: u64 = u64::MAX;
 const ALARM: u64 = u64::MAX - 1;

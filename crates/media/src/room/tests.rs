@@ -260,6 +260,10 @@ fn a_switch_is_told_with_its_scene_and_its_gap() {
     assert_eq!(told(CALLER), Some((3, Some(9_000))));
     assert_eq!(told(AE), Some((3, Some(20_000))));
     assert_eq!(told(AI), None);
+    stage.events.clear();
+    stage.scene(Scene { serial: 4, ..human() });
+    let again = |port| Event::Switched { room: ROOM, port, serial: 4, live: true, gap_us: None, at: stage.now };
+    assert_eq!(stage.events, [again(CALLER), again(AE)]);
 }
 
 #[test]
