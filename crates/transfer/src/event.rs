@@ -123,6 +123,8 @@ pub enum Fact {
     Outcome,
     /// The AE is free again.
     Released,
+    /// What a leg that was given up has answered at last.
+    Evidence,
 }
 
 /// How a leg that was up came to its end.

@@ -18,7 +18,8 @@ mod table;
 mod walks;
 
 use baton_contract::{
-    AttemptOutcome, CallId, Context, Driver, EventKind, IdSource, LegId, Mode, Outcome, Slot, TransferId, TransferView,
+    CallId, CommitLevel, Context, Driver, EventKind, IdSource, LegId, Mode, Outcome, Record, Slot, TransferId, TransferState,
+    TransferView,
 };
 use baton_time::{Deadline, Mono, Now};
 use serde_json::json;
@@ -29,7 +30,7 @@ use self::state::{
     Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store,
 };
 use crate::plan::Plan;
-use crate::{Action, Event, Line, Roster, SceneName, Settings, Target, Why, briefing};
+use crate::{Action, Event, Fact, Line, Roster, SceneName, Settings, Target, Why, briefing};
 
 /// What a transfer begins with.
 #[derive(Debug, Clone)]
@@ -169,12 +170,14 @@ impl Transfer {
     fn step(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) -> Option<Ignored> {
         let mut turn = Turn { now, case: &mut self.case, settings, roster };
         if let Some(leg) = leg_of(&event).filter(|leg| Some(*leg) != self.state.leg()) {
-            return Some(evidence(&mut turn, leg, &event));
+            return evidence(&mut turn, leg, &event, self.state.shown());
         }
         match event {
             Event::Wake => return self.wake(now, settings, roster),
             Event::BriefingReady { full, short } => return rendered(&mut turn, Rendering::Ready { full, short }),
             Event::BriefingFailed => return rendered(&mut turn, Rendering::Failed),
+            Event::Key { leg, key } if turn.case.is_same_press(now.mono, Some(leg), key) => return Some(Ignored::Twice),
+            Event::CallerKey(key) if turn.case.is_same_press(now.mono, None, key) => return Some(Ignored::Twice),
             Event::Cancel if turn.case.outcome.is_some() => return Some(Ignored::Decided),
             Event::AiGone => turn.ai_gone(),
             Event::AiSilent => turn.ai_silent(),
@@ -230,7 +233,10 @@ fn open(turn: &mut Turn<'_>) -> State {
     let begin = &turn.case.begin;
     let reason = begin.reason.clone();
     let words = briefing(begin, turn.settings);
-    let data = json!({"reason": reason, "mode": begin.mode, "to": target_name(&begin.target)});
+    let mut data = json!({"reason": reason, "mode": begin.mode, "to": target_name(&begin.target)});
+    if !state.is_waiting() {
+        data["passed_over"] = turn.case.passed_over().into();
+    }
     turn.report(EventKind::TransferRequested, data);
     turn.progress(100, "Trying");
     if state.is_waiting() {
@@ -291,15 +297,17 @@ fn leg_of(event: &Event) -> Option<LegId> {
     }
 }
 
-/// The final status of a leg that was given up is evidence; nothing else about it counts any more.
-fn evidence(turn: &mut Turn<'_>, leg: LegId, event: &Event) -> Ignored {
-    if let Event::Refused { status, .. } = event {
-        let ended = |view: &&mut baton_contract::AttemptView| view.leg == leg && view.outcome != Some(AttemptOutcome::Accepted);
-        if let Some(view) = turn.case.attempts.iter_mut().find(ended) {
-            view.sip_status = view.sip_status.or(Some(*status));
-        }
+/// The final status of a leg that was given up is evidence and goes on record; nothing else about it counts any more.
+fn evidence(turn: &mut Turn<'_>, leg: LegId, event: &Event, state: TransferState) -> Option<Ignored> {
+    let Event::Refused { status, .. } = event else { return Some(Ignored::AnotherLeg) };
+    let unknown = turn.case.attempts.iter_mut().find(|view| view.leg == leg && view.sip_status.is_none());
+    match unknown {
+        Some(view) => view.sip_status = Some(*status),
+        None => return Some(Ignored::AnotherLeg),
     }
-    Ignored::AnotherLeg
+    let view = turn.case.view(state);
+    turn.commit(Fact::Evidence, CommitLevel::Process, vec![Record::Transfer(Box::new(view))]);
+    None
 }
 
 fn rendered(turn: &mut Turn<'_>, rendering: Rendering) -> Option<Ignored> {

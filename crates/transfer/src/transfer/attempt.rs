@@ -221,14 +221,16 @@ impl Attempt {
             turn.act(Action::HangUp { leg: self.leg, cause });
         }
         turn.case.budget.close(turn.now.mono);
+        let mut sip_status = failure.status;
         if let Some(view) = turn.case.attempt() {
+            sip_status = view.sip_status.or(failure.status);
             view.outcome = Some(failure.outcome);
-            view.sip_status = view.sip_status.or(failure.status);
+            view.sip_status = sip_status;
             view.reason = Some(failure.reason.clone());
         }
         let data = json!({
             "ae": self.ae, "leg": self.leg, "attempt": self.number, "outcome": failure.outcome.name(),
-            "sip_status": failure.status, "reason": failure.reason,
+            "sip_status": sip_status, "reason": failure.reason,
         });
         turn.report(EventKind::AttemptFailed, data);
     }
@@ -348,7 +350,7 @@ impl Journalling {
 
     fn dial(self, turn: &mut Turn<'_>) -> State {
         let Attempt { leg, ae, number, .. } = &self.attempt;
-        let passed_over: Vec<_> = turn.case.passed_over.drain(..).map(|(ae, why)| json!({"ae": ae, "why": why})).collect();
+        let passed_over = turn.case.passed_over();
         turn.report(EventKind::AttemptStarted, json!({"ae": ae, "leg": leg, "attempt": number, "passed_over": passed_over}));
         turn.act(Action::Dial { leg: *leg, ae: ae.clone(), attempt: *number });
         Dialing { attempt: self.attempt }.into()

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use baton_contract::{
-    AeId, At, AttemptView, CallbackId, CommitLevel, Driver, EventKind, IdSource, Outcome, OutcomeClass, Record, Stage, StagesMs,
-    TransferState, TransferView,
+    AeId, At, AttemptView, CallbackId, CommitLevel, Driver, EventKind, IdSource, LegId, Outcome, OutcomeClass, Record, Stage,
+    StagesMs, TransferState, TransferView,
 };
 use baton_time::{Mono, Now};
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::Begin;
 use crate::budget::{Budget, millis};
 use crate::plan::Plan;
-use crate::{Action, AeSpeech, Fact, Line, Progress, Roster, SayId, SceneName, Settings, WhileDialing, outcome};
+use crate::{Action, AeSpeech, Fact, Key, Line, Progress, Roster, SayId, SceneName, Settings, WhileDialing, outcome};
 
 /// Facts that only grow, and the actions that wait to be handed out.
 #[derive(Debug, Clone)]
@@ -41,6 +41,7 @@ pub(crate) struct Case {
     pub(crate) store_failed: bool,
     pub(crate) ids: IdSource,
     said: u32,
+    last_press: Option<((Option<LegId>, Key), Mono)>,
     stages: StagesMs,
     last_word: LastWord,
     actions: VecDeque<Action>,
@@ -72,6 +73,9 @@ enum LastWord {
     Given,
 }
 
+/// The same key within this time is one press.
+const SAME_PRESS: std::time::Duration = std::time::Duration::from_millis(200);
+
 /// How often the caller is told that it goes on.
 const COMFORT_EVERY: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -97,6 +101,7 @@ impl Case {
             store_failed: false,
             ids: IdSource::seeded(ids.bits()),
             said: 0,
+            last_press: None,
             stages: StagesMs::default(),
             last_word: LastWord::Owed,
             actions: VecDeque::new(),
@@ -109,6 +114,21 @@ impl Case {
 
     pub(crate) fn act(&mut self, action: Action) {
         self.actions.push_back(action);
+    }
+
+    /// Those who were passed over since this was last told, as events tell it.
+    pub(crate) fn passed_over(&mut self) -> Vec<Value> {
+        self.passed_over.drain(..).map(|(ae, why)| json!({"ae": ae, "why": why})).collect()
+    }
+
+    /// Whether this key was pressed on this leg (absent: the caller's) a moment ago: RFC 4733 and INFO may both tell of it.
+    pub(crate) fn is_same_press(&mut self, now: Mono, leg: Option<LegId>, key: Key) -> bool {
+        let press = (leg, key);
+        let again = self.last_press.is_some_and(|(last, at)| last == press && now.since(at) < SAME_PRESS);
+        if !again {
+            self.last_press = Some((press, now));
+        }
+        again
     }
 
     pub(crate) fn last_attempt(&self) -> Option<baton_contract::AttemptOutcome> {
@@ -215,7 +235,7 @@ impl Turn<'_> {
         say
     }
 
-    pub(crate) fn say_to_ae(&mut self, leg: baton_contract::LegId, speech: AeSpeech) -> SayId {
+    pub(crate) fn say_to_ae(&mut self, leg: LegId, speech: AeSpeech) -> SayId {
         let say = self.ticket();
         self.act(Action::SayToAe { leg, say, speech });
         say

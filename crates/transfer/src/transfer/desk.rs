@@ -30,6 +30,7 @@ pub(crate) struct Opening {
     pub(crate) target: Target,
     pub(crate) ai_up: bool,
     pub(crate) context: Context,
+    pub(crate) from: &'static str,
 }
 
 impl Default for Opening {
@@ -40,6 +41,7 @@ impl Default for Opening {
             target: Target::Ae("michael".into()),
             ai_up: true,
             context: Context::default(),
+            from: "+15550123",
         }
     }
 }
@@ -53,7 +55,7 @@ impl Opening {
     }
 
     pub(crate) fn silent_store(self) -> Desk {
-        let Opening { settings, mut roster, target, ai_up, context } = self;
+        let Opening { settings, mut roster, target, ai_up, context, from } = self;
         let mut ids = IdSource::seeded(11);
         let begin = Begin {
             id: TransferId::new(&mut ids, MORNING.wall),
@@ -62,7 +64,7 @@ impl Opening {
             target,
             reason: Some("explicit_request".into()),
             context,
-            from: "+15550123".into(),
+            from: from.into(),
             briefing: None,
             words_per_second: 2.5,
             ai_up,

@@ -90,11 +90,26 @@ pub(crate) fn book_first(turn: &mut Turn<'_>) -> State {
     }
 }
 
+/// Slots of the first AE of the plan who has any; none for a caller who cannot be called.
 fn free_slots(turn: &Turn<'_>) -> Vec<Slot> {
+    if number(turn).is_none() {
+        return Vec::new();
+    }
     let zone = caller_zone(turn);
     let slots = |ae| callback::slots(turn.roster, turn.now, ae, zone.as_ref());
     turn.case.plan.aes.iter().map(slots).find(|slots| !slots.is_empty()).unwrap_or_default()
 }
+
+/// Where the caller can be called: the number that the context knows, or the one that they called from, unless it is withheld.
+fn number(turn: &Turn<'_>) -> Option<String> {
+    let known = turn.case.begin.context.caller.as_ref().and_then(|caller| caller.number.as_deref());
+    let number = known.filter(|number| !number.trim().is_empty()).unwrap_or(&turn.case.begin.from);
+    let user = number.trim().trim_start_matches("sip:").split('@').next().unwrap_or_default().to_ascii_lowercase();
+    (!WITHHELD.contains(&user.as_str())).then(|| number.to_owned())
+}
+
+/// What a From header says in place of a number.
+const WITHHELD: [&str; 6] = ["", "anonymous", "unknown", "restricted", "private", "unavailable"];
 
 /// The zone in which the caller is told times, where it is known.
 fn caller_zone(turn: &Turn<'_>) -> Option<Zone> {
@@ -214,7 +229,7 @@ impl Promising {
             call: Some(turn.case.begin.call),
             transfer: Some(turn.case.begin.id),
             ae: slot.ae,
-            caller: turn.case.begin.from.clone(),
+            caller: number(turn).unwrap_or_default(),
             at: slot.at,
             timezone: slot.timezone,
             context: turn.case.begin.context.clone(),

@@ -87,7 +87,8 @@ fn backup_takes_the_call_when_the_primary_does_not_answer() {
     desk.wait_for(Why::AeMustAnswer);
     assert_eq!(desk.now.mono.since(MORNING.mono), Duration::from_secs(18));
     desk.expect(["hang up NoAnswer", "commit Attempt(2) Process", "caller: trying-someone-else", "dial sara 2"]);
-    desk.tell(Event::Refused { leg: first, status: 487, phrase: "Request Terminated".into() }).expect([]);
+    let late = Event::Refused { leg: first, status: 487, phrase: "Request Terminated".into() };
+    desk.tell(late.clone()).expect(["commit Evidence Process"]).tell(late).expect([]);
     let view = desk.transfer.view();
     assert_eq!(view.attempts[0].outcome, Some(AttemptOutcome::NoAnswer));
     assert_eq!(view.attempts[0].sip_status, Some(487));
@@ -251,6 +252,15 @@ fn a_key_counts_only_on_its_own_leg_and_once() {
     desk.answers().then().tell(Event::Key { leg: first, key: Key::ONE }).tell(Event::CallerKey(Key::ONE)).expect([]);
     desk.key(Key::ONE).key(Key::ONE).key(Key::TWO).tell(Event::Accept);
     desk.expect(["commit Accepted(2) Process", "hush caller", "scene Human"]);
+}
+
+#[test]
+fn one_press_told_twice_is_one_press() {
+    let mut desk = Desk::new();
+    desk.answers().then().key(Key::STAR).after(199).key(Key::STAR);
+    assert_eq!(desk.done().len(), 1);
+    desk.after(1).key(Key::STAR);
+    assert_eq!(desk.done().len(), 1);
 }
 
 #[test]
@@ -572,7 +582,7 @@ fn the_slots_are_repeated_on_request_but_not_for_ever() {
     let mut desk = offered(true);
     desk.then();
     for _ in 0..20 {
-        desk.tell(Event::CallerKey(Key::STAR));
+        desk.tell(Event::CallerKey(Key::STAR)).tell(Event::CallerKey(Key::STAR)).after(200);
     }
     assert_eq!(desk.done().len(), 4);
     desk.tell(Event::CallerKey("9".parse().unwrap())).expect([]);
@@ -616,6 +626,21 @@ fn a_caller_who_picks_a_slot_and_hangs_up_keeps_it() {
     desk.tell(Event::CallerKey(Key::ONE)).then().tell(Event::CallerGone);
     desk.expect(["progress 487 caller_abandoned last", "drop ai"]);
     desk.tell(Event::Committed(Fact::Callback)).expect(["finished callback_scheduled", "end call"]);
+}
+
+#[test]
+fn a_caller_who_withholds_their_number_is_promised_no_call() {
+    let mut opening = alone();
+    opening.from = "sip:Anonymous@anonymous.invalid";
+    let mut desk = opening.play();
+    desk.rings().refused(486);
+    assert_eq!(desk.outcome(), Some(Outcome::ReturnedToAi));
+    let mut opening = alone();
+    opening.from = "anonymous";
+    opening.context = serde_json::from_value(json!({"caller": {"number": "+15550199"}})).unwrap();
+    let mut desk = opening.play();
+    desk.rings().refused(486).tell(Event::CallerKey(Key::ONE)).done();
+    assert_eq!(desk.reported(EventKind::CallbackScheduled)[0]["caller"], "+15550199");
 }
 
 #[test]

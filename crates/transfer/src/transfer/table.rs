@@ -117,6 +117,8 @@ fn table() -> String {
         writeln!(text, "### {name}\n\n| event | what follows |\n|---|---|").expect("a string takes everything");
         for (label, event) in events(&enter()) {
             let mut desk = enter();
+            // Long enough ago that the last key pressed and this one are two.
+            desk.now = desk.now.after(Duration::from_millis(200));
             assert_eq!(desk.transfer.state.name(), name, "the way into the state leads there");
             desk.done();
             let before = desk.transfer.view();
@@ -160,4 +162,29 @@ fn the_table_in_docs_transfer_md_is_what_the_machine_does() {
         known == table,
         "docs/transfer.md differs ({differs:?}); write it anew with BATON_BLESS=1 cargo test -p baton-transfer table"
     );
+}
+
+#[test]
+fn the_caller_may_hang_up_in_every_state_and_nothing_is_left_behind() {
+    for (name, enter) in STATES {
+        let mut desk = enter();
+        desk.done();
+        let listening = matches!(name, "Listening" | "Accepting" | "Switching");
+        let rung = matches!(name, "Dialing" | "Invited" | "Ringing" | "Human");
+        desk.tell(Event::CallerGone);
+        let done = desk.done();
+        let has = |what: &str| done.iter().any(|action| action.starts_with(what));
+        assert_eq!(has("hang up"), rung, "{name}: {done:?}");
+        assert_eq!(has("ae: caller-has-left"), listening, "{name}: {done:?}");
+        assert!(!has("scene"), "{name}: {done:?}");
+        // A store that is silent, a recording that never ends: time alone brings it to its end.
+        for _ in 0..100 {
+            let Some((at, _)) = desk.transfer.poll_timeout() else { break };
+            desk.now = desk.now.after(at.mono(desk.now).since(desk.now.mono));
+            desk.tell(Event::Wake);
+        }
+        assert!(desk.transfer.is_over() && desk.outcome().is_some(), "{name}");
+        let free = desk.roster.views(desk.now).iter().all(|view| view.state == baton_contract::AeState::Available);
+        assert!(free, "{name}: an AE is still held");
+    }
 }
