@@ -409,3 +409,33 @@ fn time_is_kept_to_the_microsecond_over_a_minute() {
     assert_eq!(got.len(), 3_000);
     assert_eq!(got[2_999].at, Mono::from_millis(1_000 + 59_980));
 }
+
+#[test]
+fn no_datagram_makes_a_room_panic_or_breaks_its_streams() {
+    let mut stage = Stage::with_everybody(None, [0, 5_000, 9_000]);
+    stage.connect(Negotiated { ptime_ms: 30, ..agreed(AI) });
+    stage
+        .scene(Scene::new(1).hear(CALLER, Source::Leg(AE)).hear(AE, Source::Mix(vec![CALLER, AI])).hear(AI, Source::Leg(CALLER)));
+    let mut seed = 3;
+    for round in 0..20_000 {
+        let port = [CALLER, AI, AE][dice(&mut seed, 3) as usize];
+        let channel = if dice(&mut seed, 8) == 0 { Channel::Rtcp } else { Channel::Rtp };
+        let length = [0, 1, 3, 11, 12, 13, 16, 16, 28, 52, 172, 172, 1_400][dice(&mut seed, 13) as usize];
+        let mut bytes: Vec<u8> = (0..length).map(|_| dice(&mut seed, 256) as u8).collect();
+        for (at, octet) in [0x80, [0, 8, 13, 101, 200, 0x80][dice(&mut seed, 6) as usize]].into_iter().enumerate() {
+            if let Some(slot) = bytes.get_mut(at).filter(|_| dice(&mut seed, 4) > 0) {
+                *slot = octet;
+            }
+        }
+        stage.datagram(port, channel, address(port), &bytes);
+        if round % 4 == 0 {
+            stage.run(dice(&mut seed, 8));
+        }
+    }
+    for port in [CALLER, AI, AE] {
+        let got = stage.take(port);
+        assert!(got.len() > 200, "{port:?} got {} packets", got.len());
+        let numbers: BTreeSet<u16> = got.iter().map(|got| got.seq).collect();
+        assert_eq!(numbers.len(), got.len(), "{port:?}: a number came twice");
+    }
+}
