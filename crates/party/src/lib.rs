@@ -23,5 +23,5 @@ pub use message::{Message, StartLine, Unreadable, parameter, uri_of, user_of};
 pub use party::{Identity, Input, Lines, Output, Party};
 pub use record::{Fault, Record, RtpSeen, SipSeen, Track};
 pub use script::{Cue, KeyPath, Script, Step};
-pub use tone::{Dice, PILOT_DBFS, Pilot, PilotSource, RATE, below_the_pilots, hears, level_dbfs, loudness_dbfs};
+pub use tone::{Dice, PILOT_DBFS, Pilot, PilotSource, RATE, below_the_pilots, find, hears, level_dbfs, likeness, loudness_dbfs};
 pub use ua::sipfrag_status;

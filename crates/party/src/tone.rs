@@ -104,6 +104,37 @@ pub fn hears(samples: &[i16], pilot: Pilot) -> bool {
     level > PILOT_DBFS - 6.0 && level > level_dbfs(samples, BESIDE_THE_PILOTS) + 6.0
 }
 
+/// How much `b` sounds like `a`, from 0 to 1: the best normalised correlation of the two at up to `lag_max` samples either way.
+pub fn likeness(a: &[i16], b: &[i16], lag_max: usize) -> f64 {
+    let (a, b): (Vec<f32>, Vec<f32>) = (centred(a), centred(b));
+    let lags = -(lag_max as isize)..=lag_max as isize;
+    lags.map(|lag| correlation(&a, &b, lag)).fold(0.0, f64::max)
+}
+
+/// Where in `sound` the clip begins, in samples: the place where they are most alike, if they are more alike than `at_least`.
+pub fn find(clip: &[i16], sound: &[i16], at_least: f64) -> Option<usize> {
+    let (clip, sound) = (centred(clip), centred(sound));
+    let last = sound.len().checked_sub(clip.len())?;
+    let likeness = |place: usize| correlation(&clip, &sound[place..place + clip.len()], 0);
+    let (place, best) = (0..=last).map(|place| (place, likeness(place))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (best > at_least).then_some(place)
+}
+
+fn centred(samples: &[i16]) -> Vec<f32> {
+    samples.iter().map(|sample| f32::from(*sample)).collect()
+}
+
+/// The normalised correlation of `a` with `b` where `b` is `lag` samples later.
+fn correlation(a: &[f32], b: &[f32], lag: isize) -> f64 {
+    let (a, b) = if lag < 0 { (a.get(lag.unsigned_abs()..), Some(b)) } else { (Some(a), b.get(lag.unsigned_abs()..)) };
+    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+    let span = a.len().min(b.len());
+    let (a, b) = (&a[..span], &b[..span]);
+    let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+    let energy: f32 = a.iter().map(|a| a * a).sum::<f32>() * b.iter().map(|b| b * b).sum::<f32>();
+    if energy > 0.0 { f64::from(product / energy.sqrt()) } else { 0.0 }
+}
+
 /// Takes away what lies above the speech band, so that no line that is spoken can be taken for a pilot.
 pub fn below_the_pilots(samples: &[i16]) -> Vec<i16> {
     const CUT_HERTZ: f64 = 3_000.0;
@@ -199,6 +230,18 @@ mod tests {
         };
         assert!(change(1_000.0).abs() < 0.5);
         assert!(change(3_503.0) < -50.0);
+    }
+
+    #[test]
+    fn a_sound_is_known_again_later_and_quieter_but_not_in_another() {
+        let mut dice = Dice::new(9);
+        let mut noise = |count: usize| (0..count).map(|_| (dice.roll() % 8_000) as i16 - 4_000).collect::<Vec<i16>>();
+        let (one, other) = (noise(4_000), noise(4_000));
+        let later: Vec<i16> = [vec![0; 100], one.iter().map(|sample| sample / 3).collect()].concat();
+        assert!(likeness(&one, &later, 200) > 0.95);
+        assert!(likeness(&one, &other, 200) < 0.2);
+        assert_eq!(find(&one[..2_000], &[other.clone(), one.clone()].concat(), 0.8), Some(4_000));
+        assert_eq!(find(&one[..2_000], &other, 0.8), None);
     }
 
     #[test]
