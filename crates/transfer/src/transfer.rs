@@ -3,6 +3,7 @@
 mod attempt;
 mod bridge;
 mod case;
+mod dialling;
 mod ending;
 mod listening;
 mod offer;

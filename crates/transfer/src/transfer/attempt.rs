@@ -1,4 +1,4 @@
-//! An attempt up to the answer: the lease, the INVITE, the ringing; and what follows when it fails.
+//! One attempt: the lease that it begins with, how it fails, and what follows then.
 
 use std::time::Duration;
 
@@ -9,13 +9,9 @@ use baton_time::Mono;
 use serde_json::json;
 
 use super::case::Turn;
+use super::dialling::Journalling;
 use super::ending;
-use super::listening::Listening;
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
-    of_the_store,
-};
-use crate::budget::millis;
+use super::state::{State, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_offer, of_the_recall, of_the_store};
 use crate::{Action, Cause, Event, Fact, Line, Why, outcome};
 
 /// One dialled AE.
@@ -31,53 +27,6 @@ pub(crate) struct Attempt {
     /// When it must end so that the next one still fits; absent where there is no next one.
     pub(crate) must_end: Option<Mono>,
 }
-
-/// The AE is held, and the store is told.
-///
-/// Entry: a transfer was asked for, or an attempt has failed and another one fits. The caller hears the consult scene.
-/// Out: the store has it: `Dialing`; it refuses or does not answer within the start's worst case: back to the AI; the caller hangs up or somebody cancels.
-#[derive(Debug, Clone)]
-pub(crate) struct Journalling {
-    pub(crate) attempt: Attempt,
-}
-
-/// The INVITE was asked for and has not left yet.
-///
-/// Entry: the attempt is on record. Out: the INVITE has left: `Invited`; the start's worst case: the next step.
-#[derive(Debug, Clone)]
-pub(crate) struct Dialing {
-    pub(crate) attempt: Attempt,
-}
-
-/// The INVITE has left; nothing rings yet.
-///
-/// Entry: the INVITE was sent. Out: an 18x: `Ringing`; the answer: `Listening`; a refusal, no response within 3 s, or the stage's
-/// worst case: the next step.
-#[derive(Debug, Clone)]
-pub(crate) struct Invited {
-    pub(crate) attempt: Attempt,
-    invited: Mono,
-    silence: Silence,
-}
-
-/// Whether the far end has responded to the INVITE at all.
-#[derive(Debug, Clone, Copy)]
-enum Silence {
-    Until(Mono),
-    Broken,
-}
-
-/// The AE's phone rings.
-///
-/// Entry: any 18x. Out: the answer: `Listening`; a refusal, `ring_max`, or the worst case of the acceptance: the next step.
-#[derive(Debug, Clone)]
-pub(crate) struct Ringing {
-    pub(crate) attempt: Attempt,
-    invited: Mono,
-}
-
-/// No response of any kind within this time: the far end cannot be reached.
-const RESPONSE_MAX: Duration = Duration::from_secs(3);
 
 /// A lease outlives the budget by this much, for speeches and farewells.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
@@ -244,12 +193,12 @@ impl Attempt {
         }
     }
 
-    fn answer_deadline(&self, invited: Mono) -> Option<(Mono, Why)> {
+    pub(crate) fn answer_deadline(&self, invited: Mono) -> Option<(Mono, Why)> {
         earlier(Some((invited + self.ring_max, Why::AeMustAnswer)), self.deadline())
     }
 
     /// One of the events that end an attempt whose leg is not up.
-    fn ends(self, turn: &mut Turn<'_>, event: Event, rang: bool) -> State {
+    pub(crate) fn ends(self, turn: &mut Turn<'_>, event: Event, rang: bool) -> State {
         match event {
             Event::Refused { status, phrase, .. } => self.refused(turn, status, &phrase, rang),
             Event::Decline { reason, retry_after } => self.declined(turn, reason, retry_after),
@@ -270,7 +219,7 @@ impl Attempt {
         }
     }
 
-    fn not_answered(self, turn: &mut Turn<'_>) -> State {
+    pub(crate) fn not_answered(self, turn: &mut Turn<'_>) -> State {
         let reason = format!("not answered within ring_max {} s", self.ring_max.as_secs_f64());
         self.fail(turn, Failure::new(AttemptOutcome::NoAnswer, Some(Cause::NoAnswer), reason))
     }
@@ -310,7 +259,7 @@ impl Attempt {
     }
 
     /// A worst case has come, or the next attempt needs what is left.
-    fn out_of_time(self, turn: &mut Turn<'_>, why: Why) -> State {
+    pub(crate) fn out_of_time(self, turn: &mut Turn<'_>, why: Why) -> State {
         let reason = format!("out of time: {why}");
         self.fail(turn, Failure::new(AttemptOutcome::BudgetExceeded, Some(Cause::BudgetExceeded), reason))
     }
@@ -318,208 +267,6 @@ impl Attempt {
 
 /// How much of a reason from outside is kept, in characters.
 const REASON_CHARS_MAX: usize = 200;
-
-impl Journalling {
-    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
-        let ours = Fact::Attempt(self.attempt.number);
-        match event {
-            Event::Committed(fact) if fact == ours => self.dial(turn).into(),
-            Event::CommitRefused(fact) if fact == ours => self.not_on_record(turn).into(),
-            Event::CallerGone => {
-                self.unsent(turn);
-                ending::abandoned(turn).into()
-            }
-            Event::Cancel => {
-                self.unsent(turn);
-                ending::to_the_ai(turn, Outcome::Cancelled).into()
-            }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::TooEarly)
-            }
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
-        }
-    }
-
-    pub(crate) fn due(self, turn: &mut Turn<'_>, _why: Why) -> State {
-        self.not_on_record(turn)
-    }
-
-    fn dial(self, turn: &mut Turn<'_>) -> State {
-        let Attempt { leg, ae, number, .. } = &self.attempt;
-        let passed_over = turn.case.passed_over();
-        turn.report(EventKind::AttemptStarted, json!({"ae": ae, "leg": leg, "attempt": number, "passed_over": passed_over}));
-        turn.act(Action::Dial { leg: *leg, ae: ae.clone(), attempt: *number });
-        Dialing { attempt: self.attempt }.into()
-    }
-
-    /// Nobody is dialled who is not on record. With the store down, the caller is best off with the AI.
-    fn not_on_record(self, turn: &mut Turn<'_>) -> State {
-        turn.case.store_failed = true;
-        self.unsent(turn);
-        ending::to_the_ai(turn, Outcome::ReturnedToAi)
-    }
-
-    /// Nobody was dialled, so there was no attempt.
-    fn unsent(self, turn: &mut Turn<'_>) {
-        turn.case.attempts.pop();
-        turn.case.budget.close(turn.now.mono);
-        self.attempt.release(turn, Duration::ZERO);
-    }
-}
-
-impl Dialing {
-    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
-        match event {
-            Event::Dialed { .. } => self.sent(turn).into(),
-            // These can only follow the INVITE: it has left, whatever became of the word of it.
-            Event::Trying { .. } | Event::Ringing { .. } | Event::Answered { .. } => self.sent(turn).on(turn, event),
-            Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
-                self.attempt.ends(turn, event, false).into()
-            }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
-        }
-    }
-
-    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        self.attempt.out_of_time(turn, why)
-    }
-
-    fn sent(self, turn: &mut Turn<'_>) -> Invited {
-        turn.case.budget.open(turn.now.mono, Stage::Ringing);
-        let now = turn.now.mono;
-        Invited { attempt: self.attempt, invited: now, silence: Silence::Until(now + RESPONSE_MAX) }
-    }
-}
-
-impl Invited {
-    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
-        match event {
-            Event::Trying { .. } => match self.silence {
-                Silence::Until(_) => Invited { silence: Silence::Broken, ..self }.into(),
-                Silence::Broken => Step::ignore(self, Ignored::Twice),
-            },
-            Event::Ringing { status, .. } => self.rings(turn, status).into(),
-            Event::Answered { .. } => {
-                ring_ended(turn, self.invited);
-                turn.case.budget.open(turn.now.mono, Stage::Accept);
-                Listening::begin(turn, self.attempt).into()
-            }
-            Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
-                ring_ended(turn, self.invited);
-                self.attempt.ends(turn, event, false).into()
-            }
-            Event::Dialed { .. } => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
-        }
-    }
-
-    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        ring_ended(turn, self.invited);
-        match why {
-            Why::AeMustRespond => {
-                let failure = Failure::new(AttemptOutcome::Unreachable, Some(Cause::Unreachable), "no response within 3 s");
-                self.attempt.fail(turn, failure)
-            }
-            Why::AeMustAnswer => self.attempt.not_answered(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.attempt.out_of_time(turn, why),
-        }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
-        let response = match self.silence {
-            Silence::Until(at) => Some((at, Why::AeMustRespond)),
-            Silence::Broken => None,
-        };
-        earlier(response, self.attempt.answer_deadline(self.invited))
-    }
-
-    fn rings(self, turn: &mut Turn<'_>, status: u16) -> State {
-        turn.case.budget.open(turn.now.mono, Stage::Accept);
-        let after_ms = millis(turn.now.mono.since(self.invited));
-        let Attempt { ae, leg, number, .. } = &self.attempt;
-        turn.report(
-            EventKind::Ringing,
-            json!({"ae": ae, "leg": leg, "attempt": number, "sip_status": status, "after_ms": after_ms}),
-        );
-        turn.progress(180, "Ringing");
-        Ringing { attempt: self.attempt, invited: self.invited }.into()
-    }
-}
-
-impl Ringing {
-    pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
-        match event {
-            Event::Answered { .. } => {
-                ring_ended(turn, self.invited);
-                Listening::begin(turn, self.attempt).into()
-            }
-            Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
-                ring_ended(turn, self.invited);
-                self.attempt.ends(turn, event, true).into()
-            }
-            Event::Dialed { .. } | Event::Trying { .. } | Event::Ringing { .. } => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
-        }
-    }
-
-    pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        ring_ended(turn, self.invited);
-        match why {
-            Why::AeMustAnswer => self.attempt.not_answered(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.attempt.out_of_time(turn, why),
-        }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
-        self.attempt.answer_deadline(self.invited)
-    }
-}
-
-/// The ringing is over, one way or the other.
-fn ring_ended(turn: &mut Turn<'_>, invited: Mono) {
-    let rang = millis(turn.now.mono.since(invited));
-    if let Some(view) = turn.case.attempt() {
-        view.ring_ms = Some(rang);
-    }
-}
 
 /// The earlier of two deadlines; the first one where they fall together.
 pub(crate) fn earlier(a: Option<(Mono, Why)>, b: Option<(Mono, Why)>) -> Option<(Mono, Why)> {

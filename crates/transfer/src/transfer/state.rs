@@ -3,9 +3,9 @@
 use baton_contract::{LegId, TransferState};
 use baton_time::Mono;
 
-use super::attempt::{Dialing, Invited, Journalling, Ringing};
 use super::bridge::{Accepting, Human, Switching};
 use super::case::Turn;
+use super::dialling::{Dialing, Invited, Journalling, Ringing};
 use super::ending::{Farewell, Parting, Recalling};
 use super::listening::Listening;
 use super::offer::{Offering, Promising};
