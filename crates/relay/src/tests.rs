@@ -11,6 +11,8 @@ use baton_media::{BindError, Clip, Codec, Negotiated, Role, RoomId, Scene, Sourc
 use super::*;
 
 const ROOM: RoomId = RoomId(5);
+/// What a machine that is busy with other tests may add; plays in virtual time prove the gaps themselves.
+const LATE_MAX: Duration = Duration::from_millis(200);
 
 fn relay() -> (Relay, Receiver<Event>) {
     let (events, told) = sync_channel(1_000);
@@ -101,6 +103,12 @@ fn listen(socket: &UdpSocket, span: Duration) -> Vec<Got> {
     got
 }
 
+/// Waits for the first packet: the leg is connected.
+fn hear_one(socket: &UdpSocket) {
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.recv_from(&mut [0; 2_048]).expect("a connected leg gets packets");
+}
+
 fn wait_for(told: &Receiver<Event>, what: impl Fn(&Event) -> bool) -> Event {
     loop {
         let event = told.recv_timeout(Duration::from_secs(2)).expect("the event comes");
@@ -141,10 +149,10 @@ fn a_warm_transfer_over_real_sockets_is_one_stream() {
     }
     let worst = got.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap();
     println!("worst gap at the caller {:.1} ms", worst.as_secs_f64() * 1e3);
-    assert!(worst < Duration::from_millis(100), "{worst:?}");
+    assert!(worst < LATE_MAX, "{worst:?}");
     assert!(got[spoken..].iter().all(|got| got.mark != AI_MARK), "the AI is heard after the bridge");
     let first = got.iter().find(|got| got.mark == AE_MARK).expect("the AE is heard");
-    assert!(first.at - swapped < Duration::from_millis(100));
+    assert!(first.at - swapped < LATE_MAX);
     assert!(got.iter().any(|got| got.mark == AI_MARK));
     wait_for(&told, |event| matches!(event, Event::Switched { serial: 3, live: true, .. }));
 }
@@ -170,7 +178,7 @@ fn a_port_comes_back_and_brings_nothing_along() {
         first.send_to(&rtp(9, seq), (Ipv4Addr::LOCALHOST, port)).unwrap();
     }
     join(&relay, port, Role::Caller, &second);
-    assert!(!listen(&second, Duration::from_millis(60)).is_empty());
+    hear_one(&second);
     second.send_to(&rtp(7, 0), (Ipv4Addr::LOCALHOST, port)).unwrap();
     wait_for(&told, |event| matches!(event, Event::FirstPacket { .. }));
     assert_eq!(relay.tally().of(Fate::Spoofed), 0);
@@ -198,16 +206,16 @@ fn a_far_end_that_refuses_packets_for_a_while_ends_nothing() {
     let address = phone.local_addr().unwrap();
     join(&relay, port, Role::Caller, &phone);
     scene(&relay, Scene::new(1).hear(Port(port), Source::Music));
-    assert!(!listen(&phone, Duration::from_millis(50)).is_empty());
+    hear_one(&phone);
     for seq in 0..4 {
         phone.send_to(&rtp(7, seq), (Ipv4Addr::LOCALHOST, port)).unwrap();
     }
-    assert!(!listen(&phone, Duration::from_millis(60)).is_empty());
+    hear_one(&phone);
     drop(phone);
     std::thread::park_timeout(Duration::from_millis(100));
     let phone = UdpSocket::bind(address).unwrap();
     phone.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    let got = listen(&phone, Duration::from_millis(100));
+    let got = listen(&phone, Duration::from_millis(200));
     assert!(got.len() >= 3, "{} packets", got.len());
     assert_eq!(relay.tally().of(Fate::SendFailed), 0);
 }
@@ -220,12 +228,12 @@ fn somebody_else_is_not_heard() {
     join(&relay, port[0], Role::Caller, &caller);
     join(&relay, port[1], Role::Ae, &ae);
     scene(&relay, Scene::new(1).hear(Port(port[0]), Source::Leg(Port(port[1]))));
-    assert!(!listen(&ae, Duration::from_millis(50)).is_empty());
+    hear_one(&ae);
     for seq in 0..8 {
         ae.send_to(&rtp(7, seq), (Ipv4Addr::LOCALHOST, port[1])).unwrap();
         thief.send_to(&rtp(9, seq), (Ipv4Addr::LOCALHOST, port[1])).unwrap();
     }
-    let got = listen(&caller, Duration::from_millis(100));
+    let got = listen(&caller, Duration::from_millis(200));
     assert_eq!(got.iter().filter(|got| got.mark == 7).count(), 8);
     assert_eq!(got.iter().filter(|got| got.mark == 9).count(), 0);
 }
