@@ -2,7 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clock;
 mod config;
+mod demo;
+mod engine;
+mod logs;
+mod metrics;
+mod serve;
+mod voice;
+mod watchdog;
 
 use std::process::ExitCode;
 
@@ -11,6 +19,13 @@ use clap::Parser;
 fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Check { file } => cli::check(&file),
-        cli::Command::Serve(_) | cli::Command::Demo(_) => ExitCode::FAILURE,
+        cli::Command::Serve(args) => {
+            logs::begin();
+            match cli::config(args.config.as_deref()) {
+                Ok(config) => serve::serve(config),
+                Err(code) => code,
+            }
+        }
+        cli::Command::Demo(args) => demo::run(args),
     }
 }

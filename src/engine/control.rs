@@ -96,7 +96,7 @@ impl Control for EngineControl {
     fn events(&self, after: Option<u64>) -> EventStream {
         let live = self.events.subscribe();
         match after {
-            None => baton_http::follow(baton_http::no_past(), live),
+            None => baton_http::from_now(live),
             Some(after) => baton_http::follow(baton_store::past_events(self.store.clone(), after, PAST_EVENTS_MAX), live),
         }
     }

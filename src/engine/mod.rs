@@ -1,16 +1,16 @@
 //! The engine: one thread that owns the UDP sockets and the switchboard, and sleeps until there is something to do.
 
 mod control;
-mod turn;
 mod outlets;
 mod sockets;
 mod streams;
+mod turn;
 
 pub(crate) use control::{EngineControl, Phase};
-pub(crate) use turn::{Engine, EngineParts};
 pub(crate) use outlets::Outlets;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::{StreamListener, Streams};
+pub(crate) use turn::{Engine, EngineParts};
 
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};

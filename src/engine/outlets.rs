@@ -42,6 +42,10 @@ pub(crate) struct Outlets {
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
     unwatched: u64,
+    /// Events whose audit lines have not been handed to the store.
+    fresh: Vec<Event>,
+    /// Events that wait for their audit lines to be on record, so that nobody who reads the past first misses one.
+    held: BTreeMap<u64, Vec<Event>>,
 }
 
 impl Outlets {
@@ -58,7 +62,23 @@ impl Outlets {
         door: Door,
     ) -> Outlets {
         let (streams, askers) = (BTreeMap::new(), BTreeMap::new());
-        Outlets { relay, ports, store, voices, events, metrics, runtime, door, streams, askers, asked: 0, unwatched: 0 }
+        let (fresh, held) = (Vec::new(), BTreeMap::new());
+        Outlets {
+            relay,
+            ports,
+            store,
+            voices,
+            events,
+            metrics,
+            runtime,
+            door,
+            streams,
+            askers,
+            asked: 0,
+            unwatched: 0,
+            fresh,
+            held,
+        }
     }
 
     /// Remembers who asked; yields the ticket of the answer.
@@ -95,15 +115,29 @@ impl Outlets {
 
     /// Hands records to the store; false where it refuses at once, so that no answer will come.
     pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, records: Vec<Record>) -> bool {
+        let is_audit = records.iter().any(|record| matches!(record, Record::Audit(_)));
         let ticket = ticket.unwrap_or_else(|| {
             self.unwatched += 1;
             UNWATCHED + self.unwatched
         });
+        if is_audit {
+            self.held.insert(ticket, std::mem::take(&mut self.fresh));
+        }
         match self.store.submit(Batch { ticket, level, records }) {
             Ok(()) => true,
             Err(refusal) => {
                 tracing::error!(refusal = refusal.name(), "the store refuses a commit");
+                self.let_go(ticket);
                 false
+            }
+        }
+    }
+
+    /// Tells everyone the events whose audit lines are on record, or will never be; it is no fault if nobody listens.
+    pub(crate) fn let_go(&mut self, ticket: u64) {
+        for event in self.held.remove(&ticket).unwrap_or_default() {
+            if self.events.send(event).is_err() {
+                tracing::trace!("nobody listens to events");
             }
         }
     }
@@ -113,12 +147,10 @@ impl Outlets {
         ticket > UNWATCHED
     }
 
-    /// Tells everyone who listens; it is no fault if nobody does.
+    /// Counts an event; it is told once its audit line is on record.
     pub(crate) fn publish(&mut self, event: Event) {
         self.metrics.lock().on_event(&event);
-        if self.events.send(event).is_err() {
-            tracing::trace!("nobody listens to events");
-        }
+        self.fresh.push(event);
     }
 
     /// Speaks a briefing, elsewhere.

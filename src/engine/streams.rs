@@ -93,7 +93,12 @@ struct Connection {
 
 impl Connection {
     /// Reads and writes until either side closes, or the framing is broken beyond repair.
-    async fn run(self, mut stream: TcpStream, mut outgoing: mpsc::Receiver<Bytes>, keep_alive: mpsc::Sender<Bytes>) -> io::Result<()> {
+    async fn run(
+        self,
+        mut stream: TcpStream,
+        mut outgoing: mpsc::Receiver<Bytes>,
+        keep_alive: mpsc::Sender<Bytes>,
+    ) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let (mut reader, mut writer) = stream.split();
         let mut framer = Framer::new();

@@ -158,6 +158,7 @@ impl Engine {
         if let Err(refusal) = ack.result {
             tracing::error!(refusal = refusal.name(), "a commit was refused");
         }
+        self.outlets.let_go(ack.ticket);
         if !Outlets::is_unwatched(ack.ticket) {
             let input = if ack.result.is_ok() { Input::Committed(ack.ticket) } else { Input::CommitRefused(ack.ticket) };
             self.handle(now, input);

@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
 use baton_media::Clip;
 use baton_sip::wire::{HostPort, Uri};
-use baton_switchboard::{Ai, AeLine, Credentials, Route, Sabotage, Settings, Trunk};
+use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
 
 use crate::config::{self, Config};
@@ -42,11 +42,8 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
         let line = line_of(ae, &trunks).await.with_context(|| format!("AE \"{}\"", ae.id))?;
         aes.insert(ae.id.clone(), line);
     }
-    let routes = config.routes.iter().map(|route| Route {
-        to: route.to.clone(),
-        trunk: route.trunk.clone(),
-        ais: route.ais.clone(),
-    });
+    let routes =
+        config.routes.iter().map(|route| Route { to: route.to.clone(), trunk: route.trunk.clone(), ais: route.ais.clone() });
     Ok(Settings {
         domain: config.sip.domain.clone(),
         media_address: config.media.advertise,
@@ -67,10 +64,10 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
 async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
     let uri = uri(&trunk.uri)?;
     let address = address_of(&uri).await?;
-    let credentials = trunk.credentials.as_ref().map(|own| Credentials {
-        username: own.username.clone(),
-        password: own.password.expose().to_owned(),
-    });
+    let credentials = trunk
+        .credentials
+        .as_ref()
+        .map(|own| Credentials { username: own.username.clone(), password: own.password.expose().to_owned() });
     Ok(Trunk { name: trunk.name.clone(), uri, address, sources: trunk.sources.clone(), credentials })
 }
 
@@ -106,6 +103,7 @@ async fn address_of(uri: &Uri) -> anyhow::Result<SocketAddr> {
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(SocketAddr::new(ip, port));
     }
-    let mut found = tokio::net::lookup_host((bare, port)).await.with_context(|| format!("the name \"{bare}\" cannot be resolved"))?;
+    let mut found =
+        tokio::net::lookup_host((bare, port)).await.with_context(|| format!("the name \"{bare}\" cannot be resolved"))?;
     found.next().ok_or_else(|| anyhow!("the name \"{bare}\" stands for no address"))
 }

@@ -44,6 +44,11 @@ pub enum Readiness {
     StoreIll,
 }
 
+/// Events that happen from now on.
+pub fn from_now(live: Receiver<Event>) -> EventStream {
+    follow(futures_util::stream::empty(), live)
+}
+
 /// Joins events of the past with those to come: none twice, none out of order.
 ///
 /// `live` must have been subscribed before `past` is read. A subscriber that is too slow is let go: the stream ends, and a

@@ -22,5 +22,5 @@ mod vitals;
 
 pub use app::HttpSettings;
 pub use axum::Router;
-pub use control::{Control, EventStream, Readiness, follow};
+pub use control::{Control, EventStream, Readiness, follow, from_now};
 pub use serve::{router, serve};

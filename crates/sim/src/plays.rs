@@ -122,7 +122,10 @@ fn an_ai_that_can_only_refer_hears_of_every_step_and_of_the_bridge_last() {
     let mut play = setup(vec![michael(answers_and_accepts())]);
     play.ai.extend([
         Step::pause(1_000),
-        Step::Refer { to: "sip:michael@anywhere.example".into(), headers: vec![("X-Baton-Summary".into(), "Wants more seats.".into())] },
+        Step::Refer {
+            to: "sip:michael@anywhere.example".into(),
+            headers: vec![("X-Baton-Summary".into(), "Wants more seats.".into())],
+        },
         Step::wait_for(Cue::Notified(100), 1_000),
         Step::wait_for(Cue::Notified(180), 5_000),
         Step::wait_for(Cue::Notified(200), 20_000),

@@ -9,7 +9,7 @@ use baton_contract::{AeId, CallId, CallView, Command, Event, IdSource, PopLink, 
 use baton_media::{Channel, Clip, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_party::{Identity, Input as Cue, Lines, Output as Act, Party, Pilot, Script, Step};
 use baton_sip::{Incoming, Listen, Transport, UserAgent};
-use baton_switchboard::{Ai, AeLine, Begin, Input, Output, Route, Settings, Spoken, Switchboard, Trunk};
+use baton_switchboard::{AeLine, Ai, Begin, Input, Output, Route, Settings, Spoken, Switchboard, Trunk};
 use baton_time::{Mono, Now, Wall};
 use baton_transfer::{AeSettings, Line, Roster};
 use bytes::Bytes;
@@ -235,7 +235,8 @@ impl World {
         if self.board.poll_timeout().is_some_and(|(deadline, _)| deadline.is_due(self.now)) {
             self.to_board(Input::Wake);
         }
-        let due: Vec<RoomId> = self.rooms.iter().filter(|(_, room)| is_due(room.poll_timeout(), self.now)).map(|(id, _)| *id).collect();
+        let due: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, room)| is_due(room.poll_timeout(), self.now)).map(|(id, _)| *id).collect();
         for id in due {
             self.in_room(id, |room, now, out| room.tick(now, out));
         }
@@ -333,7 +334,9 @@ impl World {
         let mut packets = Vec::new();
         for outgoing in out.outgoing() {
             match outgoing {
-                Outgoing::Packet { port, channel: Channel::Rtp, to, bytes } => packets.push((port, to, Bytes::copy_from_slice(bytes))),
+                Outgoing::Packet { port, channel: Channel::Rtp, to, bytes } => {
+                    packets.push((port, to, Bytes::copy_from_slice(bytes)))
+                }
                 Outgoing::Packet { channel: Channel::Rtcp, .. } | Outgoing::Latch { .. } | Outgoing::Unlatch { .. } => {}
             }
         }

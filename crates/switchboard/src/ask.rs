@@ -5,7 +5,7 @@ use baton_contract::{
     TransferRequest,
 };
 use baton_time::Now;
-use baton_transfer::{Begin, Event, Fact, Target, Transfer, Zone};
+use baton_transfer::{Begin, Event, Fact, Progress, Target, Transfer, Zone};
 use serde_json::{Map, json};
 
 use crate::Output;
@@ -17,6 +17,9 @@ const KEYS_MAX: usize = 32;
 
 /// The longest context that is taken, as JSON, in bytes.
 const CONTEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// What a REFER hears first.
+const TRYING: Progress = Progress { status: 100, phrase: "Trying", outcome: None, last: false };
 
 /// A transfer as it is wanted.
 #[derive(Debug)]
@@ -91,7 +94,8 @@ impl Switchboard {
 
     fn call_view(&self, id: CallId) -> Result<CallView, Problem> {
         let live = self.calls.get(&id).map(|call| call.view(None));
-        live.or_else(|| self.ended.call(id).map(|call| call.view.clone())).ok_or_else(|| Problem::not_found("call", &id.to_string()))
+        live.or_else(|| self.ended.call(id).map(|call| call.view.clone()))
+            .ok_or_else(|| Problem::not_found("call", &id.to_string()))
     }
 
     fn hang_up(&mut self, now: Now, id: CallId) -> Result<Reply, Problem> {
@@ -194,7 +198,7 @@ impl Switchboard {
         }
         if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
             if running.transfer.outcome().is_none() {
-                if running.asked == Asked::Promised {
+                if matches!(running.asked, Asked::Promised) {
                     return Some(Ok(Reply::Transfer(Box::new(running.view()))));
                 }
                 running.askers.push(ticket);
@@ -255,8 +259,9 @@ impl Switchboard {
         if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
             running.askers.extend(asker);
             running.referrers.extend(referrer);
-            if let Some(referrer) = referrer.filter(|_| running.asked == Asked::Promised) {
+            if let Some(referrer) = referrer.filter(|_| matches!(running.asked, Asked::Promised)) {
                 self.answer_refer(now, referrer, 202);
+                self.notify(now, referrer, &TRYING);
             }
             return self.running_id(id);
         }
@@ -285,7 +290,7 @@ impl Switchboard {
             referrers: referrer.into_iter().collect(),
             pickers: Vec::new(),
             spoken: None,
-            asked: Asked::Pending,
+            asked: Asked::Pending(Vec::new()),
         });
         self.transfers.insert(transfer_id, id);
         tracing::info!(call = %id, transfer = %transfer_id, "transfer requested");
@@ -324,7 +329,10 @@ fn fits(transfer: &Transfer, event: &Event) -> Result<(), Problem> {
 fn check_size(context: &Context) -> Result<(), Problem> {
     let bytes = serde_json::to_vec(context).map_or(usize::MAX, |json| json.len());
     if bytes > CONTEXT_BYTES_MAX {
-        return Err(Problem::invalid("context", format!("{bytes} bytes are more than the {CONTEXT_BYTES_MAX} that a context may have")));
+        return Err(Problem::invalid(
+            "context",
+            format!("{bytes} bytes are more than the {CONTEXT_BYTES_MAX} that a context may have"),
+        ));
     }
     Ok(())
 }

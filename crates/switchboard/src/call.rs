@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use baton_contract::{At, CallId, CallState, CallView, Context, Driver, LegId, LegRole, TransferId, TransferView};
 use baton_media::{PlayId, Playlist, RoomId};
-use baton_time::Wall;
-use baton_transfer::{SayId, SceneName, Transfer};
 use baton_sip::{ReferId, SessionId};
+use baton_time::Wall;
+use baton_transfer::{Progress, SayId, SceneName, Transfer};
 
 use crate::leg::Leg;
 
@@ -80,10 +80,10 @@ pub(crate) struct Running {
 }
 
 /// Whether a request has been promised to whoever asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Asked {
-    /// Not on disk yet: no 202 has left.
-    Pending,
+    /// Not on disk yet: no 202 has left, and what has been told of it since waits.
+    Pending(Vec<Progress>),
     /// On disk and answered.
     Promised,
 }

@@ -27,7 +27,9 @@ impl Switchboard {
     pub(crate) fn new_callback(&mut self, now: Now, asker: u64, new: NewCallback) -> Result<(), Problem> {
         let ae = self.roster.find(&new.ae).ok_or_else(|| Problem::invalid("ae", format!("there is no AE \"{}\"", new.ae)))?;
         let timezone = match &new.timezone {
-            Some(name) => name.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string()))?.name().to_owned(),
+            Some(name) => {
+                name.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string()))?.name().to_owned()
+            }
             None => ae.timezone.name().to_owned(),
         };
         let caller = printable(&new.caller, 256);
@@ -62,7 +64,13 @@ impl Switchboard {
         Ok(())
     }
 
-    pub(crate) fn update_callback(&mut self, now: Now, asker: u64, id: CallbackId, update: UpdateCallback) -> Result<(), Problem> {
+    pub(crate) fn update_callback(
+        &mut self,
+        now: Now,
+        asker: u64,
+        id: CallbackId,
+        update: UpdateCallback,
+    ) -> Result<(), Problem> {
         let mut callback = self.scheduled(id)?;
         if let Some(ae) = update.ae {
             self.roster.find(&ae).ok_or_else(|| Problem::invalid("ae", format!("there is no AE \"{ae}\"")))?;
@@ -109,6 +117,12 @@ impl Switchboard {
         if !written {
             let result = Err(Problem::unavailable("the store does not take promises right now"));
             return self.emit(Output::Answer { ticket: asker, result });
+        }
+        if let Some(before) = self.callbacks.get(&callback.id) {
+            self.roster.unbook(&before.ae, before.at);
+        }
+        if callback.state == CallbackState::Scheduled {
+            self.roster.book(&callback.ae, callback.at);
         }
         self.callbacks.insert(callback.id, callback.clone());
         if is_new {

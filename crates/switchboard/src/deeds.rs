@@ -20,7 +20,9 @@ impl Switchboard {
     /// Tells the call's transfer what has happened, and does what it answers.
     pub(crate) fn tell(&mut self, now: Now, id: CallId, event: Event) {
         let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
-        running.transfer.on(now, event, &self.settings.transfer, &mut self.roster);
+        if let Some(why) = running.transfer.on(now, event, &self.settings.transfer, &mut self.roster) {
+            tracing::debug!(call = %id, why, "ignored");
+        }
         self.perform(now, id);
     }
 
@@ -34,8 +36,11 @@ impl Switchboard {
         self.follow_driver(now, id);
         let over = self.calls.get(&id).and_then(|call| call.transfer.as_ref()).is_some_and(|running| running.transfer.is_over());
         if over {
-            if let Some(call) = self.calls.get_mut(&id) {
-                call.retire_transfer();
+            if let Some(running) = self.calls.get_mut(&id).and_then(crate::call::Call::retire_transfer) {
+                let transfer = running.transfer.id();
+                if self.is_awaited(transfer) {
+                    self.lingering.insert(transfer, running.transfer);
+                }
             }
             self.settle(now, id);
         }
@@ -241,7 +246,9 @@ impl Switchboard {
                     self.answer_pickers(id, fact, written);
                 }
             }
-            Some(Waiting::Callback { asker, callback, is_new }) => self.callback_committed(now, asker, *callback, is_new, written),
+            Some(Waiting::Callback { asker, callback, is_new }) => {
+                self.callback_committed(now, asker, *callback, is_new, written)
+            }
             None => {}
         }
     }
@@ -252,10 +259,7 @@ impl Switchboard {
             return;
         }
         let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
-        if running.asked == Asked::Promised {
-            return;
-        }
-        running.asked = Asked::Promised;
+        let Asked::Pending(told) = std::mem::replace(&mut running.asked, Asked::Promised) else { return };
         let askers = std::mem::take(&mut running.askers);
         let (view, referrers) = (running.view(), running.referrers.clone());
         let refused = || baton_contract::Problem::unavailable("the store does not take promises right now; the call goes on");
@@ -265,6 +269,7 @@ impl Switchboard {
         }
         for referrer in referrers {
             self.answer_refer(now, referrer, if written { 202 } else { 503 });
+            told.iter().filter(|_| written).for_each(|progress| self.notify(now, referrer, progress));
         }
     }
 

@@ -49,6 +49,14 @@ impl Ended {
         call.transfers.iter().find(|view| view.id == id).map(|view| (call, view))
     }
 
+    /// Puts a newer view of a transfer in place of the one that was kept.
+    pub(crate) fn refresh(&mut self, view: &TransferView) {
+        let call = self.transfers.get(&view.id).and_then(|call| self.calls.get_mut(call));
+        for kept in call.into_iter().flat_map(|call| &mut call.transfers).filter(|kept| kept.id == view.id) {
+            *kept = view.clone();
+        }
+    }
+
     /// Newest first.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &EndedCall> {
         self.order.iter().rev().filter_map(|id| self.calls.get(id))

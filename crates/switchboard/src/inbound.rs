@@ -226,7 +226,8 @@ impl Switchboard {
 
     /// The AI did not answer in time: the next one.
     pub(crate) fn ai_took_too_long(&mut self, now: Now, id: CallId) {
-        let leg = self.calls.get(&id).filter(|call| matches!(call.phase, Phase::Connecting(_))).and_then(Call::ai).map(|leg| leg.id);
+        let leg =
+            self.calls.get(&id).filter(|call| matches!(call.phase, Phase::Connecting(_))).and_then(Call::ai).map(|leg| leg.id);
         if let Some(leg) = leg {
             tracing::warn!(call = %id, "the AI does not answer");
             self.end_leg(now, id, leg, None);

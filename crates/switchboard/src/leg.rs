@@ -73,7 +73,8 @@ impl Leg {
 
     /// Whether a key is a new press, not the same one told in a second way.
     pub(crate) fn is_new_press(&mut self, digit: char, at: Mono) -> bool {
-        let repeated = self.last_key.is_some_and(|(last, when)| last == digit && at.since(when).as_micros() < u128::from(SAME_KEY_MICROS));
+        let repeated =
+            self.last_key.is_some_and(|(last, when)| last == digit && at.since(when).as_micros() < u128::from(SAME_KEY_MICROS));
         if !repeated {
             self.last_key = Some((digit, at));
         }

@@ -23,7 +23,7 @@ mod switchboard;
 
 pub use gauges::Gauges;
 pub use io::{Input, Output, Spoken};
-pub use settings::{Ai, AeLine, Credentials, Network, NetworkError, Route, Sabotage, Settings, Trunk};
+pub use settings::{AeLine, Ai, Credentials, Network, NetworkError, Route, Sabotage, Settings, Trunk};
 pub use switchboard::{Begin, Switchboard};
 
 /// Why the switchboard wants to be woken.

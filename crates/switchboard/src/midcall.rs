@@ -7,11 +7,11 @@ use baton_time::{Mono, Now};
 use baton_transfer::{Event as Told, Key, LegEnd, SceneName};
 use bytes::Bytes;
 
-use crate::call::{Call, Phase};
+use crate::call::Phase;
 use crate::ended::EndedCall;
 use crate::inbound::answer_again;
 use crate::leg::Agreement;
-use crate::switchboard::Switchboard;
+use crate::switchboard::{Leaving, Switchboard};
 
 /// A silence of this length after the bridge means that the AE's phone is gone, in milliseconds.
 const AE_LOST_MS: u64 = 10_000;
@@ -36,7 +36,7 @@ impl Switchboard {
             Event::Info { session, content_type, body } => self.on_info(now, session, &content_type, &body),
             Event::Refer { session, refer, refer_to, message, .. } => self.on_refer(now, session, refer, &refer_to, &message),
             Event::Gone { session, why } => self.on_gone(now, session, &why),
-            Event::Released { session, .. } => self.on_released(now, session),
+            Event::Released { session, status } => self.on_released(now, session, status),
             Event::Stranger { source, reason, .. } => self.on_stranger(source, reason),
             Event::ReferAnswered { .. } | Event::Notified { .. } => {}
         }
@@ -47,7 +47,8 @@ impl Switchboard {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(leg) = call.leg_mut(leg_id) else { return };
         let first = std::mem::replace(&mut leg.state, LegState::Ringing) == LegState::Trying;
-        match leg.role {
+        let role = leg.role;
+        match role {
             LegRole::Ae => self.tell(now, id, Told::Ringing { leg: leg_id, status }),
             LegRole::Ai if first && matches!(call.phase, Phase::Connecting(_)) => {
                 let Some(caller) = call.caller().map(|leg| leg.session) else { return };
@@ -153,11 +154,17 @@ impl Switchboard {
         let (answer, connect) = match sdp {
             None => {
                 leg.local.version += 1;
-                let offer = baton_media::sdp::offer(&leg.local, &baton_media::sdp::Capabilities::default());
-                leg.media = match leg.agreed().cloned() {
-                    Some(agreed) => Agreement::Reoffered(agreed, offer.clone()),
-                    None => Agreement::Offered(offer.clone()),
+                let (media, offer) = match leg.agreed().cloned() {
+                    Some(agreed) => {
+                        let offer = baton_media::sdp::offer_again(&leg.local, &agreed);
+                        (Agreement::Reoffered(agreed, offer.clone()), offer)
+                    }
+                    None => {
+                        let offer = baton_media::sdp::offer(&leg.local, &baton_media::sdp::Capabilities::default());
+                        (Agreement::Offered(offer.clone()), offer)
+                    }
                 };
+                leg.media = media;
                 (Ok(offer), None)
             }
             Some(offer) => match answer_again(leg, &offer) {
@@ -259,10 +266,43 @@ impl Switchboard {
         }
     }
 
-    fn on_released(&mut self, now: Now, session: SessionId) {
-        if let Some(call) = self.leaving.remove(&session) {
-            self.tell(now, call, Told::AiGone);
+    /// The far end has agreed to the end of a leg.
+    fn on_released(&mut self, now: Now, session: SessionId, status: Option<u16>) {
+        let Some(leaving) = self.leaving.remove(&session) else { return };
+        match (leaving.role, status) {
+            (LegRole::Ai, _) => self.tell(now, leaving.call, Told::AiGone),
+            (LegRole::Ae, Some(status)) if status >= 300 => self.evidence(now, leaving, status),
+            (LegRole::Ae | LegRole::Caller, _) => {}
         }
+        if let Some(transfer) = leaving.transfer.filter(|id| !self.is_awaited(*id)) {
+            self.lingering.remove(&transfer);
+        }
+    }
+
+    /// What the far end finally said to an INVITE that we took back: evidence, even after the transfer is over.
+    fn evidence(&mut self, now: Now, leaving: Leaving, status: u16) {
+        let event = Told::Refused { leg: leaving.leg, status, phrase: String::new() };
+        if leaving.transfer.is_some() && self.running_id(leaving.call) == leaving.transfer {
+            return self.tell(now, leaving.call, event);
+        }
+        let Some(mut transfer) = leaving.transfer.and_then(|id| self.lingering.remove(&id)) else { return };
+        transfer.on(now, event, &self.settings.transfer, &mut self.roster);
+        while let Some(action) = transfer.poll() {
+            if let baton_transfer::Action::Commit { level, records, .. } = action {
+                self.emit(crate::Output::Commit { ticket: None, level, records });
+            }
+        }
+        let view = transfer.view();
+        match self.calls.get_mut(&leaving.call) {
+            Some(call) => call.past.iter_mut().filter(|past| past.id == view.id).for_each(|past| *past = view.clone()),
+            None => self.ended.refresh(&view),
+        }
+        self.lingering.insert(view.id, transfer);
+    }
+
+    /// Whether a leg of this transfer is still being ended.
+    pub(crate) fn is_awaited(&self, id: baton_contract::TransferId) -> bool {
+        self.leaving.values().any(|leaving| leaving.transfer == Some(id))
     }
 
     fn on_stranger(&mut self, source: std::net::SocketAddr, reason: baton_sip::Rejected) {
@@ -341,7 +381,9 @@ impl Switchboard {
 
     fn on_rtp_lost(&mut self, now: Now, room: baton_media::RoomId, port: baton_media::Port, silent_ms: u64) {
         let Some((id, leg_id)) = self.leg_at(room, port) else { return };
-        let Some(leg) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).filter(|leg| leg.is_up() && !leg.holds()) else { return };
+        let Some(leg) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).filter(|leg| leg.is_up() && !leg.holds()) else {
+            return;
+        };
         match leg.role {
             LegRole::Ae if silent_ms >= AE_LOST_MS => {
                 tracing::warn!(call = %id, leg = %leg_id, silent_ms, "the AE's media is lost");
@@ -356,9 +398,8 @@ impl Switchboard {
     pub(crate) fn end_leg(&mut self, now: Now, id: CallId, leg_id: LegId, reason: Option<baton_sip::Reason>) {
         let Some(leg) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).filter(|leg| leg.is_live()) else { return };
         let (session, role) = (leg.session, leg.role);
-        if role == LegRole::Ai {
-            self.leaving.insert(session, id);
-        }
+        let transfer = self.running_id(id).filter(|_| role == LegRole::Ae);
+        self.leaving.insert(session, Leaving { call: id, leg: leg_id, role, transfer });
         if let Err(fault) = self.agent.hang_up(now.mono, session, reason) {
             tracing::debug!(call = %id, leg = %leg_id, %fault, "cannot hang up");
             self.leaving.remove(&session);
@@ -421,7 +462,10 @@ impl Switchboard {
         tracing::info!(call = %id, "call ended");
         self.record_call(view.clone());
         let mut data = serde_json::Map::new();
-        data.insert("duration_ms".into(), serde_json::json!(u64::try_from(now.wall.since(call.started).as_millis()).unwrap_or(u64::MAX)));
+        data.insert(
+            "duration_ms".into(),
+            serde_json::json!(u64::try_from(now.wall.since(call.started).as_millis()).unwrap_or(u64::MAX)),
+        );
         self.publish(now, baton_contract::EventKind::CallEnded, Some(id), None, data);
         self.ended.keep(EndedCall { view, transfers: call.past, context: call.context });
     }

@@ -57,7 +57,11 @@ pub(crate) fn display_name(context: &Context, from: &str) -> String {
     let company = caller.and_then(|caller| caller.company.as_deref()).map(|company| format!(", {company}"));
     let why = context.intent.as_deref().or(context.reason.as_deref()).map(|why| format!(": {}", why.replace('_', " ")));
     let whole = format!("{name}{}{}", company.unwrap_or_default(), why.unwrap_or_default());
-    printable(&whole, DISPLAY_CHARS_MAX * 4).chars().filter(|c| !matches!(c, '"' | '\\' | '<' | '>')).take(DISPLAY_CHARS_MAX).collect()
+    printable(&whole, DISPLAY_CHARS_MAX * 4)
+        .chars()
+        .filter(|c| !matches!(c, '"' | '\\' | '<' | '>'))
+        .take(DISPLAY_CHARS_MAX)
+        .collect()
 }
 
 /// Which share of the payload's main fields a context has, from 0 to 1.

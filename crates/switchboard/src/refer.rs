@@ -7,7 +7,7 @@ use baton_time::Now;
 use baton_transfer::{Progress, Target};
 
 use crate::ask::Wanted;
-use crate::call::{Phase, Referrer};
+use crate::call::{Asked, Phase, Referrer};
 use crate::payload::context_from;
 use crate::peer::Peer;
 use crate::switchboard::Switchboard;
@@ -67,16 +67,22 @@ impl Switchboard {
 
     /// Tells the AI how its REFER goes on.
     pub(crate) fn progress(&mut self, now: Now, id: CallId, progress: Progress) {
-        let running = self.calls.get(&id).and_then(|call| call.transfer.as_ref());
-        for referrer in running.map(|running| running.referrers.clone()).unwrap_or_default() {
-            self.notify(now, referrer, &progress);
+        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
+        match &mut running.asked {
+            Asked::Pending(progresses) => progresses.push(progress),
+            Asked::Promised => {
+                for referrer in running.referrers.clone() {
+                    self.notify(now, referrer, &progress);
+                }
+            }
         }
     }
 
     pub(crate) fn notify(&mut self, now: Now, to: Referrer, progress: &Progress) {
         let outcome = progress.outcome.map(|outcome| Header::new("X-Baton-Outcome", outcome.name()));
         let headers: Vec<Header> = outcome.into_iter().collect();
-        let sent = self.agent.notify_refer(now.mono, to.session, to.refer, progress.status, progress.phrase, headers, progress.last);
+        let sent =
+            self.agent.notify_refer(now.mono, to.session, to.refer, progress.status, progress.phrase, headers, progress.last);
         if let Err(fault) = sent {
             tracing::debug!(%fault, status = progress.status, "cannot notify");
         }

@@ -130,7 +130,9 @@ impl Network {
     /// Whether `address` lies in this range; an IPv4 address may come mapped into IPv6.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(one)) => same_prefix(u128::from(net.to_bits()) << 96, u128::from(one.to_bits()) << 96, self.prefix),
+            (IpAddr::V4(net), IpAddr::V4(one)) => {
+                same_prefix(u128::from(net.to_bits()) << 96, u128::from(one.to_bits()) << 96, self.prefix)
+            }
             (IpAddr::V6(net), IpAddr::V6(one)) => same_prefix(net.to_bits(), one.to_bits(), self.prefix),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use baton_contract::{
-    At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, PopLink, Record, TransferId,
+    At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, LegRole, PopLink, Record,
+    TransferId,
 };
 use baton_media::RoomId;
 use baton_sip::{SessionId, UserAgent};
 use baton_time::{Deadline, Mono, Now, Timers};
-use baton_transfer::{Fact, Roster};
+use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
@@ -49,8 +50,10 @@ pub struct Switchboard {
     pub(crate) callbacks: BTreeMap<CallbackId, CallbackView>,
     /// Which leg a session carries.
     pub(crate) sessions: BTreeMap<SessionId, (CallId, LegId)>,
-    /// AI legs whose BYE is on its way, and the call that wants to know when it is settled.
-    pub(crate) leaving: BTreeMap<SessionId, CallId>,
+    /// Legs that we are ending, until the far end has agreed.
+    pub(crate) leaving: BTreeMap<SessionId, Leaving>,
+    /// Transfers that are over but for what the far ends of their legs still have to say.
+    pub(crate) lingering: BTreeMap<TransferId, Transfer>,
     pub(crate) rooms: BTreeMap<RoomId, CallId>,
     pub(crate) transfers: BTreeMap<TransferId, CallId>,
     /// What depends on a commit that has not been acknowledged.
@@ -63,6 +66,16 @@ pub struct Switchboard {
     event_seq: u64,
     tickets: u64,
     pub(crate) room_count: u64,
+}
+
+/// A leg that we are ending.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) call: CallId,
+    pub(crate) leg: LegId,
+    pub(crate) role: LegRole,
+    /// The transfer that dialled it.
+    pub(crate) transfer: Option<TransferId>,
 }
 
 /// Ports that are bound and free.
@@ -94,6 +107,10 @@ enum Alarm {
 impl Switchboard {
     /// A switchboard without calls.
     pub fn new(settings: Settings, begin: Begin) -> Switchboard {
+        let mut begin = begin;
+        for callback in &begin.callbacks {
+            begin.roster.book(&callback.ae, callback.at);
+        }
         let callbacks = begin.callbacks.into_iter().map(|callback| (callback.id, callback)).collect();
         Switchboard {
             settings,
@@ -106,6 +123,7 @@ impl Switchboard {
             callbacks,
             sessions: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            lingering: BTreeMap::new(),
             rooms: BTreeMap::new(),
             transfers: BTreeMap::new(),
             commits: BTreeMap::new(),
