@@ -89,7 +89,9 @@ impl Challenge {
         if !scheme.eq_ignore_ascii_case("Digest") {
             return None;
         }
-        let param = |name: &str| crate::wire::pairs(rest).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned());
+        let param = |name: &str| {
+            crate::wire::pairs(rest).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+        };
         let algorithm = param("algorithm");
         let (hash, is_session) = read_algorithm(algorithm.as_deref().unwrap_or("MD5"))?;
         let quality = match param("qop") {
@@ -281,11 +283,8 @@ mod tests {
         let message = Message::parse(text.into_bytes().into()).expect("a response");
         let found = challenges(&message);
         let facts: Vec<_> = found.iter().map(|one| (one.nonce(), one.hash(), one.is_stale(), one.is_proxy())).collect();
-        let expected = [
-            ("2", Hash::Sha256, false, false),
-            ("4, \\\"quoted\\\"", Hash::Sha256, true, false),
-            ("6", Hash::Md5, false, true),
-        ];
+        let expected =
+            [("2", Hash::Sha256, false, false), ("4, \\\"quoted\\\"", Hash::Sha256, true, false), ("6", Hash::Md5, false, true)];
         assert_eq!(facts, expected);
         let ask = Ask { method: "INVITE", uri: "sip:c@d", body: b"", nonce_count: 1, cnonce: "c" };
         assert_eq!(Credentials::new("u", "p").answer(&found[2], &ask).name, "Proxy-Authorization");

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod digest;
+#[cfg(feature = "rsip-interop")]
+mod interop;
 pub mod wire;
 
 mod dialog;

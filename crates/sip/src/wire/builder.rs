@@ -114,6 +114,12 @@ impl Builder {
         builder
     }
 
+    /// Sets a body whose Content-Type is not said, or is said by [`Builder::header`].
+    #[must_use]
+    pub fn bare_body(self, body: Bytes) -> Builder {
+        Builder { body, ..self }
+    }
+
     /// The message.
     pub fn build(mut self) -> Bytes {
         let length = self.body.len();

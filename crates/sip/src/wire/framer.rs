@@ -20,8 +20,6 @@ pub struct Framer {
     buffer: BytesMut,
     /// How far the end of the head has been looked for in vain.
     searched: usize,
-    /// Bytes of nothing but line ends since the last message.
-    idle: usize,
     broken: Option<Rule>,
 }
 
@@ -76,39 +74,32 @@ impl Framer {
         let message = Bytes::copy_from_slice(&self.buffer[..end]);
         self.buffer.advance(end);
         self.searched = 0;
-        self.idle = 0;
         Ok(Some(Frame::Message(message)))
     }
 
-    /// Takes line ends off the front (RFC 3261 §7.5), and tells pings among them. A single one is what answers our own ping.
+    /// Takes line ends off the front (RFC 3261 §7.5), and tells pings among them. A single one may be the first half of a ping, or what answers
+    /// our own.
     fn skip_line_ends(&mut self) -> Result<Skipped, Fault> {
-        loop {
-            if self.idle > limits::IDLE_MAX {
-                return Err(Fault::silent(Rule::Empty));
+        match self.buffer.as_ref() {
+            [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => Ok(Skipped::Waiting),
+            [b'\r', b'\n', b'\r', b'\n', ..] => {
+                self.buffer.advance(4);
+                Ok(Skipped::Ping)
             }
-            match self.buffer.as_ref() {
-                [] | [b'\r'] | [b'\r', b'\n', b'\r'] => return Ok(Skipped::Waiting),
-                [b'\r', b'\n', b'\r', b'\n', ..] => {
-                    self.skip(4);
-                    return Ok(Skipped::Ping);
-                }
-                [b'\r', b'\n'] | [b'\r', b'\n', ..] => self.skip(2),
-                [b'\r' | b'\n', ..] => return Err(Fault::silent(Rule::LineEnd)),
-                _ => return Ok(Skipped::Message),
+            [b'\r', b'\n', next, ..] if !matches!(next, b'\r' | b'\n') => {
+                self.buffer.advance(2);
+                Ok(Skipped::Message)
             }
+            [b'\r' | b'\n', ..] => Err(Fault::silent(Rule::LineEnd)),
+            _ => Ok(Skipped::Message),
         }
     }
 
-    fn skip(&mut self, count: usize) {
-        self.buffer.advance(count);
-        self.idle += count;
-    }
-
     fn head_end(&mut self) -> Result<Option<usize>, Fault> {
-        let from = self.searched.saturating_sub(3);
+        let from = self.searched.saturating_sub(4);
         let found = memchr::memmem::find(&self.buffer[from..], b"\r\n\r\n").map(|at| from + at + 4);
         let known = found.unwrap_or(self.buffer.len());
-        self.searched = self.buffer.len();
+        self.searched = known;
         if known > limits::HEAD_MAX {
             return Err(Fault::silent(Rule::TooLong));
         }

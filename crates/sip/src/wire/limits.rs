@@ -20,5 +20,3 @@ pub const HOST_MAX: usize = 255;
 pub const LIST_MAX: usize = 70;
 /// The highest number of a CSeq: below 2^31 (RFC 3261 §8.1.1.5).
 pub const CSEQ_MAX: u64 = (1 << 31) - 1;
-/// Bytes of nothing but line ends that a stream may send between two messages before it is given up.
-pub const IDLE_MAX: usize = 1024;

@@ -229,10 +229,8 @@ impl From<Name> for Sought<'_> {
 
 impl<'a> From<&'a str> for Sought<'a> {
     fn from(text: &'a str) -> Self {
-        match Name::of(text) {
-            Name::Other => Sought { name: Name::Other, text },
-            name => Sought { name, text: name.text() },
-        }
+        let name = Name::of(text);
+        Sought { name, text: if name == Name::Other { text } else { name.text() } }
     }
 }
 

@@ -135,19 +135,16 @@ impl Draft {
             if line.name.is_single() {
                 seen.once(line.name, value)?;
             }
-            match line.name {
-                Name::Via => self.each(*line, &mut vias, |head, value| {
+            if line.name == Name::Via {
+                self.each(*line, &mut vias, |head, value| {
                     let one = Via::cut(head, value)?;
                     via.get_or_insert(one);
                     Ok(())
-                })?,
-                Name::Contact if value != "*" => {
-                    self.each(*line, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?
-                }
-                Name::Route | Name::RecordRoute => {
-                    self.each(*line, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?
-                }
-                _ => {}
+                })?;
+            } else if line.name == Name::Contact && value != "*" {
+                self.each(*line, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?;
+            } else if matches!(line.name, Name::Route | Name::RecordRoute) {
+                self.each(*line, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?;
             }
         }
         let from = seen.from.ok_or(Rule::Missing(Name::From))?;
@@ -205,11 +202,8 @@ impl Draft {
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
             repeated.extend(value(name).next().map(|value| (name, self.head.part(value))));
         }
-        let status = match rule {
-            Rule::Version => 505,
-            Rule::TooLong => 513,
-            _ => 400,
-        };
+        let special = [(Rule::Version, 505), (Rule::TooLong, 513)];
+        let status = special.into_iter().find(|(special, _)| *special == rule).map_or(400, |(_, status)| status);
         Fault::refused(rule, Refusal { status, method: self.head.part(method), via, repeated })
     }
 }
@@ -241,13 +235,15 @@ impl<'a> Seen<'a> {
             return Err(Rule::Twice(name));
         }
         self.names |= bit;
-        match name {
-            Name::From => self.from = Some(value),
-            Name::To => self.to = Some(value),
-            Name::CallId => self.call_id = Some(value),
-            Name::CSeq => self.cseq = Some(value),
-            Name::MaxForwards => self.max_forwards = Some(value),
-            _ => {}
+        let kept = [
+            (Name::From, &mut self.from),
+            (Name::To, &mut self.to),
+            (Name::CallId, &mut self.call_id),
+            (Name::CSeq, &mut self.cseq),
+            (Name::MaxForwards, &mut self.max_forwards),
+        ];
+        if let Some((_, place)) = kept.into_iter().find(|(known, _)| *known == name) {
+            *place = Some(value);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::{Rule, scan};
 /// A telephone number without its visual separators; equal numbers compare equal however they were written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tel {
-    /// Digits, `*`, `#`, and letters A to D (in capitals), with `+` in front of a global number.
+    /// Digits, `*`, `#`, and letters A to F (in capitals), with `+` in front of a global number.
     pub number: String,
     /// Where a local number is valid; without separators if it is a global prefix, in small letters if it is a domain.
     pub context: Option<String>,
@@ -19,7 +19,7 @@ impl Tel {
         for char in digits.chars() {
             match char {
                 '0'..='9' => number.push(char),
-                '*' | '#' | 'a'..='d' | 'A'..='D' if plus.is_empty() => number.push(char.to_ascii_uppercase()),
+                '*' | '#' | 'a'..='f' | 'A'..='F' if plus.is_empty() => number.push(char.to_ascii_uppercase()),
                 '-' | '.' | '(' | ')' => {}
                 _ => return None,
             }

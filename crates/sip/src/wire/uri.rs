@@ -320,9 +320,7 @@ impl Uri {
         }
         match self.scheme {
             Scheme::Other => self.text == other.text,
-            Scheme::Tel => {
-                self.tel() == other.tel() && params_agree(self, other, |_| true) && params_agree(other, self, |_| true)
-            }
+            Scheme::Tel => self.tel() == other.tel() && tel_params_agree(self, other) && tel_params_agree(other, self),
             Scheme::Sip | Scheme::Sips => self.is_same_sip(other),
         }
     }
@@ -362,6 +360,11 @@ impl Uri {
     }
 }
 
+/// Every parameter counts (RFC 3966 §4); the context is a part of the number.
+fn tel_params_agree(one: &Uri, two: &Uri) -> bool {
+    params_agree(&one.without_param("phone-context"), &two.without_param("phone-context"), |_| true)
+}
+
 fn params_agree(one: &Uri, two: &Uri, counts: impl Fn(&str) -> bool) -> bool {
     one.params().all(|(name, value)| match two.param(name) {
         Some(other) => {
@@ -376,7 +379,9 @@ fn params_agree(one: &Uri, two: &Uri, counts: impl Fn(&str) -> bool) -> bool {
 fn is_in_headers_without_user(text: &str) -> bool {
     text.split_once('?').is_some_and(|(before, after)| {
         let host = before.split(';').next().unwrap_or_default();
-        after.contains('=') && (host.contains('.') || host.contains(':')) && split_port(host).is_ok()
+        let is_host = split_port(host)
+            .is_ok_and(|(host, _)| host.contains(['.', '[']) && (host.starts_with('[') || host.bytes().all(scan::is_host_byte)));
+        after.contains('=') && is_host
     })
 }
 

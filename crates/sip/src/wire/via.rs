@@ -36,7 +36,7 @@ impl Via {
             Some(at) => (&text[..at], Some(&text[at + 1..])),
             None => (text, None),
         };
-        let (transport, sent_by) = cut_head(whole, head)?;
+        let (transport, sent_by) = cut_head(whole, head, |version| version == "2.0")?;
         let params = params.map_or(Ok(Params::default()), |params| Params::cut(whole, params))?;
         Ok(Via { transport, sent_by, params })
     }
@@ -44,11 +44,9 @@ impl Via {
     /// Reads as much of the first value in `text` as is needed to answer: what is malformed behind the sender is left out.
     pub(crate) fn cut_leniently(whole: &Text, text: &str) -> Option<Via> {
         let first = scan::items(text, true).next()?;
-        if let Ok(via) = Via::cut(whole, first) {
-            return Some(via);
-        }
-        let (transport, sent_by) = cut_head(whole, &first[..first.find(';').unwrap_or(first.len())]).ok()?;
-        Some(Via { transport, sent_by, params: Params::default() })
+        let (head, params) = first.split_once(';').unwrap_or((first, ""));
+        let (transport, sent_by) = cut_head(whole, head, |_| true).ok()?;
+        Some(Via { transport, sent_by, params: Params::cut(whole, params).unwrap_or_default() })
     }
 
     /// The branch.
@@ -98,10 +96,10 @@ impl Via {
     }
 }
 
-fn cut_head(whole: &Text, head: &str) -> Result<(Text, HostPort), Rule> {
+fn cut_head(whole: &Text, head: &str, is_known: impl Fn(&str) -> bool) -> Result<(Text, HostPort), Rule> {
     let (name, rest) = head.split_once('/').ok_or(Rule::Via)?;
     let (version, rest) = rest.split_once('/').ok_or(Rule::Via)?;
-    if !scan::trim(name).eq_ignore_ascii_case("SIP") || scan::trim(version) != "2.0" {
+    if !scan::trim(name).eq_ignore_ascii_case("SIP") || !is_known(scan::trim(version)) {
         return Err(Rule::Via);
     }
     let rest = scan::trim(rest);
