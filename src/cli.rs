@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
+use crate::demo::DemoArgs;
 
 /// Telephony call control that hands a caller from a voice AI to a human, and never drops one.
 #[derive(Debug, Parser)]
@@ -22,7 +23,7 @@ pub(crate) enum Command {
     /// Runs the daemon.
     Serve(Serve),
     /// Plays warm transfers on this machine: caller, AI and AEs over loopback; nothing else is needed.
-    Demo(Demo),
+    Demo(DemoArgs),
     /// Validates a configuration; each error with its line, and what would be right.
     Check {
         /// The configuration.
@@ -36,26 +37,6 @@ pub(crate) struct Serve {
     /// The configuration; without it /etc/baton/baton.toml if it is there, else loopback only.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-}
-
-/// `baton demo`
-#[derive(Debug, clap::Args)]
-pub(crate) struct Demo {
-    /// Where recordings, report and configuration go.
-    #[arg(long, value_name = "DIR", default_value = "demo-out")]
-    pub(crate) out: PathBuf,
-    /// One JSON object on stdout instead of a table.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Leaves the daemon running afterwards, to look around.
-    #[arg(long)]
-    pub(crate) serve: bool,
-    /// One story only: warm, backup, callback, decline, abandon or refer.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) story: Option<String>,
-    /// Breaks the run on purpose: leak-consult, ai-lingers, drop-cutover, silence or no-cancel.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) sabotage: Option<String>,
 }
 
 /// Where a configuration is looked for when none is named.
@@ -106,7 +87,7 @@ mod tests {
         assert!(matches!(read("baton serve"), Ok(Command::Serve(Serve { config: None }))));
         assert!(matches!(read("baton serve --config x"), Ok(Command::Serve(Serve { config: Some(_) }))));
         let Ok(Command::Demo(demo)) = read("baton demo --story warm --json") else { panic!("a demo") };
-        assert_eq!((demo.story.as_deref(), demo.json, demo.out.as_path()), (Some("warm"), true, Path::new("demo-out")));
+        assert_eq!((demo.story.join(" ").as_str(), demo.json, demo.out.as_path()), ("warm", true, Path::new("demo-out")));
         assert!(read("baton check").is_err());
         assert!(read("baton").is_err());
     }

@@ -19,11 +19,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use numbers::allowed;
-pub(crate) use settings::{
-    Advertise, Ai, CallerId, Config, Credentials, Http, Listen, Media, Node, Route, RtpPath, Secret, Sip, Store, Transport,
-    Trunk, VoiceSpec,
-};
+pub(crate) use settings::{Ai, Config, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

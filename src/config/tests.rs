@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::settings::{Advertise, CallerId, RtpPath, Secret};
 use super::*;
 
 const WHOLE: &str = include_str!("whole.toml");
@@ -322,6 +323,10 @@ fn trunks_and_ais_are_whole() {
             &["f:5:8: trunk.name: `a` is given twice"],
         ),
         ("[[ai]]\nname = \"a\"\nuri = \"sip:{from}@h\"", &["f:3:7: ai.uri: `sip:{from}@h` holds `{`, only `{to}` is known"]),
+        (
+            "[[ai]]\nname = \"a\"\nuri = \"sip:a<b@h\"",
+            &["f:3:7: ai.uri: `sip:a<b@h` is no SIP URI (a sign in it has no place there)"],
+        ),
         ("[[ai]]\nname = \"a\"\nuri = \"wss://h/x\"", &["f:3:7: ai.uri: `wss://h/x`: only SIP is built yet"]),
         (
             "[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\nrefer = \"cold\"",

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use baton_sip::wire::Uri;
+
 use super::value::domain;
 use super::walk::Parsed;
 
@@ -82,8 +84,7 @@ fn sip(text: &str, example: &str) -> Parsed<()> {
         return wrong("its host is neither an address nor a name");
     }
     match port.map(str::parse::<u16>) {
-        None => Ok(()),
-        Some(Ok(port)) if port > 0 => Ok(()),
-        Some(Ok(_) | Err(_)) => wrong("its port is not one from 1 to 65535"),
+        Some(Ok(0) | Err(_)) => wrong("its port is not one from 1 to 65535"),
+        None | Some(Ok(_)) => text.parse::<Uri>().map(|_| ()).or_else(|_| wrong("a sign in it has no place there")),
     }
 }

@@ -66,9 +66,9 @@ impl Program {
             }
         };
         command.stdout(if scratch.is_some() { Stdio::null() } else { Stdio::piped() });
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => VoiceError::NotInstalled(self.name),
-            _ => self.failed(&error.to_string()),
+        let mut child = command.spawn().map_err(|error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            if missing { VoiceError::NotInstalled(self.name) } else { self.failed(&error.to_string()) }
         })?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let write = async {

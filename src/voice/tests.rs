@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
+/// What a voice answers; `None`: nothing, ever.
+type Answer = fn() -> Option<Result<Wave, VoiceError>>;
+
 /// A voice that does as it is told, and counts.
 struct Told {
-    answer: fn() -> Option<Result<Wave, VoiceError>>,
+    answer: Answer,
     asked: Arc<AtomicUsize>,
 }
 
@@ -34,7 +37,7 @@ fn broken() -> Option<Result<Wave, VoiceError>> {
     Some(Err(VoiceError::Failed { voice: "told", why: "hoarse".to_owned() }))
 }
 
-fn voices(answers: &[fn() -> Option<Result<Wave, VoiceError>>]) -> (Voices, Vec<Arc<AtomicUsize>>) {
+fn voices(answers: &[Answer]) -> (Voices, Vec<Arc<AtomicUsize>>) {
     let asked: Vec<Arc<AtomicUsize>> = answers.iter().map(|_| Arc::default()).collect();
     let told = answers
         .iter()
