@@ -10,8 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::transport::{ConnectionId, Hop};
 
-
-
 /// One dialog, early or confirmed, or (while `remote_tag` is empty) the half of it that we know before anybody has answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {

@@ -23,7 +23,8 @@ enum State {
     Proceeding { request: Transmit },
     /// Refused; each repetition of the response gets the same ACK. In: 300 to 699. Out: timer D.
     Completed { ack: Transmit, forget_at: Mono },
-    /// Answered; further 2xx, of this branch or of others, go to the session. In: 2xx. Out: timer M.
+    /// Answered, or given up: each 2xx, of this branch or of others, goes to the session, which ends what it does not want.
+    /// In: 2xx, timer B, `forsake`. Out: timer M.
     Accepted { forget_at: Mono },
     /// Nothing more comes.
     Terminated,
@@ -73,7 +74,9 @@ impl ClientInvite {
     pub(crate) fn on_response(&mut self, now: Mono, status: u16, ack: impl FnOnce(&Transmit) -> Transmit) -> Answer {
         let state = std::mem::replace(&mut self.state, State::Terminated);
         let (next, answer) = match (state, status) {
-            (State::Calling { request, .. } | State::Proceeding { request }, 100..=199) => (State::Proceeding { request }, Answer::Deliver),
+            (State::Calling { request, .. } | State::Proceeding { request }, 100..=199) => {
+                (State::Proceeding { request }, Answer::Deliver)
+            }
             (State::Calling { .. } | State::Proceeding { .. }, 200..=299) => {
                 (State::Accepted { forget_at: now + self.timing.patience() }, Answer::Deliver)
             }
@@ -93,6 +96,13 @@ impl ClientInvite {
         };
         self.state = next;
         answer
+    }
+
+    /// Nobody waits for the answer any more. A 2xx that comes late would ring on at the far side: it is still let through, to be ended.
+    pub(crate) fn forsake(&mut self, now: Mono) {
+        if let State::Calling { .. } | State::Proceeding { .. } = self.state {
+            self.state = State::Accepted { forget_at: now + self.timing.patience() };
+        }
     }
 
     /// The ACK of the refusal, while the transaction remembers it.
@@ -118,7 +128,7 @@ impl ClientInvite {
     pub(crate) fn on_timeout(&mut self, now: Mono) -> Wake {
         match &mut self.state {
             State::Calling { give_up_at, .. } if *give_up_at <= now => {
-                self.state = State::Terminated;
+                self.forsake(now);
                 Wake::GaveUp
             }
             State::Calling { request, again: Some(again), .. } if again.at <= now => {

@@ -64,7 +64,8 @@ impl ServerInvite {
             100..=199 => State::Proceeding { last: Some(response) },
             200..=299 => State::Accepted { forget_at: now + self.timing.patience() },
             _ => {
-                let again = (!response.transport.is_reliable()).then(|| Again { at: now + self.timing.t1, interval: self.timing.t1 });
+                let again =
+                    (!response.transport.is_reliable()).then(|| Again { at: now + self.timing.t1, interval: self.timing.t1 });
                 State::Completed { response, again, give_up_at: now + self.timing.patience() }
             }
         };
@@ -112,7 +113,9 @@ impl ServerInvite {
                 self.state = State::Terminated;
                 Wake::Over
             }
-            State::Proceeding { .. } | State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } => Wake::Nothing,
+            State::Proceeding { .. } | State::Completed { .. } | State::Confirmed { .. } | State::Accepted { .. } => {
+                Wake::Nothing
+            }
             State::Terminated => Wake::Over,
         }
     }

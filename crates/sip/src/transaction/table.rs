@@ -53,15 +53,15 @@ enum Key {
 pub(crate) enum Expired<C, S> {
     /// Only something to be sent again.
     Send(Transmit),
-    /// Nobody has answered a request of ours; the transaction is gone.
-    Unanswered(ClientKey, C),
+    /// Nobody has answered a request of ours.
+    Unanswered(C),
     /// A client transaction is forgotten.
     ClientOver(ClientKey, C),
     /// A server transaction is forgotten; whether for want of an ACK or of our own answer does not matter any more.
     ServerOver(ServerKey, S),
 }
 
-impl<C, S> Transactions<C, S> {
+impl<C: Clone, S> Transactions<C, S> {
     pub(crate) fn new(max: usize) -> Self {
         Transactions { clients: BTreeMap::new(), servers: BTreeMap::new(), timers: Timers::default(), max }
     }
@@ -92,6 +92,14 @@ impl<C, S> Transactions<C, S> {
 
     pub(crate) fn server(&mut self, key: ServerKey) -> Option<&mut (ServerMachine, S)> {
         self.servers.get_mut(&key)
+    }
+
+    /// Gives an INVITE up before its time.
+    pub(crate) fn forsake(&mut self, now: Mono, key: ClientKey) {
+        if let Some((ClientMachine::Invite(machine), _)) = self.clients.get_mut(&key) {
+            machine.forsake(now);
+            self.rearm_client(key);
+        }
     }
 
     /// Takes a client transaction out before its time.
@@ -155,14 +163,22 @@ impl<C, S> Transactions<C, S> {
     fn expire_client(&mut self, now: Mono, key: ClientKey) -> Option<Expired<C, S>> {
         let wake = self.clients.get_mut(&key)?.0.on_timeout(now);
         match wake {
-            Wake::Nothing | Wake::Send(_) => self.rearm_client(key),
-            Wake::GaveUp | Wake::Over => {}
+            Wake::Nothing | Wake::Send(_) | Wake::GaveUp => self.rearm_client(key),
+            Wake::Over => {}
         }
         match wake {
             Wake::Nothing => None,
             Wake::Send(transmit) => Some(Expired::Send(transmit)),
-            Wake::GaveUp => self.clients.remove(&key).map(|(_, user)| Expired::Unanswered(key, user)),
+            Wake::GaveUp => self.give_up(key),
             Wake::Over => self.clients.remove(&key).map(|(_, user)| Expired::ClientOver(key, user)),
+        }
+    }
+
+    /// An INVITE is remembered for a while after it was given up, any other request is not.
+    fn give_up(&mut self, key: ClientKey) -> Option<Expired<C, S>> {
+        match self.clients.get(&key)? {
+            (ClientMachine::Invite(_), user) => Some(Expired::Unanswered(user.clone())),
+            (ClientMachine::Other(_), _) => self.clients.remove(&key).map(|(_, user)| Expired::Unanswered(user)),
         }
     }
 

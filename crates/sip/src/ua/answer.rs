@@ -35,7 +35,10 @@ impl UserAgent {
     }
 
     /// Sends a 200 to an INVITE or re-INVITE and begins to wait for its ACK.
-    #[expect(clippy::too_many_arguments, reason = "one call site for each kind of INVITE; a struct would only be taken apart again")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call site for each kind of INVITE; a struct would only be taken apart again"
+    )]
     pub(crate) fn accept(
         &mut self,
         now: Mono,
@@ -67,12 +70,14 @@ impl UserAgent {
             session.unacked = None;
             match std::mem::replace(&mut session.stage, Stage::Over) {
                 Stage::Up(up) => {
-                    self.settle_requests(now, &up);
+                    self.settle_requests(now, session, &up);
                     self.send_bye(now, session, up.dialog, None, false);
                     self.tell(Event::Gone { session: session.id, why: Gone::AckNeverCame });
                 }
                 // The BYE has waited for this ACK long enough (RFC 3261 §15).
-                Stage::Ending(ending) if ending.bye.is_none() => self.send_bye(now, session, ending.dialog, ending.reason, ending.tell),
+                Stage::Ending(ending) if ending.bye.is_none() => {
+                    self.send_bye(now, session, ending.dialog, ending.reason, ending.tell)
+                }
                 other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => session.stage = other,
             }
         } else if unacked.again_at <= now {
@@ -100,7 +105,9 @@ impl UserAgent {
     fn acknowledged(&mut self, now: Mono, session: &mut Session, request: &Request) {
         let Some(unacked) = session.unacked.take() else { return };
         match std::mem::replace(&mut session.stage, Stage::Over) {
-            Stage::Ending(ending) if ending.bye.is_none() => self.send_bye(now, session, ending.dialog, ending.reason, ending.tell),
+            Stage::Ending(ending) if ending.bye.is_none() => {
+                self.send_bye(now, session, ending.dialog, ending.reason, ending.tell)
+            }
             other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => session.stage = other,
             Stage::Up(up) => {
                 session.stage = Stage::Up(up);

@@ -12,7 +12,13 @@ const NONCES_MAX: usize = 4;
 
 impl UserAgent {
     /// The request again with credentials, if the response is a challenge that has not been answered yet and we have any.
-    pub(crate) fn authorize(&mut self, session: &Session, again: Option<Box<AskAgain>>, method: &str, response: &Response) -> Option<AskAgain> {
+    pub(crate) fn authorize(
+        &mut self,
+        session: &Session,
+        again: Option<Box<AskAgain>>,
+        method: &str,
+        response: &Response,
+    ) -> Option<AskAgain> {
         let credentials = session.credentials.as_ref().filter(|_| matches!(response.status, 401 | 407))?;
         let mut ask = *again?;
         let uri = session.request_uri()?;

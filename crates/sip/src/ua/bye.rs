@@ -39,16 +39,14 @@ impl UserAgent {
                 Ok(())
             }
             Stage::Called(called) => {
-                let status = reason.filter(|reason| reason.protocol == "SIP" && (400..=699).contains(&reason.cause)).map_or(480, |reason| reason.cause);
+                let status = reason
+                    .filter(|reason| reason.protocol == "SIP" && (400..=699).contains(&reason.cause))
+                    .map_or(480, |reason| reason.cause);
                 self.refuse_called(now, session, &called, Reply::new(status));
                 Ok(())
             }
             Stage::Up(up) => {
-                self.settle_requests(now, &up);
-                // A 2xx that has brought an offer still gets its ACK; the answer is missing, and the BYE says why.
-                if let Exchange::AnswerDue { key } = up.exchange {
-                    self.acknowledge(session, key, &up.dialog, None);
-                }
+                self.settle_requests(now, session, &up);
                 if session.unacked.is_some() {
                     session.stage = Stage::Ending(Ending { dialog: up.dialog, bye: None, reason: value, tell: true });
                 } else {
@@ -129,7 +127,7 @@ impl UserAgent {
     pub(crate) fn lose(&mut self, now: Mono, session: &mut Session, why: Gone) {
         match std::mem::replace(&mut session.stage, Stage::Over) {
             Stage::Up(up) => {
-                self.settle_requests(now, &up);
+                self.settle_requests(now, session, &up);
                 session.unacked = None;
                 self.send_bye(now, session, up.dialog, None, false);
                 self.tell(Event::Gone { session: session.id, why });
@@ -175,19 +173,21 @@ impl UserAgent {
     /// The far side has hung up.
     pub(crate) fn end_by_far_side(&mut self, now: Mono, session: &mut Session, reason: Option<String>) {
         if let Stage::Up(up) = std::mem::replace(&mut session.stage, Stage::Over) {
-            self.settle_requests(now, &up);
-            if let Exchange::AnswerDue { key } = up.exchange {
-                self.acknowledge(session, key, &up.dialog, None);
-            }
+            self.settle_requests(now, session, &up);
             session.unacked = None;
             self.tell(Event::Gone { session: session.id, why: Gone::Bye { reason } });
         }
     }
 
-    /// RFC 3261 §15.1.2: requests that still wait for our answer get 487 when the session ends.
-    pub(crate) fn settle_requests(&mut self, now: Mono, up: &Up) {
-        if let Exchange::Theirs { key, request } = &up.exchange {
-            self.respond(now, *key, request, Reply::new(487));
+    /// RFC 3261 §15.1.2: requests that still wait for our answer get 487 when the session ends. A 2xx that waits for our answer to its offer gets
+    /// its ACK all the same, without the answer.
+    pub(crate) fn settle_requests(&mut self, now: Mono, session: &mut Session, up: &Up) {
+        match &up.exchange {
+            Exchange::Theirs { key, request } => {
+                self.respond(now, *key, request, Reply::new(487));
+            }
+            Exchange::AnswerDue { key } => self.acknowledge(session, *key, &up.dialog, None),
+            Exchange::None | Exchange::Ours { .. } => {}
         }
         for refer in &up.refers {
             if let ReferStage::Asked { key, request } = &refer.stage {

@@ -60,7 +60,19 @@ impl Counts {
 
     pub(crate) fn message(&mut self, method: &str, code: u16, direction: Direction) {
         const KNOWN: [&str; 14] = [
-            "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", "REFER", "NOTIFY", "REGISTER", "SUBSCRIBE", "MESSAGE", "UPDATE", "PRACK",
+            "INVITE",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "INFO",
+            "REFER",
+            "NOTIFY",
+            "REGISTER",
+            "SUBSCRIBE",
+            "MESSAGE",
+            "UPDATE",
+            "PRACK",
             "PUBLISH",
         ];
         let method = KNOWN.into_iter().find(|known| *known == method).unwrap_or("other");

@@ -22,7 +22,8 @@ impl UserAgent {
     /// # Errors
     /// When nothing listens on the transport, or a table is full.
     pub fn dial(&mut self, now: Mono, dial: Dial) -> Result<SessionId, VerbError> {
-        let listen = self.settings.listen.iter().find(|listen| listen.transport == dial.route.transport).ok_or(VerbError::NoTransport)?;
+        let listen =
+            self.settings.listen.iter().find(|listen| listen.transport == dial.route.transport).ok_or(VerbError::NoTransport)?;
         let local_addr = listen.addr;
         if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
             return Err(VerbError::Full);
@@ -73,14 +74,25 @@ impl UserAgent {
         let machine = ClientMachine::Invite(ClientInvite::new(now, transmit.clone(), self.settings.timing));
         let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
         let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.transactions.add_client(key, machine, Asked { session: session.id, purpose: Purpose::Invite, method: "INVITE", again });
+        self.transactions.add_client(
+            key,
+            machine,
+            Asked { session: session.id, purpose: Purpose::Invite, method: "INVITE", again },
+        );
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half });
         self.send("INVITE", 0, transmit);
         key
     }
 
     /// An answer to the INVITE that began the session.
-    pub(crate) fn invite_answered(&mut self, now: Mono, session: &mut Session, key: ClientKey, again: Option<Box<AskAgain>>, response: Response) {
+    pub(crate) fn invite_answered(
+        &mut self,
+        now: Mono,
+        session: &mut Session,
+        key: ClientKey,
+        again: Option<Box<AskAgain>>,
+        response: Response,
+    ) {
         match response.status {
             100..=199 => self.invite_provisional(now, session, key, response),
             200..=299 => self.invite_accepted(now, session, key, response),
@@ -122,7 +134,12 @@ impl UserAgent {
             }
         }
         if response.status != 199 {
-            self.tell(Event::Ringing { session: session.id, status: response.status, sdp: response.sdp(), message: response.message });
+            self.tell(Event::Ringing {
+                session: session.id,
+                status: response.status,
+                sdp: response.sdp(),
+                message: response.message,
+            });
         }
     }
 
@@ -179,7 +196,14 @@ impl UserAgent {
         self.tell(Event::Answered { session: session.id, sdp, contact, wants_answer, message: response.message });
     }
 
-    fn invite_refused(&mut self, now: Mono, session: &mut Session, key: ClientKey, again: Option<Box<AskAgain>>, response: Response) {
+    fn invite_refused(
+        &mut self,
+        now: Mono,
+        session: &mut Session,
+        key: ClientKey,
+        again: Option<Box<AskAgain>>,
+        response: Response,
+    ) {
         let Stage::Dialing(dialing) = &session.stage else { return };
         if dialing.is_cancelled() {
             session.stage = Stage::Over;

@@ -319,7 +319,8 @@ fn server_key(message: &Message, method: &str, secret: [u64; 2]) -> ServerKey {
             let top = message.headers(Name::Via).next().unwrap_or_default();
             let seq = message.cseq().number.to_be_bytes();
             // The To tag is left out: an ACK has one that its INVITE had not.
-            let parts = [uri.as_bytes(), from_tag.as_bytes(), message.call_id().as_bytes(), &seq, top.as_bytes(), method.as_bytes()];
+            let parts =
+                [uri.as_bytes(), from_tag.as_bytes(), message.call_id().as_bytes(), &seq, top.as_bytes(), method.as_bytes()];
             digest(secret, &[&[b"old".as_slice()], parts.as_slice()].concat())
         }
     })
@@ -342,7 +343,9 @@ fn sdp(message: &Message) -> Option<Bytes> {
     }
     match message.content_type() {
         Some(kind) if kind.is(SDP) => Some(message.body().clone()),
-        Some(kind) if kind.kind.eq_ignore_ascii_case("multipart") => multipart::part(message.body(), &kind.params.text("boundary")?, SDP),
+        Some(kind) if kind.kind.eq_ignore_ascii_case("multipart") => {
+            multipart::part(message.body(), &kind.params.text("boundary")?, SDP)
+        }
         // Without Content-Type a body of an INVITE can be nothing else.
         None => Some(message.body().clone()),
         Some(_) => None,

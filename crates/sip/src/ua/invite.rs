@@ -3,8 +3,8 @@
 use baton_time::Mono;
 
 use super::door::Request;
-use super::session::{Called, Session, Stage};
 use super::print::MAX_FORWARDS;
+use super::session::{Called, Session, Stage};
 use super::tables::{Reply, Served};
 use super::{Accepting, Event, Gone, InviteRequest, Rejected, UserAgent};
 use crate::random::token;
@@ -67,7 +67,9 @@ impl UserAgent {
                 self.tell(Event::Gone { session: session.id, why: Gone::Cancelled { reason } });
             }
             // Too late: the 2xx is on its way.
-            other @ (Stage::Called(_) | Stage::Dialing(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => session.stage = other,
+            other @ (Stage::Called(_) | Stage::Dialing(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => {
+                session.stage = other
+            }
         }
         self.put(now, session);
     }

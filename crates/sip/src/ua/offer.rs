@@ -135,7 +135,11 @@ impl UserAgent {
         let (offered, authorization) = (sdp.is_some(), ask.authorization.clone());
         let machine = ClientMachine::Invite(ClientInvite::new(now, transmit.clone(), self.settings.timing));
         let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.transactions.add_client(key, machine, Asked { session: session.id, purpose: Purpose::Reinvite, method: "INVITE", again });
+        self.transactions.add_client(
+            key,
+            machine,
+            Asked { session: session.id, purpose: Purpose::Reinvite, method: "INVITE", again },
+        );
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone() });
         up.exchange = Exchange::Ours { key, sdp };
         self.send("INVITE", 0, transmit);
@@ -190,7 +194,14 @@ impl UserAgent {
         }
     }
 
-    fn reinvite_refused(&mut self, now: Mono, session: &mut Session, key: ClientKey, again: Option<Box<AskAgain>>, response: &Response) {
+    fn reinvite_refused(
+        &mut self,
+        now: Mono,
+        session: &mut Session,
+        key: ClientKey,
+        again: Option<Box<AskAgain>>,
+        response: &Response,
+    ) {
         let Stage::Up(up) = &mut session.stage else { return };
         let sdp = match std::mem::replace(&mut up.exchange, Exchange::None) {
             Exchange::Ours { key: ours, sdp } if ours == key => sdp,

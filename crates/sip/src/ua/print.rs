@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
+use super::UserAgent;
 use super::door::{Request, Response};
 use super::options::ALLOW;
 use super::tables::Reply;
-use super::UserAgent;
 use crate::dialog::Dialog;
 use crate::random::token;
 use crate::transaction::ClientKey;
@@ -20,7 +20,14 @@ pub(crate) type Body = (String, Bytes);
 
 impl UserAgent {
     /// A request in a dialog, or the INVITE that is to make one; with the key of its transaction.
-    pub(crate) fn request(&mut self, dialog: &Dialog, method: &str, seq: u32, headers: &[Header], body: Option<&Body>) -> (ClientKey, Transmit) {
+    pub(crate) fn request(
+        &mut self,
+        dialog: &Dialog,
+        method: &str,
+        seq: u32,
+        headers: &[Header],
+        body: Option<&Body>,
+    ) -> (ClientKey, Transmit) {
         let key = ClientKey { branch: self.random.draw(), is_cancel: false };
         let routing = dialog.routing();
         let listen = self.listen(routing.hop.transport, dialog);
@@ -32,7 +39,8 @@ impl UserAgent {
         if !headers.iter().any(|header| Name::of(&header.name) == Name::MaxForwards) {
             builder = builder.header(Name::MaxForwards, MAX_FORWARDS);
         }
-        builder = builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
+        builder =
+            builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
         if matches!(method, "INVITE" | "REFER" | "NOTIFY") {
             builder = builder.header(Name::Contact, contact(listen));
@@ -70,7 +78,11 @@ impl UserAgent {
             for route in request.message.headers(Name::RecordRoute) {
                 builder = builder.header(Name::RecordRoute, route);
             }
-            let listen = self.settings.listen.iter().find(|listen| listen.transport == request.way.transport && listen.addr == request.way.local);
+            let listen = self
+                .settings
+                .listen
+                .iter()
+                .find(|listen| listen.transport == request.way.transport && listen.addr == request.way.local);
             if let Some(listen) = listen.or_else(|| self.first_listen(request.way.transport)) {
                 builder = builder.header(Name::Contact, contact(listen));
             }

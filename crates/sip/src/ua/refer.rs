@@ -81,7 +81,13 @@ impl UserAgent {
     ///
     /// # Errors
     /// When the session is not up, or too many REFERs are open in it.
-    pub fn refer(&mut self, now: Mono, session: SessionId, refer_to: &NameAddr, headers: Vec<Header>) -> Result<ReferId, VerbError> {
+    pub fn refer(
+        &mut self,
+        now: Mono,
+        session: SessionId,
+        refer_to: &NameAddr,
+        headers: Vec<Header>,
+    ) -> Result<ReferId, VerbError> {
         let mut session = self.take(session)?;
         let max = self.settings.limits.refers;
         let result = match std::mem::replace(&mut session.stage, Stage::Over) {

@@ -94,7 +94,14 @@ impl UserAgent {
     }
 
     /// Sends a request other than INVITE within a dialog.
-    pub(crate) fn ask(&mut self, now: Mono, session: &Session, dialog: &mut Dialog, purpose: Purpose, ask: AskAgain) -> ClientKey {
+    pub(crate) fn ask(
+        &mut self,
+        now: Mono,
+        session: &Session,
+        dialog: &mut Dialog,
+        purpose: Purpose,
+        ask: AskAgain,
+    ) -> ClientKey {
         let method = purpose.method();
         let seq = dialog.next_seq();
         let (key, transmit) = self.request(dialog, method, seq, &ask.all_headers(), ask.body.as_ref());
@@ -106,9 +113,8 @@ impl UserAgent {
     }
 
     /// Nobody has answered a request of ours (status 408), or it could not be sent (503).
-    pub(crate) fn unanswered(&mut self, now: Mono, key: ClientKey, asked: Asked, status: u16) {
+    pub(crate) fn unanswered(&mut self, now: Mono, asked: &Asked, status: u16) {
         let Some(mut session) = self.sessions.remove(&asked.session) else { return };
-        session.invites.retain(|invite| invite.key != key);
         match asked.purpose {
             Purpose::Invite => self.invite_unanswered(&mut session, status),
             Purpose::Reinvite => self.reinvite_unanswered(now, &mut session, status),
@@ -127,7 +133,8 @@ impl UserAgent {
         let keys = self.transactions.unanswered(|transmit| transmit.transport == transport && transmit.remote == remote);
         for key in keys {
             if let Some(asked) = self.transactions.drop_client(key) {
-                self.unanswered(now, key, asked, 503);
+                self.unanswered(now, &asked, 503);
+                self.forget_client(key, &asked);
             }
         }
     }

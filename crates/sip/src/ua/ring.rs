@@ -15,7 +15,14 @@ impl UserAgent {
     ///
     /// # Errors
     /// When the session is not one that waits for our answer, or the status is not in 101 to 199.
-    pub fn ring(&mut self, now: Mono, session: SessionId, status: u16, sdp: Option<Bytes>, headers: Vec<Header>) -> Result<(), VerbError> {
+    pub fn ring(
+        &mut self,
+        now: Mono,
+        session: SessionId,
+        status: u16,
+        sdp: Option<Bytes>,
+        headers: Vec<Header>,
+    ) -> Result<(), VerbError> {
         if !(101..=199).contains(&status) {
             return Err(VerbError::WrongStatus);
         }
@@ -23,7 +30,8 @@ impl UserAgent {
         let result = match &session.stage {
             Stage::Called(called) => {
                 let body = sdp.map(|sdp| (SDP.to_owned(), sdp));
-                let reply = Reply { status, tag: Some(token(session.tag)), makes_dialog: true, headers, body, ..Reply::default() };
+                let reply =
+                    Reply { status, tag: Some(token(session.tag)), makes_dialog: true, headers, body, ..Reply::default() };
                 self.respond(now, called.key, &called.request, reply);
                 Ok(())
             }

@@ -11,7 +11,7 @@ use crate::transport::Transmit;
 use crate::wire::Header;
 
 /// What is remembered of a request of ours while its transaction lives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) session: SessionId,
     pub(crate) purpose: Purpose,
@@ -82,7 +82,7 @@ impl UserAgent {
                     self.counts.repeated += 1;
                     self.transmits.push_back(transmit);
                 }
-                Expired::Unanswered(key, asked) => self.unanswered(now, key, asked, 408),
+                Expired::Unanswered(asked) => self.unanswered(now, &asked, 408),
                 Expired::ClientOver(key, asked) => self.forget_client(key, &asked),
                 Expired::ServerOver(key, served) => self.forget_server(key, &served),
             }
@@ -100,14 +100,14 @@ impl UserAgent {
         self.offer_again(now, session);
         if session.abandon_at.is_some_and(|at| at <= now) {
             session.abandon_at = None;
-            for invite in std::mem::take(&mut session.invites) {
-                self.transactions.drop_client(invite.key);
+            for invite in &session.invites {
+                self.transactions.forsake(now, invite.key);
             }
             self.never_cancelled(session);
         }
     }
 
-    fn forget_client(&mut self, key: ClientKey, asked: &Asked) {
+    pub(crate) fn forget_client(&mut self, key: ClientKey, asked: &Asked) {
         if let Some(mut session) = self.sessions.remove(&asked.session) {
             session.invites.retain(|invite| invite.key != key);
             self.put_quietly(session);

@@ -154,7 +154,9 @@ fn a_refusal_without_ack_is_given_up_after_32_seconds() {
 
 #[test]
 fn hanging_up_on_a_caller_who_still_waits_is_a_refusal() {
-    for (reason, status) in [(None, "480"), (Some(crate::Reason::sip(603, "Declined")), "603"), (Some(crate::Reason::sip(200, "")), "480")] {
+    for (reason, status) in
+        [(None, "480"), (Some(crate::Reason::sip(603, "Declined")), "603"), (Some(crate::Reason::sip(200, "")), "480")]
+    {
         let mut desk = Desk::new();
         desk.hear(&invite("z9hG4bKa", 1, OFFER));
         let session = desk.invited();
@@ -172,7 +174,8 @@ fn a_cancel_is_answered_and_ends_the_invite_with_487() {
     let session = desk.invited();
     desk.ua.ring(desk.now, session, 180, None, Vec::new()).unwrap();
     let ringing = desk.said().pop().unwrap();
-    let cancel = text.replace("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL\nReason: SIP;cause=200;text=\"Elsewhere\"");
+    let cancel =
+        text.replace("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL\nReason: SIP;cause=200;text=\"Elsewhere\"");
     let cancel = with_body(cancel.split("Content-Type").next().unwrap(), "", "");
     desk.hear(&cancel);
     desk.hear(&cancel);

@@ -126,7 +126,9 @@ fn malformed_requests_are_answered_where_they_can_be_and_never_remembered() {
     assert_eq!(desk.brief(), ["400"]);
     desk.hear(&invite("z9hG4bKa", 1, OFFER).replace("Contact: ", "X-Contact: "));
     assert_eq!(desk.brief(), ["400"]);
-    for silent in ["", "\r\n\r\n", "nonsense", "ACK sip:a SIP/2.0\n\n", "SIP/2.0 200 OK\n\n", "INVITE sip:a SIP/2.0\nVia: nonsense\n\n"] {
+    for silent in
+        ["", "\r\n\r\n", "nonsense", "ACK sip:a SIP/2.0\n\n", "SIP/2.0 200 OK\n\n", "INVITE sip:a SIP/2.0\nVia: nonsense\n\n"]
+    {
         desk.hear(silent);
         assert_eq!(desk.brief(), [""; 0], "{silent}");
     }

@@ -149,7 +149,15 @@ fn a_refused_refer_of_ours_gets_no_reports() {
     let refer = desk.only();
     desk.hear(&reply(&refer, 603, "", "", ""));
     assert_eq!(desk.told(), ["ReferAnswered 603"]);
-    desk.hear(&back("NOTIFY", &invite, "far", 1, "z9hG4bKn", "Event: refer\nSubscription-State: active\n", "SIP/2.0 100 Trying\n"));
+    desk.hear(&back(
+        "NOTIFY",
+        &invite,
+        "far",
+        1,
+        "z9hG4bKn",
+        "Event: refer\nSubscription-State: active\n",
+        "SIP/2.0 100 Trying\n",
+    ));
     desk.hear(&back("NOTIFY", &invite, "far", 2, "z9hG4bKm", "Event: presence\nSubscription-State: active\n", "x"));
     assert_eq!(desk.brief(), ["481", "489"]);
 }

@@ -97,7 +97,8 @@ fn a_challenge_is_answered_once_for_each_nonce() {
     call.credentials = Some(Credentials::new("baton", "secret"));
     let session = desk.ua.dial(desk.now, call).unwrap();
     let first = desk.only();
-    let challenge = |nonce: &str| format!("Proxy-Authenticate: Digest realm=\"trunk\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"\n");
+    let challenge =
+        |nonce: &str| format!("Proxy-Authenticate: Digest realm=\"trunk\", nonce=\"{nonce}\", algorithm=MD5, qop=\"auth\"\n");
     desk.hear(&reply(&first, 407, "proxy", &challenge("n1"), ""));
     let said = desk.said();
     assert_eq!(said.iter().map(|text| brief(text)).collect::<Vec<_>>(), ["ACK", "INVITE"]);
