@@ -76,44 +76,65 @@ const BASS: Timbre = Timbre { partials: &[(1.0, 1.0), (2.0, 0.45), (3.0, 0.16)],
 /// The music, as a clip that is to be played again and again.
 pub(crate) fn music() -> Clip {
     let mut tape = vec![0.0; BARS.len() * BAR];
+    let [piano, bell, pad, bass_guitar] = [PIANO, BELL, PAD, BASS].map(Instrument::new);
     for (bar, (bass, chord)) in BARS.iter().enumerate() {
         let at = bar * BAR;
-        play(&mut tape, at, &BASS, *bass, 0.55);
-        play(&mut tape, at + 5 * EIGHTH, &BASS, *bass, 0.25);
+        play(&mut tape, at, &bass_guitar, *bass, 0.55);
+        play(&mut tape, at + 5 * EIGHTH, &bass_guitar, *bass, 0.25);
         for note in chord {
-            play(&mut tape, at, &PAD, *note, 0.13);
+            play(&mut tape, at, &pad, *note, 0.13);
         }
         for (eighth, step) in ARPEGGIO.iter().enumerate() {
             let octave = if *step >= chord.len() { 12 } else { 0 };
             let accent = if eighth % 4 == 0 { 0.34 } else { 0.25 };
-            play(&mut tape, at + eighth * EIGHTH, &PIANO, chord[step % chord.len()] + octave, accent);
+            play(&mut tape, at + eighth * EIGHTH, &piano, chord[step % chord.len()] + octave, accent);
         }
     }
     for (bar, eighth, note) in MELODY {
-        play(&mut tape, bar * BAR + eighth * EIGHTH, &BELL, note, 0.3);
+        play(&mut tape, bar * BAR + eighth * EIGHTH, &bell, note, 0.3);
     }
     Clip::new("music", levelled(&tape))
 }
 
 /// Adds a note; what rings on beyond the end of the tape goes on at its beginning, so that the loop has no seam.
-fn play(tape: &mut [f64], at: usize, timbre: &Timbre, note: u8, loudness: f64) {
+fn play(tape: &mut [f64], at: usize, band: &Instrument, note: u8, loudness: f64) {
     let hertz = 440.0 * 2_f64.powf((f64::from(note) - 69.0) / 12.0);
-    let rate = f64::from(RATE);
-    let fall = (-1.0 / (timbre.decay * rate)).exp();
-    let rise = (timbre.attack * rate) as usize;
-    let release = EIGHTH / 2;
-    for (multiple, part) in timbre.partials.iter().filter(|(multiple, _)| hertz * multiple < 3_400.0) {
-        // A turning pointer gives the sine without computing one for each sample.
-        let (sin, cos) = (TAU * hertz * multiple / rate).sin_cos();
-        let (mut x, mut y) = (1.0, 0.0);
-        let mut envelope = loudness * part;
-        for step in 0..timbre.length {
-            let edge = ((step as f64 + 1.0) / (rise as f64 + 1.0)).min((timbre.length - step) as f64 / release as f64).min(1.0);
-            let place = (at + step) % tape.len();
-            tape[place] += y * envelope * edge;
-            (x, y) = (x * cos - y * sin, x * sin + y * cos);
-            envelope *= fall;
+    for (multiple, part) in band.timbre.partials.iter().filter(|(multiple, _)| hertz * multiple < 3_400.0) {
+        // Each value of a sine follows from the two before it, so that none has to be computed.
+        let turn = TAU * hertz * multiple / f64::from(RATE);
+        let twice_cos = 2.0 * turn.cos();
+        let (mut before, mut now) = (-turn.sin() * loudness * part, 0.0);
+        let mut envelope = band.envelope.iter();
+        let mut from = at % tape.len();
+        while !envelope.as_slice().is_empty() {
+            for (sample, gain) in tape[from..].iter_mut().zip(envelope.by_ref()) {
+                *sample += now * gain;
+                (before, now) = (now, twice_cos * now - before);
+            }
+            from = 0;
         }
+    }
+}
+
+/// A timbre with the course of its loudness worked out.
+struct Instrument {
+    timbre: Timbre,
+    envelope: Vec<f64>,
+}
+
+impl Instrument {
+    fn new(timbre: Timbre) -> Instrument {
+        let rate = f64::from(RATE);
+        let fall = (-1.0 / (timbre.decay * rate)).exp();
+        let (rise, release) = (timbre.attack * rate, (EIGHTH / 2) as f64);
+        let mut gain = 1.0;
+        let envelope = (0..timbre.length)
+            .map(|step| {
+                gain *= fall;
+                gain * ((step as f64 + 1.0) / (rise + 1.0)).min((timbre.length - step) as f64 / release).min(1.0)
+            })
+            .collect();
+        Instrument { timbre, envelope }
     }
 }
 
