@@ -152,7 +152,7 @@ impl UserAgent {
             }
             // A callee may not end an early dialog, but its BYE may have overtaken its own 200 (RFC 5407 §3.1.2).
             Stage::Dialing(mut dialing) => {
-                let tag = request.from_tag().to_owned();
+                let tag = request.remote_tag().to_owned();
                 dialing.early.retain(|early| early.remote_tag != tag);
                 if dialing.byed.len() < self.settings.limits.forks {
                     dialing.byed.push(tag);

@@ -83,11 +83,10 @@ impl UserAgent {
     fn on_request(&mut self, now: Mono, request: Request) {
         let key = request.key;
         if request.method() == "ACK" {
-            if let Some((ServerMachine::Invite(machine), _)) = self.transactions.server(request.invite_key) {
-                if machine.on_ack(now) {
-                    self.transactions.rearm_server(request.invite_key);
-                    return;
-                }
+            if let Some((ServerMachine::Invite(machine), _)) = self.transactions.server(request.invite_key)
+                && machine.on_ack(now)
+            {
+                return self.transactions.rearm_server(request.invite_key);
             }
             return self.on_ack(now, &request);
         }
@@ -168,7 +167,7 @@ impl Request {
     }
 
     /// The far side's tag; empty where an old peer sends none.
-    pub(crate) fn from_tag(&self) -> &str {
+    pub(crate) fn remote_tag(&self) -> &str {
         self.message.from().tag().unwrap_or_default()
     }
 
@@ -208,7 +207,7 @@ impl Request {
             side: Side::Callee,
             call_id: self.call_id().to_owned(),
             local_tag: tag.to_owned(),
-            remote_tag: self.from_tag().to_owned(),
+            remote_tag: self.remote_tag().to_owned(),
             local: format!("{};tag={tag}", self.message.header(Name::To).unwrap_or_default()),
             remote,
             local_seq: 0,
@@ -235,7 +234,7 @@ impl Request {
     /// Names the request whatever way it took: From tag, Call-ID and CSeq.
     fn merging_name(&self, secret: [u64; 2]) -> u128 {
         let seq = self.seq().to_be_bytes();
-        digest(secret, &[b"merging", self.from_tag().as_bytes(), self.call_id().as_bytes(), &seq, self.method().as_bytes()])
+        digest(secret, &[b"merging", self.remote_tag().as_bytes(), self.call_id().as_bytes(), &seq, self.method().as_bytes()])
     }
 
     /// A tag for an answer outside of all dialogs: the same for each repetition of the request.

@@ -73,7 +73,7 @@ fn place(session: &mut Session, request: &Request) -> Place {
     if session.call_id != request.call_id() {
         return Place::Unknown;
     }
-    let tag = request.from_tag();
+    let tag = request.remote_tag();
     let is_bye = request.method() == "BYE";
     let dialog = match &mut session.stage {
         Stage::Called(called) => Some(&mut called.dialog),

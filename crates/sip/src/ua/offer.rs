@@ -119,11 +119,11 @@ impl UserAgent {
 
     /// The pause after a meeting of two re-INVITEs is over.
     pub(crate) fn offer_again(&mut self, now: Mono, session: &mut Session) {
-        if let Stage::Up(Up { later: Some(Later { at, .. }), .. }) = &mut session.stage {
-            if at.is_some_and(|at| at <= now) {
-                *at = None;
-                self.offer_if_free(now, session);
-            }
+        if let Stage::Up(Up { later: Some(Later { at, .. }), .. }) = &mut session.stage
+            && at.is_some_and(|at| at <= now)
+        {
+            *at = None;
+            self.offer_if_free(now, session);
         }
     }
 
@@ -234,7 +234,7 @@ impl UserAgent {
                 Exchange::None => {
                     request.refresh(&mut up.dialog);
                     self.respond(now, key, request, Reply::new(100));
-                    up.exchange = Exchange::Theirs { key, request: request.clone() };
+                    up.exchange = Exchange::Theirs { key, request: Box::new(request.clone()) };
                     self.tell(Event::Offered { session: session.id, sdp: request.sdp() });
                     return;
                 }

@@ -29,7 +29,11 @@ impl UserAgent {
         body: Option<&Body>,
     ) -> (ClientKey, Transmit) {
         let key = ClientKey { branch: self.random.draw(), is_cancel: false };
-        let routing = dialog.routing();
+        let mut routing = dialog.routing();
+        if self.first_listen(routing.hop.transport).is_none() {
+            // A Contact may name a transport that we do not speak; the one that brought us here will have to do.
+            routing.hop = dialog.hop;
+        }
         let listen = self.listen(routing.hop.transport, dialog);
         let via = via(listen, key.branch);
         let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via);
@@ -155,7 +159,9 @@ fn via(listen: &Listen, branch: u64) -> Via {
 fn contact(listen: &Listen) -> String {
     match listen.transport {
         Transport::Udp => format!("<sip:{}>", listen.advertise),
-        other => format!("<sip:{};transport={}>", listen.advertise, other.name().to_ascii_lowercase()),
+        other @ (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
+            format!("<sip:{};transport={}>", listen.advertise, other.name().to_ascii_lowercase())
+        }
     }
 }
 

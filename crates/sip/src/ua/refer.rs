@@ -121,7 +121,7 @@ impl UserAgent {
             (Stage::Up(up), Some(refer_to)) if up.refers.len() < max => {
                 self.last_refer += 1;
                 let id = ReferId(self.last_refer);
-                up.refers.push(Referred { id, stage: ReferStage::Asked { key, request: request.clone() } });
+                up.refers.push(Referred { id, stage: ReferStage::Asked { key, request: Box::new(request.clone()) } });
                 let refer_to = refer_to.0;
                 let (session, referred_by, message) = (session.id, request.message.referred_by(), request.message.clone());
                 self.tell(Event::Refer { session, refer: id, refer_to, referred_by, message });
@@ -173,10 +173,10 @@ impl UserAgent {
     /// A NOTIFY of ours was answered: one that nobody wants is the last one, any other failure is of no consequence.
     pub(crate) fn notify_settled(session: &mut Session, refer: ReferId, status: u16) {
         let Stage::Up(up) = &mut session.stage else { return };
-        if matches!(status, 481 | 489) {
-            if let Some(entry) = up.refers.iter_mut().find(|known| known.id == refer) {
-                entry.stage = ReferStage::Deaf;
-            }
+        if matches!(status, 481 | 489)
+            && let Some(entry) = up.refers.iter_mut().find(|known| known.id == refer)
+        {
+            entry.stage = ReferStage::Deaf;
         }
     }
 }
@@ -184,11 +184,8 @@ impl UserAgent {
 /// Which REFER a NOTIFY is about, by the number of the REFER if it says one, and whether it is the last; none if it is about something else.
 fn notification_about(request: &Request) -> Option<(Option<u32>, bool)> {
     let event = request.message.event().filter(|event| event.package.eq_ignore_ascii_case("refer"))?;
-    let seq = match event.id() {
-        // An id that is no number is none of ours; 0 is never the number of a REFER.
-        Some(id) => Some(id.parse().unwrap_or(0)),
-        None => None,
-    };
+    // An id that is no number is none of ours; 0 is never the number of a REFER.
+    let seq = event.id().map(|id| id.parse().unwrap_or(0));
     let last = match request.message.header(Name::SubscriptionState) {
         Some(_) => request.message.subscription_state().is_some_and(|state| state.is_terminated()),
         // Peers from before RFC 6665 leave it out; there the final status ends it.

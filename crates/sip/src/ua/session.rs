@@ -117,7 +117,7 @@ pub(crate) enum Exchange {
     /// A 2xx to an INVITE of ours has brought an offer; our answer goes into the ACK.
     AnswerDue { key: ClientKey },
     /// Their re-INVITE waits for us.
-    Theirs { key: ServerKey, request: Request },
+    Theirs { key: ServerKey, request: Box<Request> },
 }
 
 /// An INVITE of ours whose transaction lives.
@@ -169,7 +169,7 @@ pub(crate) struct Referred {
 #[derive(Debug)]
 pub(crate) enum ReferStage {
     /// Not answered yet.
-    Asked { key: ServerKey, request: Request },
+    Asked { key: ServerKey, request: Box<Request> },
     /// Accepted; `event` is the value of the NOTIFYs' Event.
     Accepted { event: String },
     /// The far side does not want to hear of it any more.

@@ -30,7 +30,7 @@ impl Settings {
 /// Ends of the tables; what comes when one is full gets 503 with Retry-After.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions that are up, coming up or going down.
+    /// Sessions that are up, coming up or going down; one that we began is remembered for 32 s after its answer at least.
     pub sessions: usize,
     /// Transactions of both sides; each answered one is remembered for 32 s.
     pub transactions: usize,
@@ -44,6 +44,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { sessions: 20_000, transactions: 200_000, forks: 16, refers: 8, retry_after: Duration::from_secs(5) }
+        Limits { sessions: 50_000, transactions: 400_000, forks: 16, refers: 8, retry_after: Duration::from_secs(5) }
     }
 }

@@ -115,10 +115,10 @@ impl UserAgent {
     }
 
     fn forget_server(&mut self, key: ServerKey, served: &Served) {
-        if let Some(name) = served.merging {
-            if self.merging.get(&name) == Some(&key) {
-                self.merging.remove(&name);
-            }
+        if let Some(name) = served.merging
+            && self.merging.get(&name) == Some(&key)
+        {
+            self.merging.remove(&name);
         }
     }
 

@@ -384,3 +384,41 @@ fn in_all_weathers_every_call_ends() {
         plays(first..first + 6_000, Weather { lost, doubled: 20, delay_ms: 20 + 30 * lost });
     }
 }
+
+#[test]
+#[ignore = "for measuring how many calls there are to a second of processor time"]
+fn a_hundred_thousand_calls() {
+    let mut pair = Pair::new(1, Weather { lost: 0, doubled: 0, delay_ms: 0 });
+    let mut calls = 0;
+    while calls < 100_000 {
+        pair.now = pair.now + Duration::from_millis(1);
+        let route = Hop { transport: Transport::Udp, addr: addr(ADDRS[1]) };
+        let session =
+            pair.ends[0].dial(pair.now, Dial { target: uri("sip:far@192.0.2.2:5060"), route, ..call(Some(OFFER)) }).unwrap();
+        let mut is_up = true;
+        while is_up {
+            is_up = false;
+            for end in 0..2 {
+                while let Some(Transmit { transport, connection, local, remote, bytes }) = pair.ends[end].poll_transmit() {
+                    pair.ends[1 - end].receive(pair.now, Incoming { transport, connection, local: remote, remote: local, bytes });
+                    is_up = true;
+                }
+            }
+            while let Some(event) = pair.ends[1].poll_event() {
+                if let Event::Invite { session, .. } = event {
+                    pair.ends[1].ring(pair.now, session, 180, None, Vec::new()).unwrap();
+                    pair.ends[1].answer(pair.now, session, sdp(ANSWER), Vec::new()).unwrap();
+                    is_up = true;
+                }
+            }
+            while let Some(event) = pair.ends[0].poll_event() {
+                if let Event::Answered { .. } = event {
+                    pair.ends[0].hang_up(pair.now, session, None).unwrap();
+                    is_up = true;
+                }
+            }
+        }
+        pair.ends.iter_mut().for_each(|ua| ua.on_timeout(pair.now));
+        calls += 1;
+    }
+}
