@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::config::Config;
 use crate::demo::DemoArgs;
 
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Plays warm transfers on this machine: caller, AI and AEs over loopback; nothing else is needed.
     Demo(DemoArgs),
+    /// Measures: load tools of its own against a daemon of its own.
+    Bench(BenchArgs),
     /// Validates a configuration; each error with its line, and what would be right.
     Check {
         /// The configuration.

@@ -1,6 +1,7 @@
 //! The `baton` binary.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
 mod clock;
 mod config;
@@ -27,5 +28,6 @@ fn main() -> ExitCode {
             }
         }
         cli::Command::Demo(args) => demo::run(args),
+        cli::Command::Bench(args) => bench::run(args),
     }
 }

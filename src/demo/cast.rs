@@ -130,14 +130,15 @@ pub(crate) fn lines(stories: &[Story]) -> Lines {
     lines
 }
 
-fn bind_any() -> io::Result<UdpSocket> {
+/// Any free port on loopback.
+pub(crate) fn bind_any() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
 /// An even port and the odd one above it (RFC 3550 §11).
-fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
+pub(crate) fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
     const TRIES: usize = 64;
     let mut kept = Vec::new(); // so that the same port is not handed out again at once
     for _ in 0..TRIES {

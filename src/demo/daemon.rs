@@ -68,15 +68,20 @@ impl Addresses {
         let io = |source| DaemonError::Io { what: "no free port on 127.0.0.1".to_owned(), source };
         let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).map_err(io)?;
         let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).map_err(io)?;
-        let start = (std::process::id() % 40) as u16 * RTP_PORTS;
-        let firsts = (0..40_u16).map(|step| 20_000 + (start + step * RTP_PORTS) % 8_000);
-        let rtp_first = firsts.into_iter().find(|first| all_free(*first)).ok_or_else(|| io(io::ErrorKind::AddrInUse.into()))?;
+        let rtp_first = free_ports(RTP_PORTS).map_err(io)?;
         Ok(Addresses { sip, http, rtp_first, ai, carrier })
     }
 }
 
-fn all_free(first: u16) -> bool {
-    (first..first + RTP_PORTS).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+/// The first of so many UDP ports in a row that are free on loopback, at most 4,000; each process begins to look at another place.
+pub(crate) fn free_ports(count: u16) -> io::Result<u16> {
+    const FIRST: u16 = 20_000;
+    const SPAN: u16 = 8_000;
+    let places = (SPAN / count).max(1);
+    let start = (std::process::id() % u32::from(places)) as u16;
+    let firsts = (0..places).map(|step| FIRST + (start + step) % places * count);
+    let all_free = |first: &u16| (*first..*first + count).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    firsts.into_iter().find(all_free).ok_or_else(|| io::ErrorKind::AddrInUse.into())
 }
 
 /// Writes the configuration of a run: everything that the stories need, and nothing that a user could not write.

@@ -61,6 +61,27 @@ pub(crate) struct Passage {
     pub(crate) passed: usize,
 }
 
+impl Passage {
+    /// Follows the audio packets of `from` into what `to` heard: payloads are passed on as they are, and no two of a party are alike.
+    pub(crate) fn of(from: &Record, to: &Record) -> Passage {
+        let sent: Vec<&RtpSeen> = from.rtp_sent.iter().filter(|packet| packet.is_audio()).collect();
+        let places: BTreeMap<&[u8], usize> = sent.iter().enumerate().map(|(place, packet)| (packet.payload(), place)).collect();
+        let mut passage = Passage::default();
+        let mut last: Option<usize> = None;
+        for packet in to.rtp_received.iter().filter(|packet| packet.is_audio()) {
+            let Some(place) = places.get(packet.payload()).copied() else { continue };
+            passage.passed += 1;
+            match last {
+                None => (passage.first_at, passage.first_sent_at) = (Some(packet.at), Some(sent[place].at)),
+                Some(last) if place > last => passage.lost += place - last - 1,
+                Some(_) => passage.repeated += 1,
+            }
+            last = Some(last.map_or(place, |last| last.max(place)));
+        }
+        passage
+    }
+}
+
 impl Part {
     pub(crate) fn new(role: Role, record: Record) -> Part {
         let heard = record.rtp_received.iter().filter(|packet| packet.is_audio()).map(Heard::of).collect();
@@ -168,12 +189,12 @@ impl Evidence {
 
     /// How the AE's audio reached the caller.
     pub(crate) fn to_caller(&self) -> Passage {
-        self.caller().zip(self.taker()).map(|(caller, (ae, _))| passage(ae, caller)).unwrap_or_default()
+        self.caller().zip(self.taker()).map(|(caller, (ae, _))| Passage::of(&ae.record, &caller.record)).unwrap_or_default()
     }
 
     /// How the caller's audio reached the AE.
     pub(crate) fn to_ae(&self) -> Passage {
-        self.caller().zip(self.taker()).map(|(caller, (ae, _))| passage(caller, ae)).unwrap_or_default()
+        self.caller().zip(self.taker()).map(|(caller, (ae, _))| Passage::of(&caller.record, &ae.record)).unwrap_or_default()
     }
 
     /// When the caller first heard the AE.
@@ -207,23 +228,4 @@ impl Evidence {
         let lost: Duration = self.stalls.iter().map(|(late, woken)| (*woken).min(to).since((*late).max(begin))).sum();
         to.since(from).saturating_sub(lost)
     }
-}
-
-/// Follows the audio packets of `from` into what `to` heard: payloads are passed on as they are, and no two of a party are alike.
-fn passage(from: &Part, to: &Part) -> Passage {
-    let sent: Vec<&RtpSeen> = from.record.rtp_sent.iter().filter(|packet| packet.is_audio()).collect();
-    let places: BTreeMap<&[u8], usize> = sent.iter().enumerate().map(|(place, packet)| (packet.payload(), place)).collect();
-    let mut passage = Passage::default();
-    let mut last: Option<usize> = None;
-    for packet in to.record.rtp_received.iter().filter(|packet| packet.is_audio()) {
-        let Some(place) = places.get(packet.payload()).copied() else { continue };
-        passage.passed += 1;
-        match last {
-            None => (passage.first_at, passage.first_sent_at) = (Some(packet.at), Some(sent[place].at)),
-            Some(last) if place > last => passage.lost += place - last - 1,
-            Some(_) => passage.repeated += 1,
-        }
-        last = Some(last.map_or(place, |last| last.max(place)));
-    }
-    passage
 }

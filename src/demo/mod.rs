@@ -1,18 +1,18 @@
 //! `baton demo`: the main job on this machine. It starts a daemon of its own, plays caller, AI and AEs over real UDP, and checks what
 //! everybody heard.
 
-mod api;
-mod cast;
+pub(crate) mod api;
+pub(crate) mod cast;
 mod checks;
-mod conductor;
-mod daemon;
-mod evidence;
+pub(crate) mod conductor;
+pub(crate) mod daemon;
+pub(crate) mod evidence;
 mod page;
 mod pcapng;
 mod progress;
 mod report;
 mod run;
-mod stage;
+pub(crate) mod stage;
 mod story;
 mod wav;
 

@@ -221,15 +221,8 @@ impl Stage {
         }
     }
 
-    /// OPTIONS is answered by everybody; anything else is for nobody here.
     fn answer_stranger(&self, socket: usize, from: SocketAddr, message: &Message) {
-        let status = match message.method() {
-            None | Some("ACK") => return,
-            Some("OPTIONS") => 200,
-            Some("INVITE") => 404,
-            Some(_) => 481,
-        };
-        let answer = Message::response_to(message, status, "stage").write();
+        let Some(answer) = answer_to_stranger(message) else { return };
         if let Err(error) = self.cast.sip[socket].send_to(&answer, from) {
             tracing::debug!(%error, "a stranger could not be answered");
         }
@@ -267,6 +260,17 @@ impl Stage {
             tracing::debug!(story, "nobody reads the news of this story any more");
         }
     }
+}
+
+/// OPTIONS is answered by everybody; any other request that belongs to nobody here is refused.
+pub(crate) fn answer_to_stranger(message: &Message) -> Option<Bytes> {
+    let status = match message.method() {
+        None | Some("ACK") => return None,
+        Some("OPTIONS") => 200,
+        Some("INVITE") => 404,
+        Some(_) => 481,
+    };
+    Some(Message::response_to(message, status, "stage").write())
 }
 
 fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(SocketAddr, Bytes)> {

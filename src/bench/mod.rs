@@ -1,0 +1,55 @@
+//! `baton bench`: the load tools. `transfers` measures everything that is promised about a warm transfer in figures, against a daemon of
+//! its own, with real SIP and RTP over loopback, and says which of the promises held.
+
+mod asker;
+mod figures;
+mod floor;
+mod port;
+mod run;
+mod scripts;
+mod setting;
+mod trial;
+
+use std::process::ExitCode;
+
+/// What `baton bench` can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// What is measured
+    #[command(subcommand)]
+    pub(crate) what: Bench,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Warm transfers: how soon the AE rings, hears the briefing and has the caller, and what the caller hears meanwhile
+    Transfers(TransfersArgs),
+}
+
+/// What `baton bench transfers` can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TransfersArgs {
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many transfers are measured
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) calls: u32,
+    /// How many of them are between request and bridge at a time
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) in_flight: u16,
+}
+
+/// Measures. Succeeds only if every bar held.
+pub(crate) fn run(args: BenchArgs) -> ExitCode {
+    let Bench::Transfers(args) = args.what;
+    match run::run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("baton bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A UDP port whose datagrams carry the kernel's own time of arrival: how late this tool is scheduled does not show in what it measures.
+
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use baton_time::{Mono, Wall};
+use bytes::Bytes;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
+
+use crate::clock::Clock;
+use crate::demo::cast::{bind_any, bind_pair};
+
+/// The longest datagram that is read, in bytes.
+const DATAGRAM_BYTES_MAX: usize = 4_096;
+/// Errors in a row (ICMP for something sent before) after which a port is left until the next round.
+const REFUSALS_MAX: usize = 8;
+
+/// A datagram that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Datagram {
+    /// The sender.
+    pub(super) from: SocketAddr,
+    /// When the kernel had it.
+    pub(super) at: Mono,
+    /// What.
+    pub(super) bytes: Bytes,
+}
+
+/// The port.
+pub(super) struct Port {
+    socket: UdpSocket,
+    /// The port above it, where it is one of a pair: RTCP finds somebody there, who does not read it.
+    _beside: Option<UdpSocket>,
+}
+
+impl Port {
+    /// Any free port.
+    pub(super) fn any() -> io::Result<Port> {
+        Port::stamped(bind_any()?, None)
+    }
+
+    /// An even port together with the odd one above it.
+    pub(super) fn pair() -> io::Result<Port> {
+        let (socket, beside) = bind_pair()?;
+        Port::stamped(socket, Some(beside))
+    }
+
+    fn stamped(socket: UdpSocket, beside: Option<UdpSocket>) -> io::Result<Port> {
+        setsockopt(&socket, ReceiveTimestampns, &true)?;
+        Ok(Port { socket, _beside: beside })
+    }
+
+    /// Its address.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Sends.
+    pub(super) fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        if let Err(error) = self.socket.send_to(bytes, to) {
+            tracing::debug!(%error, %to, "a datagram did not leave");
+        }
+    }
+
+    /// The next datagram that waits.
+    pub(super) fn receive(&self, clock: Clock) -> Option<Datagram> {
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        let mut space = nix::cmsg_space!(TimeSpec);
+        for _ in 0..REFUSALS_MAX {
+            let mut slices = [IoSliceMut::new(&mut buffer)];
+            match recvmsg::<SockaddrIn>(self.socket.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::MSG_DONTWAIT) {
+                Ok(message) => {
+                    let (length, from) = (message.bytes, SocketAddr::V4(SocketAddrV4::from(message.address?)));
+                    let stamp = message.cmsgs().ok().and_then(|mut stamps| stamps.find_map(stamp));
+                    let bytes = Bytes::copy_from_slice(buffer.get(..length)?);
+                    return Some(Datagram { from, at: arrival(clock, stamp), bytes });
+                }
+                Err(nix::errno::Errno::ECONNREFUSED) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+impl AsFd for Port {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn stamp(message: ControlMessageOwned) -> Option<Wall> {
+    let ControlMessageOwned::ScmTimestampns(stamp) = message else { return None };
+    let after = Duration::from(stamp);
+    i64::try_from(after.as_micros()).ok().map(Wall::from_micros)
+}
+
+/// The kernel stamps by the wall clock; both clocks are read together to find the place on ours.
+fn arrival(clock: Clock, stamp: Option<Wall>) -> Mono {
+    let now = clock.now();
+    stamp.map_or(now.mono, |stamp| now.mono - now.wall.since(stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_that_waits_has_the_time_at_which_it_came() {
+        let clock = Clock::start();
+        let (one, other) = (Port::any().unwrap(), Port::pair().unwrap());
+        assert_eq!(one.receive(clock), None);
+        let before = clock.now().mono;
+        other.send(one.address().unwrap(), b"hello");
+        let after = clock.now().mono;
+        std::thread::park_timeout(Duration::from_millis(20));
+        let datagram = one.receive(clock).unwrap();
+        assert_eq!((datagram.from, &datagram.bytes[..]), (other.address().unwrap(), &b"hello"[..]));
+        let slack = Duration::from_millis(2);
+        assert!(datagram.at + slack >= before && datagram.at <= after + slack, "{before:?} {:?} {after:?}", datagram.at);
+    }
+}
