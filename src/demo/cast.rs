@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
-use baton_time::Mono;
+use baton_time::{Mono, Now};
 
 use super::story::Story;
 
@@ -110,6 +110,61 @@ impl Cast {
         };
         let party = Party::new(identity, Script::new(steps), lines.clone());
         self.seats.push(Seat { story, role, party, sip, rtp, _rtcp: rtcp });
+        Ok(())
+    }
+}
+
+/// The phones of a run: everybody has one before the daemon is told of them.
+pub(crate) struct Phones {
+    /// The AI's address.
+    pub(crate) ai: SocketAddr,
+    /// Where the carrier would be called.
+    pub(crate) carrier: SocketAddr,
+    callers: Vec<usize>,
+    aes: Vec<(&'static str, usize, SocketAddr)>,
+}
+
+impl Phones {
+    /// Binds a phone for each caller and each AE.
+    pub(crate) fn bind(cast: &mut Cast, stories: &[Story]) -> io::Result<Phones> {
+        let (_, carrier) = cast.phone()?;
+        let mut phones = Phones { ai: cast.ai()?, carrier, callers: Vec::new(), aes: Vec::new() };
+        for story in stories {
+            phones.callers.push(cast.phone()?.0);
+            for ae in &story.aes {
+                let (socket, address) = cast.phone()?;
+                phones.aes.push((ae.id, socket, address));
+            }
+        }
+        Ok(phones)
+    }
+
+    /// The address of an AE.
+    pub(crate) fn of(&self, id: &str) -> SocketAddr {
+        self.aes.iter().find(|(own, ..)| *own == id).map_or(self.carrier, |(_, _, address)| *address)
+    }
+
+    /// Seats everybody; their recordings begin at `start`.
+    pub(crate) fn seat(
+        &self,
+        cast: &mut Cast,
+        stories: &[Story],
+        proxy: SocketAddr,
+        spoken: &Lines,
+        start: Now,
+    ) -> io::Result<()> {
+        let origin = start.mono;
+        for (index, story) in stories.iter().enumerate() {
+            let caller = (story.caller_number, "Jamie", Pilot::Caller);
+            cast.seat(index, Role::Caller, caller, self.callers[index], proxy, &story.caller, spoken, origin)?;
+            let ai = (story.dialled, "Ava", Pilot::Ai);
+            cast.seat(index, Role::Ai, ai, 0, proxy, &story.ai, spoken, origin)?;
+            for ae in &story.aes {
+                let socket = self.aes.iter().find(|(id, ..)| *id == ae.id).map_or(0, |(_, socket, _)| *socket);
+                let role = Role::Ae(ae.id.to_owned());
+                cast.seat(index, role, (ae.id, ae.name, ae.pilot), socket, proxy, &ae.steps, spoken, origin)?;
+            }
+        }
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long it may take to stop.
 const STOPPED_WITHIN: Duration = Duration::from_secs(10);
-/// RTP ports given to it, two for each leg.
-const RTP_PORTS: u16 = 200;
+/// RTP ports given to it, two for each leg; it binds a stock of them ahead of use.
+const RTP_PORTS: u16 = 1_000;
 /// The name under which the child is told what to break.
 pub(crate) const SELF_TEST: &str = "BATON_SELF_TEST";
 

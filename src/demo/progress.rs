@@ -13,6 +13,7 @@ pub(crate) struct Progress {
     stories: Vec<Line>,
     style: Style,
     drawn: bool,
+    start: Mono,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,26 +31,26 @@ struct Line {
 }
 
 impl Progress {
-    pub(crate) fn new(stories: &[Story], json: bool) -> Progress {
+    pub(crate) fn new(stories: &[Story], json: bool, start: Mono) -> Progress {
         let style = match (json, std::io::stderr().is_terminal()) {
             (true, _) => Style::Mute,
             (false, true) => Style::Live,
             (false, false) => Style::Log,
         };
         let line = |story: &Story| Line { name: story.name, at: Mono::ZERO, says: "waiting".to_owned(), over: None };
-        Progress { stories: stories.iter().map(line).collect(), style, drawn: false }
+        Progress { stories: stories.iter().map(line).collect(), style, drawn: false, start }
     }
 
     /// Takes in what has happened in a story.
     pub(crate) fn see(&mut self, story: usize, news: &News, now: Mono) {
         let Some(says) = words(news) else { return };
         let line = &mut self.stories[story];
-        line.at = now;
+        line.at = Mono::ZERO + now.since(self.start);
         if let News::Finished { verdict, .. } = news {
             line.over = Some(line.over.unwrap_or(true) && verdict.is_ok());
         }
         if self.style == Style::Log {
-            eprintln!("{:5.1} s  {:<9} {says}", now.as_micros() as f64 / 1e6, line.name);
+            eprintln!("{:5.1} s  {:<9} {says}", line.at.as_micros() as f64 / 1e6, line.name);
         }
         line.says = says;
         if self.style == Style::Live {

@@ -2,19 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use baton_party::{Pilot, Record};
+use baton_party::Record;
 use baton_time::Now;
 use parking_lot::Mutex;
 
 use super::DemoArgs;
-use super::cast::{Cast, Role, lines};
+use super::cast::{Cast, Phones, Role, lines};
 use super::checks::{self, Finding};
 use super::conductor::{Conductor, Notebook, SeenEvent};
 use super::daemon::{Addresses, Daemon, DaemonError, configuration};
@@ -65,7 +64,6 @@ fn machine(what: &'static str) -> impl Fn(io::Error) -> RunError {
 /// Everything that one run knows from the beginning.
 struct Setting {
     clock: Clock,
-    start: Now,
     stories: Vec<Story>,
     directory: PathBuf,
 }
@@ -74,17 +72,25 @@ struct Setting {
 pub(crate) fn run(args: &DemoArgs) -> Result<bool, RunError> {
     let stories = chosen(&args.story)?;
     let clock = Clock::start();
-    let directory = prepare(&args.out)?;
-    let setting = Setting { clock, start: clock.now(), stories, directory };
-    let (cast, at) = assemble(&setting)?;
+    let setting = Setting { clock, stories, directory: prepare(&args.out)? };
+    let mut cast = Cast::bind().map_err(machine("the parties' sockets"))?;
+    let phones = Phones::bind(&mut cast, &setting.stories).map_err(machine("the parties' sockets"))?;
+    let at = Addresses::find(phones.ai, phones.carrier)?;
+    let text = configuration(&at, &setting.directory, &setting.stories, |id| phones.of(id));
+    write(&setting.directory.join("baton.toml"), text.as_bytes())?;
+    let spoken = lines(&setting.stories);
     let sabotage = args.sabotage.map(|sabotage| sabotage.name());
     let mut daemon = Daemon::start(&setting.directory, at.http, sabotage, clock)?;
-    let progress = Progress::new(&setting.stories, args.json);
-    let played = play(&setting, cast, &daemon, progress);
+    let start = clock.now();
+    let progress = Progress::new(&setting.stories, args.json, start.mono);
+    let played = phones
+        .seat(&mut cast, &setting.stories, at.sip, &spoken, start)
+        .map_err(machine("the parties' sockets"))
+        .and_then(|()| play(&setting, start, cast, &daemon, progress));
     if !args.serve || played.is_err() {
         daemon.stop(clock);
     }
-    let outcomes = write_down(&setting, played?)?;
+    let outcomes = write_down(&setting, start, played?)?;
     let ok = outcomes.iter().all(Outcome::ok);
     if args.json {
         println!("{}", report::json(&outcomes));
@@ -122,34 +128,6 @@ fn prepare(out: &Path) -> Result<PathBuf, RunError> {
     Ok(directory)
 }
 
-/// Binds everybody's sockets, writes the configuration that names them, and seats the parties.
-fn assemble(setting: &Setting) -> Result<(Cast, Addresses), RunError> {
-    let sockets = machine("the parties' sockets");
-    let mut cast = Cast::bind().map_err(&sockets)?;
-    let (_, carrier) = cast.phone().map_err(&sockets)?;
-    let at = Addresses::find(cast.ai().map_err(&sockets)?, carrier)?;
-    let spoken = lines(&setting.stories);
-    let mut phones: Vec<(&str, SocketAddr)> = Vec::new();
-    let origin = setting.start.mono;
-    for (index, story) in setting.stories.iter().enumerate() {
-        let (socket, _) = cast.phone().map_err(&sockets)?;
-        let caller = (story.caller_number, "Jamie", Pilot::Caller);
-        cast.seat(index, Role::Caller, caller, socket, at.sip, &story.caller, &spoken, origin).map_err(&sockets)?;
-        let ai = (story.dialled, "Ava", Pilot::Ai);
-        cast.seat(index, Role::Ai, ai, 0, at.sip, &story.ai, &spoken, origin).map_err(&sockets)?;
-        for ae in &story.aes {
-            let (socket, address) = cast.phone().map_err(&sockets)?;
-            phones.push((ae.id, address));
-            let role = Role::Ae(ae.id.to_owned());
-            cast.seat(index, role, (ae.id, ae.name, ae.pilot), socket, at.sip, &ae.steps, &spoken, origin).map_err(&sockets)?;
-        }
-    }
-    let phone = |id: &str| phones.iter().find(|(own, _)| *own == id).map_or(at.ai, |(_, address)| *address);
-    let text = configuration(&at, &setting.directory, &setting.stories, phone);
-    write(&setting.directory.join("baton.toml"), text.as_bytes())?;
-    Ok((cast, at))
-}
-
 /// What comes back from the stage, the conductors and the event stream.
 struct Played {
     performance: Performance,
@@ -157,11 +135,11 @@ struct Played {
     events: Vec<String>,
 }
 
-fn play(setting: &Setting, cast: Cast, daemon: &Daemon, progress: Progress) -> Result<Played, RunError> {
+fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Progress) -> Result<Played, RunError> {
     let (senders, readers): (Vec<SyncSender<News>>, Vec<Receiver<News>>) =
         setting.stories.iter().map(|_| sync_channel(QUEUE)).unzip();
     let events = Arc::new(Mutex::new(Vec::new()));
-    follow(setting, daemon, senders.clone(), Arc::clone(&events))?;
+    follow(start, daemon, senders.clone(), Arc::clone(&events))?;
     let (stage, prompter) = Stage::new(setting.clock, cast, senders).map_err(machine("the stage"))?;
     let progress = Mutex::new(progress);
     let (performance, books) = thread::scope(|scope| {
@@ -193,7 +171,7 @@ fn follow(
     readers: Vec<SyncSender<News>>,
     kept: Arc<Mutex<Vec<String>>>,
 ) -> Result<(), RunError> {
-    let (api, start) = (daemon.api, setting.start);
+    let api = daemon.api;
     let each = move |line: &str| {
         if let Some(event) = SeenEvent::read(line, start).map(Arc::new) {
             kept.lock().push(line.to_owned());
@@ -216,10 +194,10 @@ fn follow(
 }
 
 /// Runs the checks and writes every file.
-fn write_down(setting: &Setting, played: Played) -> Result<Vec<Outcome>, RunError> {
+fn write_down(setting: &Setting, start: Now, played: Played) -> Result<Vec<Outcome>, RunError> {
     let Played { performance, books, events } = played;
     let directory = &setting.directory;
-    let capture = pcapng::write(performance.records.iter().map(|(_, _, record)| record), setting.start);
+    let capture = pcapng::write(performance.records.iter().map(|(_, _, record)| record), start);
     write(&directory.join("demo.pcapng"), &capture)?;
     write(&directory.join("events.jsonl"), events.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes())?;
     let mut parts: Vec<Vec<(Role, Record)>> = setting.stories.iter().map(|_| Vec::new()).collect();
@@ -249,7 +227,7 @@ fn write_down(setting: &Setting, played: Played) -> Result<Vec<Outcome>, RunErro
     }
     let outcomes: Vec<Outcome> =
         evidence.iter().zip(findings).map(|(evidence, findings)| Outcome::of(evidence, findings)).collect();
-    write(&directory.join("index.html"), page::render(&evidence, &outcomes, setting.start).as_bytes())?;
+    write(&directory.join("index.html"), page::render(&evidence, &outcomes, start).as_bytes())?;
     Ok(outcomes)
 }
 
