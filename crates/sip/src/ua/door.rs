@@ -245,6 +245,10 @@ impl Request {
 
 impl Response {
     fn read(message: Message, incoming: &Incoming) -> Option<Response> {
+        // RFC 3261 §8.1.3.3: a response with a second Via was meant for somebody before us.
+        if message.headers(Name::Via).nth(1).is_some() {
+            return None;
+        }
         let branch = random::number(message.via().branch()?.strip_prefix(COOKIE)?)?;
         let key = ClientKey { branch, is_cancel: message.method() == "CANCEL" };
         Some(Response { status: message.status(), key, connection: incoming.connection, message })

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::desk::*;
-use crate::{Limits, Settings, Transport};
+use crate::random::Random;
+use crate::{Incoming, Limits, SessionId, Settings, Transport};
 
 fn outside(method: &str, extra: &str) -> String {
     invite("z9hG4bKo", 1, "").replace("INVITE", method).replace("Contact", &format!("{}Contact", crlf(extra)))
@@ -195,4 +198,81 @@ fn messages_are_counted_by_method_code_and_direction() {
     let counts = desk.ua.counts().messages();
     let told = counts.iter().map(|(kind, count)| format!("{} {} {} {count}", kind.direction.name(), kind.method, kind.code));
     assert_eq!(told.collect::<Vec<_>>(), ["out ACK 0 1", "out INVITE 0 1", "in INVITE 200 1"]);
+}
+
+#[test]
+fn a_response_with_a_second_via_is_not_for_us() {
+    let mut desk = Desk::new();
+    let (_, invite) = desk.dial(Some(OFFER));
+    let answer = reply(&invite, 200, "far", CONTACT, ANSWER).replace("From:", "Via: SIP/2.0/UDP 192.0.2.77\r\nFrom:");
+    desk.hear(&answer);
+    assert_eq!(desk.brief(), [""; 0]);
+    assert_eq!(desk.told(), [""; 0]);
+}
+
+/// A copy of a message with a few bytes changed, doubled, dropped or taken from another one.
+fn mutant(random: &mut Random, text: &str, other: &str) -> Bytes {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len() as u64) as usize;
+        let span = (random.below(12) as usize).min(bytes.len() - at);
+        let from = random.below(other.len() as u64) as usize;
+        let piece = &other.as_bytes()[from..(from + span).min(other.len())];
+        match random.below(5) {
+            0 => bytes[at] = random.below(256) as u8,
+            1 => drop(bytes.drain(at..at + span)),
+            2 => drop(bytes.splice(at..at, piece.iter().copied())),
+            3 => drop(bytes.splice(at..at + span, piece.iter().copied())),
+            _ => bytes[at] = b";,<>:@\r\n\" "[random.below(10) as usize],
+        }
+        if bytes.is_empty() {
+            bytes.push(b'x');
+        }
+    }
+    Bytes::from(bytes)
+}
+
+#[test]
+fn no_mutant_of_a_message_does_harm() {
+    let mut random = Random::new(99);
+    for _ in 0..150 {
+        let mut desk = Desk::new();
+        let (_, invite_of_ours) = desk.up();
+        let (_, answer) = desk.up_from_far();
+        let (session, ringing) = desk.dial(None);
+        let texts = [
+            invite("z9hG4bKx", 1, OFFER).replace("call-1", "call-2"),
+            request("INVITE", &answer, 2, "z9hG4bKy", "", OFFER),
+            request("REFER", &answer, 3, "z9hG4bKz", "Refer-To: <sip:michael@baton.example?X-Baton-Summary=a>\n", ""),
+            request("BYE", &answer, 9, "z9hG4bKw", "Reason: SIP;cause=200\n", ""),
+            back(
+                "NOTIFY",
+                &invite_of_ours,
+                "far",
+                2,
+                "z9hG4bKv",
+                "Event: refer\nSubscription-State: active\n",
+                "SIP/2.0 100 Trying\n",
+            ),
+            back("ACK", &invite_of_ours, "far", 1, "z9hG4bKu", "", ""),
+            reply(&ringing, 180, "far", CONTACT, ""),
+            reply(&ringing, 200, "far", CONTACT, OFFER),
+            reply(&ringing, 407, "far", "Proxy-Authenticate: Digest realm=\"a\", nonce=\"b\"\n", ""),
+        ];
+        for _ in 0..60 {
+            let (text, other) = (random.below(9) as usize, random.below(9) as usize);
+            let bytes = mutant(&mut random, &texts[text], &texts[other]);
+            desk.ua.receive(
+                desk.now,
+                Incoming { transport: Transport::Udp, connection: None, local: addr(US), remote: addr(PEER), bytes },
+            );
+            desk.wait_ms(random.below(700));
+        }
+        for id in 1..=desk.ua.sessions() as u64 + 70 {
+            // Whatever state they are in: they end.
+            desk.ua.hang_up(desk.now, SessionId(id), None).unwrap_or_default();
+        }
+        assert!(desk.ua.hang_up(desk.now, session, None).is_err());
+        desk.settle();
+    }
 }
