@@ -303,4 +303,18 @@ mod tests {
         assert_eq!(answer(both, b"one"), answer(both, b"two"));
         assert!(answer(only, b"").contains("username=\"u\\\"v\"") && answer(only, b"").contains("nc=00000002"));
     }
+
+    #[test]
+    fn a_challenge_that_is_cut_off_or_bent_anywhere_is_read_or_left() {
+        let whole = format!("{RFC_7616}, algorithm=SHA-256-sess, stale=true");
+        for at in 0..=whole.len() {
+            let ask = Ask { method: "GET", uri: "/", body: b"", nonce_count: u32::MAX, cnonce: "" };
+            let bent = ["\"", "\\", ",", "=", " ", "\u{e4}"].map(|piece| format!("{}{piece}{}", &whole[..at], &whole[at..]));
+            for text in bent.iter().map(String::as_str).chain([&whole[..at]]) {
+                if let Some(challenge) = Challenge::read(text, false) {
+                    assert!(Credentials::new("u", "p").answer(&challenge, &ask).value.starts_with("Digest username="));
+                }
+            }
+        }
+    }
 }
