@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_names_and_another_seed_others() {
-        let names = |seed| std::iter::repeat_with(|| 0).scan(Random::new(seed), |random, _| Some(random.token())).take(9).collect::<Vec<_>>();
+        let names = |seed| {
+            std::iter::repeat_with(|| 0).scan(Random::new(seed), |random, _| Some(random.token())).take(9).collect::<Vec<_>>()
+        };
         assert_eq!(names(7), names(7));
         assert_ne!(names(7), names(8));
     }
