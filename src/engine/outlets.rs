@@ -177,7 +177,7 @@ impl Outlets {
         match self.relay.bind(self.ports.clone(), PORTS_AT_ONCE) {
             Ok(ports) => ports,
             Err(fault) => {
-                tracing::error!(%fault, "no more media ports");
+                tracing::warn!(%fault, "no more media ports");
                 Vec::new()
             }
         }

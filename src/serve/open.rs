@@ -10,7 +10,7 @@ use baton_relay::{Relay, RelaySettings};
 use baton_sip::wire::HostPort;
 use baton_sip::{Listen, Transport, UserAgent};
 use baton_store::Store;
-use baton_switchboard::{Begin, Sabotage, Switchboard};
+use baton_switchboard::{Begin, Input, Sabotage, Switchboard};
 use baton_transfer::Roster;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
@@ -26,6 +26,9 @@ use crate::watchdog::Pulse;
 
 /// How many events a slow subscriber may be behind.
 const EVENTS_BEHIND_MAX: usize = 4_096;
+
+/// How many ports are bound before the first call; no further ones are a reason not to start.
+const PORTS_AT_FIRST: usize = 64;
 
 /// Everything, open.
 pub(super) struct Opened {
@@ -51,6 +54,7 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let self_test = SelfTest::from_environment();
     let relay = open_relay(config, clock, &door, self_test.media)?;
     let ports = config.media.ports.0..=config.media.ports.1;
+    let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
     let voices = Arc::new(Voices::new(&config.voices));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
     let settings = plan::settings(config, spoken, self_test.switchboard).await?;
@@ -60,7 +64,8 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let metrics = Arc::new(Mutex::new(Metrics::new()));
     let pulse = Arc::new(Pulse::default());
     let outlets = Outlets::new(relay, ports, store.clone(), voices, events.clone(), metrics.clone(), runtime, door.clone());
-    let board = Switchboard::new(settings, begin);
+    let mut board = Switchboard::new(settings, begin);
+    board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
     Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse })
 }

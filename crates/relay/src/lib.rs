@@ -44,13 +44,9 @@ pub enum RelayError {
     /// The system refused a thread, an epoll or a timer.
     #[error("the media threads cannot be started: {0}")]
     System(#[from] std::io::Error),
-    /// Too few ports of the range are free.
-    #[error("only {had} of {wanted} RTP ports could be bound on {address} in {from}-{to}")]
-    TooFewPorts {
-        /// How many were bound and stay in stock.
-        had: usize,
-        /// How many were asked for.
-        wanted: usize,
+    /// No further port of the range is free.
+    #[error("no further RTP port is free on {address} in {from}-{to}")]
+    NoPorts {
         /// Where.
         address: IpAddr,
         /// The first port of the range.
@@ -99,12 +95,12 @@ impl Relay {
 
     /// Binds up to `wanted` more pairs of ports (even RTP, odd RTCP) in `range` and keeps them in stock; yields the new even ports.
     ///
-    /// Ports that other programs hold are skipped. An error if fewer than `wanted` could be had; those that were are kept.
+    /// Ports that other programs hold are skipped, so that there may be fewer. An error where there is none at all.
     pub fn bind(&self, range: RangeInclusive<u16>, wanted: usize) -> Result<Vec<u16>, RelayError> {
         let (from, to) = (*range.start(), *range.end());
         let bound = self.stock.bind(self.address, range, wanted);
-        if bound.len() < wanted {
-            return Err(RelayError::TooFewPorts { had: bound.len(), wanted, address: self.address, from, to });
+        if bound.is_empty() && wanted > 0 {
+            return Err(RelayError::NoPorts { address: self.address, from, to });
         }
         Ok(bound)
     }

@@ -82,7 +82,7 @@ pub(crate) struct Leaving {
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
     free: VecDeque<u16>,
-    /// Whether more were asked for and have not come.
+    /// Whether more were asked for: they have not come yet, or there are none.
     asked: bool,
 }
 
@@ -302,12 +302,13 @@ impl Ports {
 
     /// Puts free ports in; the one that was used last is used again last.
     pub(crate) fn put(&mut self, ports: Vec<u16>) {
-        self.asked = false;
+        self.asked = ports.is_empty();
         self.free.extend(ports);
     }
 
     /// Gives one back.
     pub(crate) fn give_back(&mut self, port: u16) {
+        self.asked = false;
         self.free.push_back(port);
     }
 
