@@ -165,12 +165,7 @@ fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Pr
 }
 
 /// Follows the daemon's events on a thread of its own, which ends with the daemon or with this process.
-fn follow(
-    setting: &Setting,
-    daemon: &Daemon,
-    readers: Vec<SyncSender<News>>,
-    kept: Arc<Mutex<Vec<String>>>,
-) -> Result<(), RunError> {
+fn follow(start: Now, daemon: &Daemon, readers: Vec<SyncSender<News>>, kept: Arc<Mutex<Vec<String>>>) -> Result<(), RunError> {
     let api = daemon.api;
     let each = move |line: &str| {
         if let Some(event) = SeenEvent::read(line, start).map(Arc::new) {
