@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::parse::parse_datagram;
-use super::scan::{self, Items};
+use super::scan;
 use super::values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
 use super::{Fault, Method, Name, NameAddr, Sought, Text, Uri, Via};
 
@@ -229,11 +229,7 @@ impl Message {
         let sought = name.into();
         let head = self.0.head.as_str();
         let lines = self.0.lines.iter().filter(move |line| line.is(head, sought));
-        lines.flat_map(move |line| self.items(*line)).filter(|value| !value.is_empty())
-    }
-
-    fn items(&self, line: Line) -> Items<'_> {
-        scan::items(line.value_in(&self.0.head), line.name.is_list())
+        lines.flat_map(move |line| scan::items(line.value_in(head), line.name.is_list())).filter(|value| !value.is_empty())
     }
 
     /// Every header, in order, as name (as written) and value.

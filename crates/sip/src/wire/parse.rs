@@ -130,21 +130,22 @@ impl Draft {
         let mut seen = Seen::default();
         let mut via = None;
         let (mut vias, mut contacts, mut routes) = (0, 0, 0);
+        let head = self.head.as_str();
         for line in &self.lines {
-            let value = line.value_in(&self.head);
+            let value = line.value_in(head);
             if line.name.is_single() {
                 seen.once(line.name, value)?;
             }
             if line.name == Name::Via {
-                self.each(*line, &mut vias, |head, value| {
+                self.each(line.name, value, &mut vias, |head, value| {
                     let one = Via::cut(head, value)?;
                     via.get_or_insert(one);
                     Ok(())
                 })?;
             } else if line.name == Name::Contact && value != "*" {
-                self.each(*line, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?;
+                self.each(line.name, value, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?;
             } else if matches!(line.name, Name::Route | Name::RecordRoute) {
-                self.each(*line, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?;
+                self.each(line.name, value, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?;
             }
         }
         let from = seen.from.ok_or(Rule::Missing(Name::From))?;
@@ -164,13 +165,19 @@ impl Draft {
         })
     }
 
-    fn each(&self, line: Line, count: &mut usize, mut check: impl FnMut(&Text, &str) -> Result<(), Rule>) -> Result<(), Rule> {
-        for value in scan::items(line.value_in(&self.head), true) {
+    fn each(
+        &self,
+        name: Name,
+        list: &str,
+        count: &mut usize,
+        mut check: impl FnMut(&Text, &str) -> Result<(), Rule>,
+    ) -> Result<(), Rule> {
+        for value in scan::items(list, true) {
             *count += 1;
             if *count > limits::LIST_MAX {
                 return Err(Rule::TooLong);
             }
-            check(&self.head, value).map_err(|_| Rule::Value(line.name))?;
+            check(&self.head, value).map_err(|_| Rule::Value(name))?;
         }
         Ok(())
     }
@@ -327,7 +334,8 @@ fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {
 /// Control characters may stand only behind a backslash in a quoted string (RFC 3261 §25.1: quoted-pair).
 fn controls(head: &[u8]) -> Option<Rule> {
     let is_control = |byte: u8| (byte < 0x20 && !matches!(byte, b'\r' | b'\n' | b'\t')) || byte == 0x7f;
-    if !head.iter().any(|byte| is_control(*byte)) {
+    // Without a way out in the middle the compiler looks at many bytes at once.
+    if !head.iter().fold(false, |found, byte| found | is_control(*byte)) {
         return None;
     }
     let bare = head.iter().enumerate().any(|(at, byte)| is_control(*byte) && (at == 0 || head[at - 1] != b'\\'));
