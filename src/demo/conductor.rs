@@ -108,7 +108,9 @@ impl Conductor {
             match news.recv_timeout(LOOK_EVERY) {
                 Ok(News::Closed) => break,
                 Ok(news) => {
-                    each(&news);
+                    if self.is_ours(&news) {
+                        each(&news);
+                    }
                     self.take(news);
                 }
                 Err(RecvTimeoutError::Timeout) => self.look(),
@@ -117,6 +119,14 @@ impl Conductor {
         }
         self.close(news);
         self.book
+    }
+
+    /// Whether news are about this story: every conductor hears all events.
+    fn is_ours(&self, news: &News) -> bool {
+        match news {
+            News::Event(event) => self.book.call.as_ref().is_some_and(|call| event.is_of(call)),
+            News::Note { .. } | News::Invited { .. } | News::Finished { .. } | News::Closed => true,
+        }
     }
 
     fn take(&mut self, news: News) {
@@ -155,7 +165,7 @@ impl Conductor {
             None => Pop { at: self.clock.now().mono, status: 0, page: "the INVITE names no screen-pop in Call-Info".to_owned() },
         };
         self.book.pops.insert(ae.to_owned(), pop);
-        self.prompter.tell(self.index, "popped");
+        self.prompter.tell(self.index, &format!("popped {ae}"));
     }
 
     fn ask(&mut self, at: Mono) {

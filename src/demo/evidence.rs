@@ -202,10 +202,10 @@ impl Evidence {
         self.to_caller().first_at
     }
 
-    /// When the first party left.
+    /// When the caller left, or was left.
     pub(crate) fn parted(&self) -> Option<Mono> {
-        let byes = self.parts.iter().filter(|part| part.role != Role::Ai).flat_map(|part| &part.record.sip);
-        byes.filter(|seen| seen.title == "BYE").map(|seen| seen.at).min()
+        let byes = self.caller()?.record.sip.iter().filter(|seen| seen.title == "BYE");
+        byes.map(|seen| seen.at).min()
     }
 
     /// When everything was over.

@@ -9,8 +9,8 @@ use crate::demo::evidence::Evidence;
 
 /// The AE's first packet after the key must come through: what is pressed and spoken takes no longer than this.
 const THROUGH_WITHIN: Duration = Duration::from_millis(80);
-/// The longest time without a packet that a caller may see: two packets late, and what the machine adds.
-const GAP_MAX: Duration = Duration::from_millis(50);
+/// The longest time without a packet that a caller may see: what the jitter buffer of a phone bridges.
+const GAP_MAX: Duration = Duration::from_millis(100);
 
 /// Nothing of the AE's voice is lost or doubled on its way to the caller, from the first packet after the bridge on.
 pub(super) fn cut_over(evidence: &Evidence) -> Option<Finding> {
