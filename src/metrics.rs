@@ -66,11 +66,6 @@ impl Metrics {
         self.values.insert((name, label_text(labels)), to);
     }
 
-    /// Takes away every value of a gauge whose labels come and go.
-    pub(crate) fn clear(&mut self, name: &'static str) {
-        self.values.retain(|(held, _), _| *held != name);
-    }
-
     /// Counts one duration.
     pub(crate) fn observe(&mut self, name: &'static str, labels: &[(&str, &str)], seconds: f64) {
         let histogram = self.histograms.entry((name, label_text(labels))).or_default();
@@ -146,6 +141,17 @@ impl Metrics {
             };
             self.set("baton_calls_active", &[("leg", name)], whole(*count));
         }
+        for (kind, count) in &snapshot.sip {
+            let code = kind.code.to_string();
+            let labels = [("method", kind.method), ("code", code.as_str()), ("direction", kind.direction.name())];
+            self.set("baton_sip_messages_total", &labels, exact(*count));
+        }
+        for (reason, count) in &snapshot.rejected {
+            self.set("baton_sip_rejected_total", &[("reason", reason)], exact(*count));
+        }
+        for (fate, direction, count) in &snapshot.rtp {
+            self.set("baton_rtp_packets_total", &[("direction", direction), ("fate", fate)], exact(*count));
+        }
         for state in ["available", "dnd", "away", "off_hours", "offered", "on_call", "wrap_up"] {
             let count = snapshot.gauges.aes.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);
             self.set("baton_ae", &[("state", state)], whole(count));
@@ -193,8 +199,12 @@ fn name_of(state: &impl serde::Serialize) -> String {
     serde_json::to_value(state).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "gauges stay far below 2^52")]
 fn whole(count: usize) -> f64 {
+    exact(count as u64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn exact(count: u64) -> f64 {
     count as f64
 }
 
@@ -216,18 +226,8 @@ fn label_text(labels: &[(&str, &str)]) -> String {
 
 /// A free word from outside must not make a metric grow without end.
 fn known_reason(reason: &str) -> &str {
-    const KNOWN: [&str; 10] = [
-        "explicit_request",
-        "sentiment",
-        "confidence",
-        "policy",
-        "vip",
-        "high_intent",
-        "loop",
-        "time",
-        "competitor",
-        "none",
-    ];
+    const KNOWN: [&str; 10] =
+        ["explicit_request", "sentiment", "confidence", "policy", "vip", "high_intent", "loop", "time", "competitor", "none"];
     if KNOWN.contains(&reason) { reason } else { "other" }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Door, EngineControl, Phase, Request, Snapshot, StreamListener, Streams};
+use crate::engine::{Door, EngineControl, Phase, Request, Snapshot, Streams};
 use crate::watchdog;
 
 /// How long transfers in flight may go on after SIGTERM.
@@ -150,10 +150,10 @@ async fn look(door: Door, gauges: Arc<parking_lot::Mutex<Snapshot>>) {
     loop {
         looks.tick().await;
         let (sender, answer) = oneshot::channel();
-        if door.send(Request::Gauges(sender)).is_ok() {
-            if let Ok(snapshot) = answer.await {
-                *gauges.lock() = snapshot;
-            }
+        if door.send(Request::Gauges(sender)).is_ok()
+            && let Ok(snapshot) = answer.await
+        {
+            *gauges.lock() = snapshot;
         }
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Snapshot {
     pub(crate) sip: Vec<(baton_sip::MessageCount, u64)>,
     /// Refused requests by reason.
     pub(crate) rejected: Vec<(&'static str, u64)>,
+    /// RTP packets by fate and direction.
+    pub(crate) rtp: Vec<(&'static str, &'static str, u64)>,
     /// No call is left.
     pub(crate) idle: bool,
     /// A transfer is between its request and its outcome.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::{CommitLevel, Event, Problem, Record, Reply};
+use baton_media::Fate;
 use baton_relay::Relay;
 use baton_sip::{ConnectionId, Transmit, Transport};
 use baton_store::{Batch, Store};
@@ -172,6 +173,16 @@ impl Outlets {
         });
     }
 
+    /// RTP packets since the start: fate, direction, count.
+    pub(crate) fn rtp_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let tally = self.relay.tally();
+        let one = |fate: &Fate| {
+            let (direction, name) = fate.labels();
+            (name, direction, tally.of(*fate))
+        };
+        Fate::ALL.iter().map(one).collect()
+    }
+
     /// Binds more ports.
     pub(crate) fn more_ports(&self) -> Vec<u16> {
         match self.relay.bind(self.ports.clone(), PORTS_AT_ONCE) {
@@ -185,10 +196,9 @@ impl Outlets {
 
     /// Answers whoever asked; they may have gone.
     pub(crate) fn answer(&mut self, ticket: u64, result: Result<Reply, Problem>) {
-        if let Some(asker) = self.askers.remove(&ticket) {
-            if asker.send(result).is_err() {
-                tracing::debug!(ticket, "whoever asked has gone");
-            }
+        let asker = self.askers.remove(&ticket);
+        if asker.is_some_and(|asker| asker.send(result).is_err()) {
+            tracing::debug!(ticket, "whoever asked has gone");
         }
     }
 }

@@ -216,6 +216,7 @@ impl Engine {
             gauges: self.board.gauges(now),
             sip: counts.messages(),
             rejected: counts.rejected(),
+            rtp: self.outlets.rtp_counts(),
             idle: self.board.is_idle(),
             transfers_in_flight: self.board.has_transfers_in_flight(),
         }

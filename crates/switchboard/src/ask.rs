@@ -36,53 +36,36 @@ impl Switchboard {
     pub(crate) fn on_ask(&mut self, now: Now, ticket: u64, command: Command) {
         let result = match command {
             Command::RequestTransfer { call, request, idempotency_key } => {
-                match self.request_transfer(now, ticket, call, *request, idempotency_key) {
-                    Some(result) => result,
-                    None => return,
-                }
+                self.request_transfer(now, ticket, call, *request, idempotency_key)
             }
-            Command::NewCallback(new) => match self.new_callback(now, ticket, *new) {
-                Ok(()) => return,
-                Err(problem) => Err(problem),
-            },
-            Command::UpdateCallback { id, update } => match self.update_callback(now, ticket, id, update) {
-                Ok(()) => return,
-                Err(problem) => Err(problem),
-            },
-            Command::CancelCallback(id) => match self.cancel_callback(ticket, id) {
-                Ok(()) => return,
-                Err(problem) => Err(problem),
-            },
-            other => self.answer_now(now, other),
-        };
-        self.emit(Output::Answer { ticket, result });
-    }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the commands that wait for the store were taken before")]
-    fn answer_now(&mut self, now: Now, command: Command) -> Result<Reply, Problem> {
-        match command {
-            Command::Calls => Ok(Reply::Calls(self.call_views())),
-            Command::Call(id) => self.call_view(id).map(|view| Reply::Call(Box::new(view))),
-            Command::HangUp(id) => self.hang_up(now, id),
-            Command::Transfer(id) => self.transfer_reply(id),
-            Command::CancelTransfer(id) => self.to_transfer(now, id, Event::Cancel),
-            Command::Accept(id) => self.to_transfer(now, id, Event::Accept),
+            Command::NewCallback(new) => later(self.new_callback(now, ticket, *new)),
+            Command::UpdateCallback { id, update } => later(self.update_callback(now, ticket, id, update)),
+            Command::CancelCallback(id) => later(self.cancel_callback(ticket, id)),
+            Command::Calls => Some(Ok(Reply::Calls(self.call_views()))),
+            Command::Call(id) => Some(self.call_view(id).map(|view| Reply::Call(Box::new(view)))),
+            Command::HangUp(id) => Some(self.hang_up(now, id)),
+            Command::Transfer(id) => Some(self.transfer_reply(id)),
+            Command::CancelTransfer(id) => Some(self.tell_transfer(now, id, &CANCEL, Event::Cancel)),
+            Command::Accept(id) => Some(self.tell_transfer(now, id, &ACCEPT, Event::Accept)),
             Command::Decline { transfer, reason, retry_after } => {
                 let retry_after = retry_after.map(|minutes| std::time::Duration::from_secs(u64::from(minutes) * 60));
-                self.to_transfer(now, transfer, Event::Decline { reason, retry_after })
+                Some(self.tell_transfer(now, transfer, &DECLINE, Event::Decline { reason, retry_after }))
             }
-            Command::Context(id) => self.context(id).map(|context| Reply::Context(Box::new(context))),
-            Command::Pop(id) => self.pop(id),
-            Command::PutContext { call, context } => self.put_context(call, *context),
-            Command::Aes => Ok(Reply::Aes(self.roster.views(now))),
-            Command::SetPresence { ae, presence } => self.set_presence(now, &ae, presence),
-            Command::Slots { ae, timezone } => self.slots(now, &ae, timezone.as_deref()),
-            Command::Callbacks => Ok(Reply::Callbacks(self.callback_views())),
-            Command::Callback(id) => self.callback_view(id).map(|view| Reply::Callback(Box::new(view))),
+            Command::Context(id) => Some(self.context(id).map(|context| Reply::Context(Box::new(context)))),
+            Command::Pop(id) => Some(self.pop(id)),
+            Command::PutContext { call, context } => Some(self.put_context(call, *context)),
+            Command::Aes => Some(Ok(Reply::Aes(self.roster.views(now)))),
+            Command::SetPresence { ae, presence } => Some(self.set_presence(now, &ae, presence)),
+            Command::Slots { ae, timezone } => Some(self.slots(now, &ae, timezone.as_deref())),
+            Command::Callbacks => Some(Ok(Reply::Callbacks(self.callback_views()))),
+            Command::Callback(id) => Some(self.callback_view(id).map(|view| Reply::Callback(Box::new(view)))),
             Command::CallbackCalendar(id) => {
-                self.callback_view(id).map(|view| Reply::Calendar(baton_transfer::callback::ics(&view, &self.roster)))
+                let callback = self.callback_view(id);
+                Some(callback.map(|view| Reply::Calendar(baton_transfer::callback::ics(&view, &self.roster))))
             }
-            other => Err(Problem::conflict(format!("{other:?} waits for the store"))),
+        };
+        if let Some(result) = result {
+            self.emit(Output::Answer { ticket, result });
         }
     }
 
@@ -112,15 +95,16 @@ impl Switchboard {
         view.map(|view| Reply::Transfer(Box::new(view))).ok_or_else(|| Problem::not_found("transfer", &id.to_string()))
     }
 
-    /// Tells a running transfer something; one that is over answers 409.
-    fn to_transfer(&mut self, now: Now, id: TransferId, event: Event) -> Result<Reply, Problem> {
+    /// Tells a running transfer something; 409 where it does not stand where that would do anything.
+    fn tell_transfer(&mut self, now: Now, id: TransferId, order: &Order, event: Event) -> Result<Reply, Problem> {
         let call = self.transfers.get(&id).copied().filter(|call| self.running_id(*call) == Some(id));
-        let Some(call) = call else {
+        let running = call.and_then(|call| self.calls.get(&call)).and_then(|call| call.transfer.as_ref());
+        let (Some(call), Some(running)) = (call, running) else {
             self.transfer_reply(id)?;
             return Err(Problem::conflict("this transfer is over"));
         };
-        if let Some(running) = self.calls.get(&call).and_then(|call| call.transfer.as_ref()) {
-            fits(&running.transfer, &event)?;
+        if !(order.fits)(&running.transfer) {
+            return Err(Problem::conflict(order.otherwise));
         }
         self.tell(now, call, event);
         self.transfer_reply(id)
@@ -196,14 +180,14 @@ impl Switchboard {
         if let Some(transfer) = known {
             return Some(self.transfer_reply(transfer));
         }
-        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
-            if running.transfer.outcome().is_none() {
-                if matches!(running.asked, Asked::Promised) {
-                    return Some(Ok(Reply::Transfer(Box::new(running.view()))));
-                }
-                running.askers.push(ticket);
-                return None;
+        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut())
+            && running.transfer.outcome().is_none()
+        {
+            if matches!(running.asked, Asked::Promised) {
+                return Some(Ok(Reply::Transfer(Box::new(running.view()))));
             }
+            running.askers.push(ticket);
+            return None;
         }
         match self.check_request(id, request) {
             Ok(wanted) => {
@@ -316,14 +300,19 @@ impl Switchboard {
     }
 }
 
-/// Whether a transfer stands where `event` would do anything.
-fn fits(transfer: &Transfer, event: &Event) -> Result<(), Problem> {
-    let (fits, otherwise) = match event {
-        Event::Accept => (transfer.can_be_accepted(), "no AE is on the line who could accept"),
-        Event::Decline { .. } => (transfer.can_be_declined(), "no AE is being asked who could decline"),
-        _ => (transfer.can_be_cancelled(), "this transfer can no longer be called off"),
-    };
-    if fits { Ok(()) } else { Err(Problem::conflict(otherwise)) }
+/// An order to a transfer: where it fits, and what is said where it does not.
+struct Order {
+    fits: fn(&Transfer) -> bool,
+    otherwise: &'static str,
+}
+
+const ACCEPT: Order = Order { fits: Transfer::can_be_accepted, otherwise: "no AE is on the line who could accept" };
+const DECLINE: Order = Order { fits: Transfer::can_be_declined, otherwise: "no AE is being asked who could decline" };
+const CANCEL: Order = Order { fits: Transfer::can_be_cancelled, otherwise: "this transfer can no longer be called off" };
+
+/// The answer comes once the store has written, but a refusal at once.
+fn later(taken: Result<(), Problem>) -> Option<Result<Reply, Problem>> {
+    taken.err().map(Err)
 }
 
 fn check_size(context: &Context) -> Result<(), Problem> {

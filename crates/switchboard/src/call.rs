@@ -167,10 +167,10 @@ impl Call {
 
     /// Adds a leg, and forgets the oldest ended ones where there are too many.
     pub(crate) fn add_leg(&mut self, leg: Leg) {
-        if self.legs.iter().filter(|leg| !leg.is_live()).count() >= ENDED_LEGS_MAX {
-            if let Some(oldest) = self.legs.iter().position(|leg| !leg.is_live() && leg.role != LegRole::Caller) {
-                self.legs.remove(oldest);
-            }
+        if self.legs.iter().filter(|leg| !leg.is_live()).count() >= ENDED_LEGS_MAX
+            && let Some(oldest) = self.legs.iter().position(|leg| !leg.is_live() && leg.role != LegRole::Caller)
+        {
+            self.legs.remove(oldest);
         }
         self.legs.push(leg);
     }

@@ -28,9 +28,7 @@ impl Switchboard {
 
     /// Does everything that the call's transfer wants done.
     pub(crate) fn perform(&mut self, now: Now, id: CallId) {
-        loop {
-            let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { break };
-            let Some(action) = running.transfer.poll() else { break };
+        while let Some(action) = self.next_action(id) {
             self.act(now, id, action);
         }
         self.follow_driver(now, id);
@@ -45,6 +43,10 @@ impl Switchboard {
             self.settle(now, id);
         }
         self.set_transfer_alarm(now, id);
+    }
+
+    fn next_action(&mut self, id: CallId) -> Option<Action> {
+        self.calls.get_mut(&id)?.transfer.as_mut()?.transfer.poll()
     }
 
     fn act(&mut self, now: Now, id: CallId, action: Action) {
@@ -138,9 +140,9 @@ impl Switchboard {
         if line.trusted {
             let expires = now.wall + self.settings.pop_link_ttl;
             let link = format!("<{}>;purpose=info", self.pop_url(transfer, expires));
-            headers.push(Header::new("X-Baton-Call", &id.to_string()));
-            headers.push(Header::new("X-Baton-Transfer", &transfer.to_string()));
-            headers.push(Header::new("User-to-User", &user_to_user(transfer)));
+            headers.push(Header::new("X-Baton-Call", id.to_string()));
+            headers.push(Header::new("X-Baton-Transfer", transfer.to_string()));
+            headers.push(Header::new("User-to-User", user_to_user(transfer)));
             headers.push(Header::new("Call-Info", &link));
         }
         let display = line.trusted.then(|| display_name(&call.context, &call.from));
@@ -148,7 +150,7 @@ impl Switchboard {
         Some(Dialling {
             target: line.uri.clone(),
             route: Hop { transport: Transport::Udp, addr: line.address },
-            from: self.from_caller(call, display)?,
+            from: self.caller_address(call, display)?,
             headers,
             credentials: credentials.map(|own| baton_sip::digest::Credentials::new(&own.username, &own.password)),
         })
@@ -216,7 +218,7 @@ impl Switchboard {
             Some(call) => self.settings.ai_places_for(&call.to, &call.trunk),
             None => return,
         };
-        let header = vec![Header::new("X-Baton-Resume", &resume.to_string())];
+        let header = vec![Header::new("X-Baton-Resume", resume.to_string())];
         let dialled = ais.first().and_then(|ai| self.dial_ai(now, id, *ai, header));
         if dialled.is_none() {
             self.tell(now, id, Event::AiFailed);

@@ -26,11 +26,11 @@ pub(crate) struct EndedCall {
 impl Ended {
     /// Keeps a call, and lets go of the oldest one where there are too many.
     pub(crate) fn keep(&mut self, call: EndedCall) {
-        if self.order.len() >= ENDED_CALLS_MAX {
-            if let Some(oldest) = self.order.pop_front().and_then(|id| self.calls.remove(&id)) {
-                for transfer in &oldest.transfers {
-                    self.transfers.remove(&transfer.id);
-                }
+        if self.order.len() >= ENDED_CALLS_MAX
+            && let Some(oldest) = self.order.pop_front().and_then(|id| self.calls.remove(&id))
+        {
+            for transfer in &oldest.transfers {
+                self.transfers.remove(&transfer.id);
             }
         }
         for transfer in &call.transfers {

@@ -130,8 +130,8 @@ impl Switchboard {
         let ai = self.settings.ais.get(ai)?;
         let target: Uri = ai.uri.replace("{to}", &escaped_user(&call.to)).parse().ok()?;
         let route = Hop { transport: Transport::Udp, addr: ai.address };
-        let from = self.from_caller(call, None)?;
-        headers.insert(0, Header::new("X-Baton-Call", &id.to_string()));
+        let from = self.caller_address(call, None)?;
+        headers.insert(0, Header::new("X-Baton-Call", id.to_string()));
         self.dial_leg(now, id, LegRole::Ai, None, Dialling { target, route, from, headers, credentials: None })
     }
 
@@ -182,7 +182,7 @@ impl Switchboard {
     }
 
     /// Who calls, as the next leg is told.
-    pub(crate) fn from_caller(&self, call: &Call, display: Option<String>) -> Option<NameAddr> {
+    pub(crate) fn caller_address(&self, call: &Call, display: Option<String>) -> Option<NameAddr> {
         let uri: Uri = format!("sip:{}@{}", escaped_user(&call.from), self.settings.domain).parse().ok()?;
         Some(NameAddr::new(display.as_deref(), uri))
     }

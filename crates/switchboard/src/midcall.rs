@@ -24,7 +24,7 @@ impl Switchboard {
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
         match event {
             Event::Invite { session, source, invite, .. } => self.on_invite(now, session, source, *invite),
-            Event::Trying { session } => self.to_consult(now, session, |leg| Told::Trying { leg }),
+            Event::Trying { session } => self.tell_consult(now, session, |leg| Told::Trying { leg }),
             Event::Ringing { session, status, .. } => self.on_ringing(now, session, status),
             Event::Answered { session, sdp, .. } => self.on_answered(now, session, sdp),
             Event::Refused { session, status, phrase, .. } => self.on_refused(now, session, status, &phrase),
@@ -311,7 +311,7 @@ impl Switchboard {
         }
     }
 
-    fn to_consult(&mut self, now: Now, session: SessionId, event: impl FnOnce(LegId) -> Told) {
+    fn tell_consult(&mut self, now: Now, session: SessionId, event: impl FnOnce(LegId) -> Told) {
         let Some((id, leg)) = self.call_of(session) else { return };
         if self.calls.get(&id).and_then(|call| call.leg(leg)).is_some_and(|leg| leg.role == LegRole::Ae) {
             self.tell(now, id, event(leg));
