@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_time::Mono;
 use bytes::Bytes;
@@ -113,6 +114,8 @@ pub struct Party {
     rang: bool,
     invited: bool,
     over: Option<String>,
+    lingers: Duration,
+    silent_at: Mono,
     notified: BTreeSet<u16>,
     told: BTreeSet<String>,
     record: Record,
@@ -144,6 +147,8 @@ impl Party {
             rang: false,
             invited: false,
             over: None,
+            lingers: Duration::ZERO,
+            silent_at: Mono::ZERO,
             notified: BTreeSet::new(),
             told: BTreeSet::new(),
             out: VecDeque::new(),
@@ -152,6 +157,12 @@ impl Party {
             script,
             record,
         }
+    }
+
+    /// The same party, which goes on sending audio for a while after its call has ended: some do.
+    #[must_use]
+    pub fn lingering(self, span: Duration) -> Party {
+        Party { lingers: span, ..self }
     }
 
     /// Whether a SIP message is for this party: of its dialog, or the first INVITE to its user.
@@ -248,10 +259,13 @@ impl Party {
                     self.notified.insert(status);
                 }
                 Happening::Media(body) => self.media_follows(now, &body),
-                Happening::Over(why) => self.over = Some(why),
+                Happening::Over(why) => {
+                    self.over = Some(why);
+                    self.silent_at = now + self.lingers;
+                }
             }
         }
-        if self.ua.phase == Phase::Over {
+        if self.ua.phase == Phase::Over && now >= self.silent_at {
             self.media = None;
         }
     }

@@ -203,6 +203,16 @@ fn a_script_that_waits_in_vain_says_for_what() {
 }
 
 #[test]
+fn a_party_that_lingers_goes_on_sending_for_a_while_after_the_bye() {
+    let linger = |party: Party| party.lingering(Duration::from_millis(300));
+    let parties = short_call().into_iter().map(linger).collect();
+    let records = World::new(parties, |_, _| false).run(Mono::from_millis(60_000));
+    let bye = records[0].sip.iter().find(|seen| seen.title == "BYE").unwrap().at;
+    let last = records[0].rtp_sent.last().unwrap().at;
+    assert!(last > bye + Duration::from_millis(250) && last <= bye + Duration::from_millis(300));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes() {
     let run = || World::new(short_call(), |_, _| false).run(Mono::from_millis(60_000));
     assert_eq!(run()[0].rtp_sent, run()[0].rtp_sent);
