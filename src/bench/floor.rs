@@ -10,11 +10,11 @@ use baton_time::Mono;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::asker::{Askers, Wish};
-use super::port::{Datagram, Port};
 use super::scripts;
 use super::setting::ae_id;
 use super::trial::{Stall, Trial};
 use crate::clock::Clock;
+use crate::demo::port::{Datagram, Port};
 use crate::demo::stage::answer_to_stranger;
 
 /// Later than this is a stall of this tool, and no fault of the daemon.
@@ -118,12 +118,9 @@ enum Place {
 impl Floor {
     /// Opens the phones.
     pub(super) fn open(clock: Clock, plan: Plan, proxy: SocketAddr) -> io::Result<Floor> {
-        let mut dice = Dice::new(0xbe7c);
-        let start = clock.now().mono;
-        let lanes = (0..plan.lanes()).map(|_| {
-            let free_at = start + Duration::from_millis(dice.roll() % RAMP_MS);
-            Ok(Lane { caller_sip: Port::any()?, ae_sip: Port::any()?, free_at, call: None })
-        });
+        let dice = Dice::new(0xbe7c);
+        let free_at = clock.now().mono;
+        let lanes = (0..plan.lanes()).map(|_| Ok(Lane { caller_sip: Port::any()?, ae_sip: Port::any()?, free_at, call: None }));
         let lanes = lanes.collect::<io::Result<Vec<Lane>>>()?;
         Ok(Floor {
             clock,
@@ -235,7 +232,17 @@ impl Floor {
                 self.in_flight -= 1;
             }
             self.lanes[place].free_at = now + Duration::from_millis(50 + self.dice.roll() % 200);
+            if call.number == 0 {
+                self.ramp_up(now);
+            }
             self.trials.push(call.into_trial());
+        }
+    }
+
+    /// Lets the first calls begin one after the other.
+    fn ramp_up(&mut self, now: Mono) {
+        for lane in &mut self.lanes {
+            lane.free_at = now + Duration::from_millis(self.dice.roll() % RAMP_MS);
         }
     }
 

@@ -4,7 +4,6 @@
 mod asker;
 mod figures;
 mod floor;
-mod port;
 mod run;
 mod scripts;
 mod setting;

@@ -75,10 +75,21 @@ impl Api {
     }
 
     /// Opens the stream of events; each line of data is handed to `each` until that says no, or the stream ends.
-    pub(crate) fn follow(self, path: &str, mut each: impl FnMut(&str) -> bool) -> Result<(), ApiError> {
+    pub(crate) fn follow(self, path: &str, each: impl FnMut(&str) -> bool) -> Result<(), ApiError> {
+        self.follow_until_closed(path, |_| (), each)
+    }
+
+    /// As [`Api::follow`]; `opened` gets a handle by which somebody else can close the stream.
+    pub(crate) fn follow_until_closed(
+        self,
+        path: &str,
+        opened: impl FnOnce(TcpStream),
+        mut each: impl FnMut(&str) -> bool,
+    ) -> Result<(), ApiError> {
         let lost = |source| ApiError::Connection { path: path.to_owned(), source };
         let stream = self.send("GET", path, None).map_err(lost)?;
         stream.set_read_timeout(None).map_err(lost)?;
+        opened(stream.try_clone().map_err(lost)?);
         let mut reader = BufReader::new(stream);
         let head = read_head(&mut reader).ok_or_else(|| ApiError::Malformed { path: path.to_owned() })?;
         let mut body: Box<dyn BufRead> =

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_time::{Mono, Now};
 
+use super::port::Port;
 use super::story::Story;
 
 /// The part that somebody plays.
@@ -41,6 +43,9 @@ impl fmt::Display for Role {
     }
 }
 
+/// The AI goes on sending for so long after it was hung up on: that nobody hears it is Baton's work.
+const AI_LINGERS: Duration = Duration::from_millis(500);
+
 /// A party with its place on the network.
 pub(crate) struct Seat {
     /// Which story, by its place in the list.
@@ -52,9 +57,7 @@ pub(crate) struct Seat {
     /// Which of the SIP sockets is its own: the AI has one for all its calls.
     pub(crate) sip: usize,
     /// Its RTP socket.
-    pub(crate) rtp: UdpSocket,
-    /// The socket beside it, so that RTCP finds somebody; what comes there is not read.
-    _rtcp: UdpSocket,
+    pub(crate) rtp: Port,
 }
 
 /// Everybody, and the SIP sockets.
@@ -62,24 +65,24 @@ pub(crate) struct Cast {
     /// All parties.
     pub(crate) seats: Vec<Seat>,
     /// The SIP sockets; the first one is the AI's.
-    pub(crate) sip: Vec<UdpSocket>,
+    pub(crate) sip: Vec<Port>,
 }
 
 impl Cast {
     /// Binds the SIP sockets of everybody; the parties follow with [`Cast::seat`], once the daemon's address is known.
     pub(crate) fn bind() -> io::Result<Cast> {
-        Ok(Cast { seats: Vec::new(), sip: vec![bind_any()?] })
+        Ok(Cast { seats: Vec::new(), sip: vec![Port::any()?] })
     }
 
     /// The address of the AI.
     pub(crate) fn ai(&self) -> io::Result<SocketAddr> {
-        self.sip[0].local_addr()
+        self.sip[0].address()
     }
 
     /// Binds a phone and gives its place among the sockets.
     pub(crate) fn phone(&mut self) -> io::Result<(usize, SocketAddr)> {
-        let socket = bind_any()?;
-        let address = socket.local_addr()?;
+        let socket = Port::any()?;
+        let address = socket.address()?;
         self.sip.push(socket);
         Ok((self.sip.len() - 1, address))
     }
@@ -97,19 +100,20 @@ impl Cast {
         lines: &Lines,
         origin: Mono,
     ) -> io::Result<()> {
-        let (rtp, rtcp) = bind_pair()?;
+        let rtp = Port::pair()?;
         let identity = Identity {
             user: user.to_owned(),
             display: display.to_owned(),
             pilot,
-            sip: self.sip[sip].local_addr()?,
-            rtp: rtp.local_addr()?,
+            sip: self.sip[sip].address()?,
+            rtp: rtp.address()?,
             proxy,
             seed: 0xba70 + self.seats.len() as u64 * 977,
             origin,
         };
-        let party = Party::new(identity, Script::new(steps), lines.clone());
-        self.seats.push(Seat { story, role, party, sip, rtp, _rtcp: rtcp });
+        let lingers = if role == Role::Ai { AI_LINGERS } else { Duration::ZERO };
+        let party = Party::new(identity, Script::new(steps), lines.clone()).lingering(lingers);
+        self.seats.push(Seat { story, role, party, sip, rtp });
         Ok(())
     }
 }
@@ -186,28 +190,6 @@ pub(crate) fn lines(stories: &[Story]) -> Lines {
 }
 
 /// Any free port on loopback.
-pub(crate) fn bind_any() -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-/// An even port and the odd one above it (RFC 3550 §11).
-pub(crate) fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
-    const TRIES: usize = 64;
-    let mut kept = Vec::new(); // so that the same port is not handed out again at once
-    for _ in 0..TRIES {
-        let socket = bind_any()?;
-        let port = socket.local_addr()?.port();
-        if port % 2 == 0
-            && let Ok(beside) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1))
-        {
-            return Ok((socket, beside));
-        }
-        kept.push(socket);
-    }
-    Err(io::ErrorKind::AddrInUse.into())
-}
 
 #[cfg(test)]
 mod tests {
@@ -217,12 +199,5 @@ mod tests {
     fn recordings_are_named_by_role_and_name() {
         assert_eq!(Role::Ae("sara-backup".to_owned()).file_name(), "ae-sara");
         assert_eq!((Role::Caller.file_name(), Role::Ai.file_name()), ("caller".to_owned(), "ai".to_owned()));
-    }
-
-    #[test]
-    fn rtp_ports_are_even_and_have_a_neighbour() {
-        let (rtp, rtcp) = bind_pair().unwrap();
-        let (rtp, rtcp) = (rtp.local_addr().unwrap().port(), rtcp.local_addr().unwrap().port());
-        assert_eq!((rtp % 2, rtcp), (0, rtp + 1));
     }
 }

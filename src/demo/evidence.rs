@@ -64,11 +64,16 @@ pub(crate) struct Passage {
 impl Passage {
     /// Follows the audio packets of `from` into what `to` heard: payloads are passed on as they are, and no two of a party are alike.
     pub(crate) fn of(from: &Record, to: &Record) -> Passage {
+        Passage::since(from, to, Mono::ZERO)
+    }
+
+    /// The same, of what arrived from an instant on.
+    pub(crate) fn since(from: &Record, to: &Record, since: Mono) -> Passage {
         let sent: Vec<&RtpSeen> = from.rtp_sent.iter().filter(|packet| packet.is_audio()).collect();
         let places: BTreeMap<&[u8], usize> = sent.iter().enumerate().map(|(place, packet)| (packet.payload(), place)).collect();
         let mut passage = Passage::default();
         let mut last: Option<usize> = None;
-        for packet in to.rtp_received.iter().filter(|packet| packet.is_audio()) {
+        for packet in to.rtp_received.iter().filter(|packet| packet.is_audio() && packet.at >= since) {
             let Some(place) = places.get(packet.payload()).copied() else { continue };
             passage.passed += 1;
             match last {
@@ -187,14 +192,18 @@ impl Evidence {
         self.taker().and_then(|(part, _)| part.noted("accepts"))
     }
 
-    /// How the AE's audio reached the caller.
+    /// How the AE's audio reached the caller, from the key on.
     pub(crate) fn to_caller(&self) -> Passage {
-        self.caller().zip(self.taker()).map(|(caller, (ae, _))| Passage::of(&ae.record, &caller.record)).unwrap_or_default()
+        let since = self.accepted().unwrap_or_default();
+        let ends = self.caller().zip(self.taker());
+        ends.map(|(caller, (ae, _))| Passage::since(&ae.record, &caller.record, since)).unwrap_or_default()
     }
 
-    /// How the caller's audio reached the AE.
+    /// How the caller's audio reached the AE, from the key on.
     pub(crate) fn to_ae(&self) -> Passage {
-        self.caller().zip(self.taker()).map(|(caller, (ae, _))| Passage::of(&caller.record, &ae.record)).unwrap_or_default()
+        let since = self.accepted().unwrap_or_default();
+        let ends = self.caller().zip(self.taker());
+        ends.map(|(caller, (ae, _))| Passage::since(&caller.record, &ae.record, since)).unwrap_or_default()
     }
 
     /// When the caller first heard the AE.

@@ -9,6 +9,7 @@ pub(crate) mod daemon;
 pub(crate) mod evidence;
 mod page;
 mod pcapng;
+pub(crate) mod port;
 mod progress;
 mod report;
 mod run;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -128,6 +129,9 @@ fn prepare(out: &Path) -> Result<PathBuf, RunError> {
     Ok(directory)
 }
 
+/// The event stream, for whoever wants to close it.
+type Closer = Arc<Mutex<Option<TcpStream>>>;
+
 /// What comes back from the stage, the conductors and the event stream.
 struct Played {
     performance: Performance,
@@ -139,7 +143,7 @@ fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Pr
     let (senders, readers): (Vec<SyncSender<News>>, Vec<Receiver<News>>) =
         setting.stories.iter().map(|_| sync_channel(QUEUE)).unzip();
     let events = Arc::new(Mutex::new(Vec::new()));
-    follow(start, daemon, senders.clone(), Arc::clone(&events))?;
+    let stream = follow(start, daemon, senders.clone(), Arc::clone(&events))?;
     let (stage, prompter) = Stage::new(setting.clock, cast, senders).map_err(machine("the stage"))?;
     let progress = Mutex::new(progress);
     let (performance, books) = thread::scope(|scope| {
@@ -160,12 +164,22 @@ fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Pr
         (performance, books)
     });
     progress.into_inner().finish();
+    if let Some(stream) = stream.lock().take()
+        && let Err(error) = stream.shutdown(Shutdown::Both)
+    {
+        tracing::debug!(%error, "the event stream was closed already");
+    }
     let events = std::mem::take(&mut *events.lock());
     Ok(Played { performance: performance.map_err(machine("the stage"))?, books, events })
 }
 
-/// Follows the daemon's events on a thread of its own, which ends with the daemon or with this process.
-fn follow(start: Now, daemon: &Daemon, readers: Vec<SyncSender<News>>, kept: Arc<Mutex<Vec<String>>>) -> Result<(), RunError> {
+/// Follows the daemon's events on a thread of its own, which ends when the stream is closed by the handle that comes back.
+fn follow(
+    start: Now,
+    daemon: &Daemon,
+    readers: Vec<SyncSender<News>>,
+    kept: Arc<Mutex<Vec<String>>>,
+) -> Result<Closer, RunError> {
     let api = daemon.api;
     let each = move |line: &str| {
         if let Some(event) = SeenEvent::read(line, start).map(Arc::new) {
@@ -178,14 +192,25 @@ fn follow(start: Now, daemon: &Daemon, readers: Vec<SyncSender<News>>, kept: Arc
         }
         true
     };
+    let closer = Closer::default();
+    let (opened, told) = sync_channel(1);
+    let handle = Arc::clone(&closer);
+    let open = move |stream| {
+        *handle.lock() = Some(stream);
+        if opened.send(()).is_err() {
+            tracing::debug!("the event stream was open too late");
+        }
+    };
     let work = move || {
-        if let Err(error) = api.follow("/v1/events", each) {
+        if let Err(error) = api.follow_until_closed("/v1/events", open, each) {
             tracing::debug!(%error, "the event stream has ended");
         }
     };
-    thread::Builder::new().name("events".to_owned()).spawn(work).map(|_| ()).map_err(machine("a thread for the events"))?;
-    thread::park_timeout(Duration::from_millis(50)); // so that the stream is open before the first call
-    Ok(())
+    thread::Builder::new().name("events".to_owned()).spawn(work).map_err(machine("a thread for the events"))?;
+    match told.recv_timeout(Duration::from_secs(2)) {
+        Ok(()) => Ok(closer),
+        Err(_) => Err(machine("the daemon's events")(io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// Runs the checks and writes every file.

@@ -1,7 +1,7 @@
 //! The stage: one thread that owns every socket of the parties, gives them the time and their datagrams, and sends what they say.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::cast::{Cast, Role, Seat};
+use super::port::Datagram;
 use super::story::CURTAIN;
 use crate::clock::Clock;
 
@@ -92,7 +93,6 @@ pub(crate) struct Stage {
     closed: Vec<Option<Mono>>,
     stalls: Vec<(Mono, Mono)>,
     invited: Vec<bool>,
-    buffer: Box<[u8; 4_096]>,
 }
 
 impl Stage {
@@ -110,7 +110,6 @@ impl Stage {
             news,
             stalls: Vec::new(),
             invited: vec![false; cast.seats.len()],
-            buffer: Box::new([0; 4_096]),
             cast,
         };
         Ok((stage, Prompter { words: sender, bell: Arc::new(Mutex::new(bell)) }))
@@ -168,7 +167,7 @@ impl Stage {
     fn wait_until(&self, due: Mono, now: Mono) {
         let span = due.since(now);
         let timeout = Timespec { tv_sec: span.as_secs() as i64, tv_nsec: i64::from(span.subsec_nanos()) };
-        let sockets = self.cast.sip.iter().chain(self.cast.seats.iter().map(|seat| &seat.rtp));
+        let sockets = self.cast.sip.iter().chain(self.cast.seats.iter().map(|seat: &Seat| &seat.rtp));
         let mut fds: Vec<PollFd<'_>> = sockets.map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         fds.push(PollFd::new(&self.bell, PollFlags::IN));
         if let Err(error) = poll(&mut fds, Some(&timeout)) {
@@ -194,19 +193,20 @@ impl Stage {
 
     fn hear_sockets(&mut self) {
         for index in 0..self.cast.sip.len() {
-            while let Some((from, bytes)) = receive(&self.cast.sip[index], self.buffer.as_mut_slice()) {
-                self.hear_sip(index, from, bytes);
+            while let Some(datagram) = self.cast.sip[index].receive(self.clock) {
+                self.hear_sip(index, datagram);
             }
         }
         for index in 0..self.cast.seats.len() {
-            while let Some((from, bytes)) = receive(&self.cast.seats[index].rtp, self.buffer.as_mut_slice()) {
-                self.hand(index, Input::Rtp { from, bytes });
+            while let Some(Datagram { from, at, bytes }) = self.cast.seats[index].rtp.receive(self.clock) {
+                self.hand_at(index, at, Input::Rtp { from, bytes });
             }
         }
     }
 
     /// Finds whose datagram it is: several calls share the AI's socket.
-    fn hear_sip(&mut self, socket: usize, from: SocketAddr, bytes: Bytes) {
+    fn hear_sip(&mut self, socket: usize, datagram: Datagram) {
+        let Datagram { from, at, bytes } = datagram;
         let Ok(message) = Message::read(&bytes) else { return };
         let wanted = |seat: &Seat| seat.sip == socket && seat.party.wants(&message);
         match self.cast.seats.iter().position(wanted) {
@@ -215,7 +215,7 @@ impl Stage {
                     let (story, role) = (self.cast.seats[index].story, self.cast.seats[index].role.clone());
                     self.announce(story, News::Invited { role, invite: Box::new(message) });
                 }
-                self.hand(index, Input::Sip { from, bytes });
+                self.hand_at(index, at, Input::Sip { from, bytes });
             }
             None => self.answer_stranger(socket, from, &message),
         }
@@ -223,9 +223,7 @@ impl Stage {
 
     fn answer_stranger(&self, socket: usize, from: SocketAddr, message: &Message) {
         let Some(answer) = answer_to_stranger(message) else { return };
-        if let Err(error) = self.cast.sip[socket].send_to(&answer, from) {
-            tracing::debug!(%error, "a stranger could not be answered");
-        }
+        self.cast.sip[socket].send(from, &answer);
     }
 
     fn tick(&mut self) {
@@ -238,14 +236,18 @@ impl Stage {
     }
 
     fn hand(&mut self, index: usize, input: Input) {
-        let now = self.clock.now().mono;
+        self.hand_at(index, self.clock.now().mono, input);
+    }
+
+    /// Hands something over with the time at which it came.
+    fn hand_at(&mut self, index: usize, now: Mono, input: Input) {
         self.cast.seats[index].party.handle(now, input);
         while let Some(output) = self.cast.seats[index].party.poll() {
             let seat = &self.cast.seats[index];
             let (story, role) = (seat.story, seat.role.clone());
             match output {
-                Output::Sip { to, bytes } => send(&self.cast.sip[seat.sip], to, &bytes),
-                Output::Rtp { to, bytes } => send(&seat.rtp, to, &bytes),
+                Output::Sip { to, bytes } => self.cast.sip[seat.sip].send(to, &bytes),
+                Output::Rtp { to, bytes } => seat.rtp.send(to, &bytes),
                 Output::Note(note) => {
                     self.announce(story, News::Note { note: note.clone(), at: now });
                     self.tell_story(story, Some(index), &note);
@@ -271,24 +273,6 @@ pub(crate) fn answer_to_stranger(message: &Message) -> Option<Bytes> {
         Some(_) => 481,
     };
     Some(Message::response_to(message, status, "stage").write())
-}
-
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(SocketAddr, Bytes)> {
-    const REFUSALS_MAX: usize = 8;
-    for _ in 0..REFUSALS_MAX {
-        match socket.recv_from(buffer) {
-            Ok((length, from)) => return Some((from, Bytes::copy_from_slice(&buffer[..length]))),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {} // ICMP for something sent before
-            Err(_) => return None,
-        }
-    }
-    None
-}
-
-fn send(socket: &UdpSocket, to: SocketAddr, bytes: &[u8]) {
-    if let Err(error) = socket.send_to(bytes, to) {
-        tracing::debug!(%error, %to, "a datagram did not leave");
-    }
 }
 
 #[cfg(test)]

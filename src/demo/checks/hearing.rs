@@ -141,20 +141,19 @@ pub(super) fn ai_hears_nobody(evidence: &Evidence) -> Option<Finding> {
     Some(Finding::new("ai-hears-nobody-in-consult", sound.is_none(), says))
 }
 
-/// The AI is not heard any more once the human is.
+/// The AI is not heard any more once the human has taken over, though it goes on speaking for a while after its BYE.
 pub(super) fn ai_gone(evidence: &Evidence) -> Option<Finding> {
     let (ae, _) = evidence.taker()?;
-    let bridged = evidence.bridged()?;
+    let accepted = evidence.accepted()?;
     let forever = Mono::from_micros(u64::MAX);
-    let heard = |heard: &crate::demo::evidence::Heard| heard.pilots.contains(&Pilot::Ai);
-    let last =
-        evidence.caller()?.heard.iter().filter(|packet| packet.at >= bridged && heard(packet)).map(|packet| packet.at).max();
-    let after = last.map_or(Duration::ZERO, |last| last.since(bridged));
-    let at_ae = ae.first_heard(Pilot::Ai, bridged, forever).is_some();
+    let with_ai = evidence.caller()?.heard.iter().filter(|heard| heard.at >= accepted && heard.pilots.contains(&Pilot::Ai));
+    let last = with_ai.map(|heard| heard.at).max();
+    let after = last.map_or(Duration::ZERO, |last| last.since(accepted));
+    let at_ae = ae.first_heard(Pilot::Ai, accepted, forever).is_some();
     let says = match (last, at_ae) {
-        (None, false) => "no packet of the AI reaches the caller or the AE after the bridge".to_owned(),
+        (None, false) => "no packet of the AI reaches the caller or the AE once the key is pressed".to_owned(),
         (None, true) => "the AE hears the AI after the bridge".to_owned(),
-        (Some(_), _) => format!("the caller hears the AI until {} ms after the human", after.as_millis()),
+        (Some(_), _) => format!("the caller hears the AI until {} ms after the key", after.as_millis()),
     };
     Some(Finding::new("ai-gone-after-bridge", after <= AI_GONE_WITHIN && !at_ae, says))
 }

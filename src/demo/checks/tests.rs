@@ -362,7 +362,7 @@ fn a_caller_who_is_heard_in_the_consult_is_found() {
 #[test]
 fn an_ai_that_lingers_is_found() {
     assert!(!spoilt(hearing::ai_gone, |call| leak(call.record(&Role::Caller), Pilot::Ai, BRIDGE, BRIDGE + 120)).ok);
-    assert!(spoilt(hearing::ai_gone, |call| leak(call.record(&Role::Caller), Pilot::Ai, BRIDGE + 11, BRIDGE + 60)).ok);
+    assert!(spoilt(hearing::ai_gone, |call| leak(call.record(&Role::Caller), Pilot::Ai, BRIDGE, ACCEPTS + 60)).ok);
     assert!(!spoilt(hearing::ai_gone, |call| leak(call.record(&michael()), Pilot::Ai, BRIDGE + 200, BRIDGE + 300)).ok);
 }
 

@@ -1,7 +1,7 @@
 //! A UDP port whose datagrams carry the kernel's own time of arrival: how late this tool is scheduled does not show in what it measures.
 
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setso
 use nix::sys::time::TimeSpec;
 
 use crate::clock::Clock;
-use crate::demo::cast::{bind_any, bind_pair};
 
 /// The longest datagram that is read, in bytes.
 const DATAGRAM_BYTES_MAX: usize = 4_096;
@@ -21,17 +20,17 @@ const REFUSALS_MAX: usize = 8;
 
 /// A datagram that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Datagram {
+pub(crate) struct Datagram {
     /// The sender.
-    pub(super) from: SocketAddr,
+    pub(crate) from: SocketAddr,
     /// When the kernel had it.
-    pub(super) at: Mono,
+    pub(crate) at: Mono,
     /// What.
-    pub(super) bytes: Bytes,
+    pub(crate) bytes: Bytes,
 }
 
 /// The port.
-pub(super) struct Port {
+pub(crate) struct Port {
     socket: UdpSocket,
     /// The port above it, where it is one of a pair: RTCP finds somebody there, who does not read it.
     _beside: Option<UdpSocket>,
@@ -39,12 +38,12 @@ pub(super) struct Port {
 
 impl Port {
     /// Any free port.
-    pub(super) fn any() -> io::Result<Port> {
+    pub(crate) fn any() -> io::Result<Port> {
         Port::stamped(bind_any()?, None)
     }
 
     /// An even port together with the odd one above it.
-    pub(super) fn pair() -> io::Result<Port> {
+    pub(crate) fn pair() -> io::Result<Port> {
         let (socket, beside) = bind_pair()?;
         Port::stamped(socket, Some(beside))
     }
@@ -55,19 +54,19 @@ impl Port {
     }
 
     /// Its address.
-    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
     /// Sends.
-    pub(super) fn send(&self, to: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn send(&self, to: SocketAddr, bytes: &[u8]) {
         if let Err(error) = self.socket.send_to(bytes, to) {
             tracing::debug!(%error, %to, "a datagram did not leave");
         }
     }
 
     /// The next datagram that waits.
-    pub(super) fn receive(&self, clock: Clock) -> Option<Datagram> {
+    pub(crate) fn receive(&self, clock: Clock) -> Option<Datagram> {
         let mut buffer = [0; DATAGRAM_BYTES_MAX];
         let mut space = nix::cmsg_space!(TimeSpec);
         for _ in 0..REFUSALS_MAX {
@@ -91,6 +90,29 @@ impl AsFd for Port {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+fn bind_any() -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// An even port and the odd one above it (RFC 3550 §11).
+fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
+    const TRIES: usize = 64;
+    let mut kept = Vec::new(); // so that the same port is not handed out again at once
+    for _ in 0..TRIES {
+        let socket = bind_any()?;
+        let port = socket.local_addr()?.port();
+        if port % 2 == 0
+            && let Ok(beside) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1))
+        {
+            return Ok((socket, beside));
+        }
+        kept.push(socket);
+    }
+    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn stamp(message: ControlMessageOwned) -> Option<Wall> {
@@ -122,5 +144,12 @@ mod tests {
         assert_eq!((datagram.from, &datagram.bytes[..]), (other.address().unwrap(), &b"hello"[..]));
         let slack = Duration::from_millis(2);
         assert!(datagram.at + slack >= before && datagram.at <= after + slack, "{before:?} {:?} {after:?}", datagram.at);
+    }
+
+    #[test]
+    fn rtp_ports_are_even_and_have_a_neighbour() {
+        let (rtp, rtcp) = bind_pair().unwrap();
+        let (rtp, rtcp) = (rtp.local_addr().unwrap().port(), rtcp.local_addr().unwrap().port());
+        assert_eq!((rtp % 2, rtcp), (0, rtp + 1));
     }
 }
