@@ -31,7 +31,7 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     let clock = Clock::start();
     let start = clock.now();
     let plan = Plan { calls: args.calls as usize, in_flight: usize::from(args.in_flight) };
-    let folder = Folder::new()?;
+    let mut folder = Folder::new()?;
     let at = Addresses::find(plan.lanes())?;
     let floor = Floor::open(clock, plan, at.sip).context("the parties' sockets")?;
     let text = configuration(&at, folder.path(), floor.ai()?, &floor.phones()?);
@@ -39,6 +39,10 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     let mut daemon = Daemon::start(folder.path(), at.http, None, clock)?;
     let outcome = measure(&daemon, floor, (clock, start), plan);
     daemon.stop(clock);
+    if !outcome.as_ref().is_ok_and(Report::ok) {
+        folder.keep();
+        eprintln!("baton bench: the daemon's log is {}", folder.path().join("baton.log").display());
+    }
     let report = outcome?;
     if args.json {
         println!("{}", report.json());

@@ -9,26 +9,37 @@ use anyhow::Context as _;
 
 use crate::demo::daemon::free_ports;
 
-/// A folder that is taken away in the end.
-pub(super) struct Folder(PathBuf);
+/// A folder that is taken away in the end, unless it is kept.
+pub(super) struct Folder {
+    path: PathBuf,
+    is_kept: bool,
+}
 
 impl Folder {
     /// Makes one among the temporary files of this machine.
     pub(super) fn new() -> anyhow::Result<Folder> {
         let path = std::env::temp_dir().join(format!("baton-bench-{}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        Ok(Folder(path))
+        Ok(Folder { path, is_kept: false })
     }
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Leaves it where it is.
+    pub(super) fn keep(&mut self) {
+        self.is_kept = true;
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
+        if self.is_kept {
+            return;
+        }
+        if let Err(error) = fs::remove_dir_all(&self.path) {
             tracing::debug!(%error, "the folder stays");
         }
     }
