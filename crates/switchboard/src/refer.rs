@@ -34,7 +34,7 @@ impl Switchboard {
         if call.leg(leg).is_none_or(|leg| leg.role != LegRole::Ai) {
             return Err(403);
         }
-        let target = self.roster.target(&refer_to.uri.to_string()).ok_or(404_u16)?;
+        let target = self.roster.target(&refer_to.uri.to_string()).ok_or_else(|| no_target(refer_to))?;
         match (&call.phase, &call.transfer) {
             (Phase::Active, None) => Ok((id, target)),
             (Phase::Active, Some(running)) if running.transfer.outcome().is_none() => Ok((id, target)),
@@ -85,6 +85,32 @@ impl Switchboard {
             self.agent.notify_refer(now.mono, to.session, to.refer, progress.status, progress.phrase, headers, progress.last);
         if let Err(fault) = sent {
             tracing::debug!(%fault, status = progress.status, "cannot notify");
+        }
+    }
+}
+
+/// What a REFER to none of our people hears. A number is somebody, but an AI may only ask for an AE or a group; anything else is nobody.
+/// (A local number may be spelt with the letters A to F alone, RFC 3966 §3: that is rather a name.)
+fn no_target(refer_to: &NameAddr) -> u16 {
+    let is_number = refer_to.uri.tel().is_some_and(|tel| tel.number.contains(|sign: char| sign.is_ascii_digit()));
+    if is_number { 403 } else { 404 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outside_number_is_forbidden_and_a_strange_name_is_nobody() {
+        for (refer_to, status) in [
+            ("<sip:+19005550100@example.net>", 403),
+            ("<sip:5550100@example.net;user=phone>", 403),
+            ("<tel:+1-900-555-0100>", 403),
+            ("<sip:nobody@example.net>", 404),
+            ("<sip:abe@example.net>", 404),
+            ("<sip:example.net>", 404),
+        ] {
+            assert_eq!(no_target(&refer_to.parse().expect("an address")), status, "{refer_to}");
         }
     }
 }
