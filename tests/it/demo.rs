@@ -1,15 +1,14 @@
 //! `baton demo`: all stories hold, and each way of breaking them is noticed, by name.
 
 use std::fs;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::scratch::Scratch;
 
 /// Demos measure; two at a time would measure each other.
-#[allow(clippy::disallowed_types, reason = "a test in which nothing else may run")]
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static ONE_AT_A_TIME: Mutex<()> = parking_lot::const_mutex(());
 
 /// Runs a demo with `--json`; its exit code and what it says.
 fn demo(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, Value) {
