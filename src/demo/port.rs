@@ -131,11 +131,8 @@ fn arrival(clock: Clock, stamp: Option<Wall>) -> Mono {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_datagram_that_waits_has_the_time_at_which_it_came() {
-        let clock = Clock::start();
-        let (one, other) = (Port::any().unwrap(), Port::pair().unwrap());
-        assert_eq!(one.receive(clock), None);
+    /// Sends a datagram, lets it wait for 20 ms and takes it: whether its time is that of its sending.
+    fn is_stamped(clock: Clock, one: &Port, other: &Port) -> bool {
         let before = clock.now().mono;
         other.send(one.address().unwrap(), b"hello");
         let after = clock.now().mono;
@@ -143,7 +140,16 @@ mod tests {
         let datagram = one.receive(clock).unwrap();
         assert_eq!((datagram.from, &datagram.bytes[..]), (other.address().unwrap(), &b"hello"[..]));
         let slack = Duration::from_millis(2);
-        assert!(datagram.at + slack >= before && datagram.at <= after + slack, "{before:?} {:?} {after:?}", datagram.at);
+        datagram.at + slack >= before && datagram.at <= after + slack
+    }
+
+    #[test]
+    fn a_datagram_that_waits_has_the_time_at_which_it_came() {
+        const TRIES: usize = 50; // Linux begins to stamp a little after it was asked to.
+        let clock = Clock::start();
+        let (one, other) = (Port::any().unwrap(), Port::pair().unwrap());
+        assert_eq!(one.receive(clock), None);
+        assert!((0..TRIES).any(|_| is_stamped(clock, &one, &other)));
     }
 
     #[test]
