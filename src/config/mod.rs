@@ -19,7 +19,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, RtpPath, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

@@ -8,8 +8,8 @@ use toml_edit::Table;
 
 use super::fault::hint;
 use super::settings::{
-    Advertise, Ai, CallerId, Config, Credentials, Http, Listen, Media, Node, Route, RtpPath, Secret, Sip, Store, Transport,
-    Trunk, VoiceSpec,
+    Advertise, Ai, Config, Credentials, Http, Listen, Media, Node, Route, RtpPath, Secret, Sip, Store, Transport, Trunk,
+    VoiceSpec,
 };
 use super::walk::{Found, Section, Walk};
 use super::{uri, value};
@@ -208,9 +208,8 @@ fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trunk> {
     let ringing = limits(walk, &mut at, "ringing");
     let rtp = at.text(walk, "rtp", value::rtp).unwrap_or(RtpPath::Symmetric);
     let allow = at.list(walk, "allow", true, value::pattern);
-    let caller_id = at.text(walk, "caller_id", value::caller_id).unwrap_or(CallerId::Own);
-    let trunk = Trunk { name, uri, sources, credentials, ringing, rtp, allow, caller_id };
-    at.finish(walk, &["register", "srtp", "channels", "reserve", "cps"], trunk)
+    let trunk = Trunk { name, uri, sources, credentials, ringing, rtp, allow };
+    at.finish(walk, &["register", "srtp", "channels", "reserve", "cps", "caller_id"], trunk)
 }
 
 fn read_ai(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Ai> {
@@ -242,6 +241,7 @@ fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<AeSettings> {
         skills: at.list(walk, "skills", true, value::title).unwrap_or_default(),
         trusted: at.flag(walk, "trusted").unwrap_or(trunk.is_none()),
         ring_max: at.text(walk, "ring_max", value::span),
+        ringing: None,
         trunk,
     };
     at.finish(walk, &[], ae)
@@ -283,16 +283,23 @@ impl Draft {
 
     /// The configuration; only to be asked for when no fault was found.
     pub(super) fn into_config(self) -> Config {
-        let domain = || match &self.sip.value.advertise {
+        let domain = match &self.sip.value.advertise {
             Some(advertise) => advertise.host.clone(),
             None => self.sip_address().to_string(),
         };
         let address = self.media_address();
+        let advertise = self.media_advertise().unwrap_or(address);
+        let public_url = self.public_url();
+        let trunks: Vec<Trunk> = values(self.trunks);
+        let mut aes: Vec<AeSettings> = values(self.aes);
+        for ae in &mut aes {
+            ae.ringing = trunks.iter().find(|trunk| Some(&trunk.name) == ae.trunk.as_ref()).and_then(|trunk| trunk.ringing);
+        }
         Config {
-            media: Media { address, advertise: self.media_advertise().unwrap_or(address), ports: self.media.value.ports },
-            http: Http { listen: self.http.value.listen, public_url: self.public_url(), token: self.http.value.token.clone() },
+            media: Media { address, advertise, ports: self.media.value.ports },
+            http: Http { listen: self.http.value.listen, public_url, token: self.http.value.token.clone() },
             sip: Sip {
-                domain: self.sip.value.domain.clone().unwrap_or_else(domain),
+                domain: self.sip.value.domain.unwrap_or(domain),
                 listen: self.sip.value.listen,
                 advertise: self.sip.value.advertise,
             },
@@ -300,10 +307,10 @@ impl Draft {
             store: self.store.value,
             transfer: baton_transfer::Settings { budget: self.budget.value, ..self.transfer.value },
             voices: self.voices.value,
-            trunks: values(self.trunks),
+            trunks,
             ais: values(self.ais),
             routes: values(self.routes),
-            aes: values(self.aes),
+            aes,
             groups: values(self.groups),
         }
     }

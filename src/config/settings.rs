@@ -169,8 +169,6 @@ pub(crate) struct Trunk {
     pub(crate) rtp: RtpPath,
     /// Patterns of numbers that may be dialled; `None` is everything but emergency and premium numbers.
     pub(crate) allow: Option<Vec<String>>,
-    /// Whose number is shown.
-    pub(crate) caller_id: CallerId,
 }
 
 /// User name and password for digest authentication.
@@ -189,15 +187,6 @@ pub(crate) enum RtpPath {
     Symmetric,
     /// To where SDP says.
     Signalled,
-}
-
-/// Whose number a trunk shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CallerId {
-    /// Ours.
-    Own,
-    /// The caller's.
-    Caller,
 }
 
 /// `[[ai]]`

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::settings::{Advertise, CallerId, RtpPath, Secret};
+use super::settings::{Advertise, RtpPath, Secret};
 use super::*;
 
 const WHOLE: &str = include_str!("whole.toml");
@@ -73,7 +73,7 @@ fn every_key_is_read() {
     assert_eq!(carrier.credentials.as_ref().map(|it| it.password.expose()), Some("from-the-credential"));
     assert_eq!(carrier.ringing.map(|limits| limits.worst), Some(Duration::from_secs(12)));
     assert_eq!(config.trunks[1].sources, ["192.0.2.20".parse().unwrap()]);
-    assert_eq!((carrier.rtp, carrier.caller_id), (RtpPath::Signalled, CallerId::Caller));
+    assert_eq!(carrier.rtp, RtpPath::Signalled);
     assert_eq!(config.routes[0].ais, ["agent", "second"]);
     assert!(!config.ais[1].trust_context);
     let [michael, sara, anna] = config.aes.as_slice() else { panic!("three AEs") };

@@ -8,7 +8,7 @@ use baton_switchboard::Network;
 use baton_transfer::{AcceptBy, AfterAe, Hours, Key, WhileDialing, Zone};
 
 use super::fault::nearest;
-use super::settings::{Advertise, CallerId, Listen, RtpPath, Secret, Transport, VoiceSpec};
+use super::settings::{Advertise, Listen, RtpPath, Secret, Transport, VoiceSpec};
 use super::walk::Parsed;
 
 /// The longest name or id, in characters.
@@ -242,15 +242,6 @@ pub(super) fn rtp(text: &str) -> Parsed<RtpPath> {
         "symmetric" => Ok(RtpPath::Symmetric),
         "signalled" => Ok(RtpPath::Signalled),
         _ => one_of(text, &["symmetric", "signalled"], &[]),
-    }
-}
-
-/// `own | caller`
-pub(super) fn caller_id(text: &str) -> Parsed<CallerId> {
-    match text {
-        "own" => Ok(CallerId::Own),
-        "caller" => Ok(CallerId::Caller),
-        _ => one_of(text, &["own", "caller"], &[]),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
-use baton_media::Clip;
+use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
 use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
@@ -68,7 +68,11 @@ async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
         .credentials
         .as_ref()
         .map(|own| Credentials { username: own.username.clone(), password: own.password.expose().to_owned() });
-    Ok(Trunk { name: trunk.name.clone(), uri, address, sources: trunk.sources.clone(), credentials })
+    let rtp = match trunk.rtp {
+        config::RtpPath::Symmetric => Sources::Symmetric,
+        config::RtpPath::Signalled => Sources::Signalled,
+    };
+    Ok(Trunk { name: trunk.name.clone(), uri, address, sources: trunk.sources.clone(), credentials, rtp })
 }
 
 async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {

@@ -442,6 +442,7 @@ fn settings(setup: &Setup) -> Settings {
             address: address(1, 5060),
             sources: vec!["10.0.1.1".parse().expect("an address")],
             credentials: None,
+            rtp: baton_media::Sources::Symmetric,
         }],
         ais: vec![Ai {
             name: "agent".to_owned(),
@@ -474,6 +475,7 @@ fn begin(setup: &Setup) -> Begin {
         trunk: None,
         trusted: true,
         ring_max: None,
+        ringing: None,
     });
     let listen = vec![Listen { transport: Transport::Udp, addr: BATON, advertise: BATON.into() }];
     Begin {

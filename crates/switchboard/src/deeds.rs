@@ -152,6 +152,7 @@ impl Switchboard {
             route: Hop { transport: Transport::Udp, addr: line.address },
             from: self.caller_address(call, display)?,
             headers,
+            trunk: line.trunk,
             credentials: credentials.map(|own| baton_sip::digest::Credentials::new(&own.username, &own.password)),
         })
     }

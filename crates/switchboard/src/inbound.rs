@@ -79,7 +79,7 @@ impl Switchboard {
         tracing::info!(call = %id, "call started");
         self.record_call(call.view(None));
         self.calls.insert(id, call);
-        self.open_media(id, LegRole::Caller, local.port);
+        self.open_media(id, LegRole::Caller, local.port, None);
         let mut data = Map::new();
         data.insert("from".into(), json!(from));
         data.insert("to".into(), json!(user));
@@ -100,15 +100,25 @@ impl Switchboard {
     }
 
     /// Tells the media threads of a leg; it sends nothing before it is connected.
-    pub(crate) fn open_media(&mut self, call: CallId, role: LegRole, port: u16) {
-        let Some(room) = self.calls.get(&call).map(|call| call.room) else { return };
+    pub(crate) fn open_media(&mut self, call: CallId, role: LegRole, port: u16, trunk: Option<usize>) {
+        let Some(call) = self.calls.get(&call) else { return };
+        let (room, sources) = (call.room, self.sources(call, role, trunk));
         let role = match role {
             LegRole::Caller => Role::Caller,
             LegRole::Ai => Role::Ai,
             LegRole::Ae => Role::Ae,
         };
         let seed = self.ids.bits();
-        self.media(Command::Open { room, port: baton_media::Port(port), role, sources: Sources::Symmetric, seed });
+        self.media(Command::Open { room, port: baton_media::Port(port), role, sources, seed });
+    }
+
+    /// Where a leg's RTP is sent: as its trunk wants it; the caller's is the one that they came by.
+    fn sources(&self, call: &Call, role: LegRole, trunk: Option<usize>) -> Sources {
+        let trunk = match role {
+            LegRole::Caller => self.settings.trunks.iter().find(|one| one.name == call.trunk),
+            LegRole::Ai | LegRole::Ae => trunk.and_then(|place| self.settings.trunks.get(place)),
+        };
+        trunk.map_or(Sources::Symmetric, |trunk| trunk.rtp)
     }
 
     /// Dials the next AI that the route names; the caller is refused where none is left.
@@ -132,7 +142,7 @@ impl Switchboard {
         let route = Hop { transport: Transport::Udp, addr: ai.address };
         let from = self.caller_address(call, None)?;
         headers.insert(0, Header::new("X-Baton-Call", id.to_string()));
-        self.dial_leg(now, id, LegRole::Ai, None, Dialling { target, route, from, headers, credentials: None })
+        self.dial_leg(now, id, LegRole::Ai, None, Dialling { target, route, from, headers, credentials: None, trunk: None })
     }
 
     /// Takes a port, makes the offer and sends the INVITE of a new leg.
@@ -163,7 +173,7 @@ impl Switchboard {
         leg.media = Agreement::Offered(offer);
         self.sessions.insert(session, (id, leg_id));
         self.calls.get_mut(&id)?.add_leg(leg);
-        self.open_media(id, role, local.port);
+        self.open_media(id, role, local.port, to.trunk);
         Some(leg_id)
     }
 
@@ -270,6 +280,8 @@ pub(crate) struct Dialling {
     pub(crate) from: NameAddr,
     pub(crate) headers: Vec<Header>,
     pub(crate) credentials: Option<baton_sip::digest::Credentials>,
+    /// The trunk that carries the leg, by its place in the settings.
+    pub(crate) trunk: Option<usize>,
 }
 
 /// Whom the caller dialled: the user of the Request-URI, or of To where it has none.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::AeId;
-use baton_media::Clip;
+use baton_media::{Clip, Sources};
 use baton_transfer::Line;
 
 /// Everything that a switchboard needs to know.
@@ -60,6 +60,8 @@ pub struct Trunk {
     pub sources: Vec<Network>,
     /// What it asks for with 401 and 407.
     pub credentials: Option<Credentials>,
+    /// Where its RTP is sent.
+    pub rtp: Sources,
 }
 
 /// User name and password for digest authentication.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_contract::{Stage, StagesMs};
 use baton_time::Mono;
 
-use crate::{BudgetSettings, Why};
+use crate::{BudgetSettings, Limits, Why};
 
 /// The budget of one transfer, from the decision on. Its limits are those in force at the decision.
 #[derive(Debug, Clone)]
@@ -99,6 +99,11 @@ impl Budget {
     /// What the stages of the last attempt took, and the total.
     pub(crate) fn spent(&self) -> StagesMs {
         self.spent
+    }
+
+    /// The phone that is dialled now has limits of its own for its first ring.
+    pub(crate) fn expect_ringing(&mut self, limits: Limits) {
+        self.limits.ringing = limits;
     }
 
     /// What is left of the total's worst case.

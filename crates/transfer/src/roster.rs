@@ -282,6 +282,7 @@ pub(crate) mod tests {
             trunk: None,
             trusted: true,
             ring_max: None,
+            ringing: None,
         }
     }
 

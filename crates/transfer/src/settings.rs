@@ -123,6 +123,8 @@ pub struct AeSettings {
     pub trusted: bool,
     /// INVITE to answer; absent: as for everybody.
     pub ring_max: Option<Duration>,
+    /// INVITE sent to any 18x, where the way to their phone is slower than usual; absent: as for everybody.
+    pub ringing: Option<Limits>,
 }
 
 /// A group of AEs, tried in its order.

@@ -82,6 +82,8 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
                 let must_end = another.then(|| turn.case.budget.attempt_ends_before_another(turn.now.mono)).flatten();
                 let own = turn.roster.find(&ae).and_then(|ae| ae.ring_max);
                 let ring_max = own.unwrap_or(turn.settings.ring_max);
+                let ringing = turn.roster.find(&ae).and_then(|ae| ae.ringing);
+                turn.case.budget.expect_ringing(ringing.unwrap_or(turn.settings.budget.ringing));
                 let attempt = Attempt { number, ae, leg, epoch: lease.epoch, ring_max, must_end };
                 record(turn, &attempt, lease);
                 return Some(attempt);

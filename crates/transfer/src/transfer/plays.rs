@@ -109,6 +109,18 @@ fn an_ae_s_own_ring_max_counts() {
 }
 
 #[test]
+fn a_phone_behind_a_slow_trunk_has_limits_of_its_own_for_its_first_ring() {
+    let mut michael = ae("michael", None);
+    michael.ringing = Some(Limits::millis(4_000, 12_000));
+    let mut desk = with(|opening| opening.roster = Roster::new(vec![michael], vec![]));
+    desk.dialed().then();
+    let leg = desk.leg();
+    desk.tell(Event::Trying { leg });
+    desk.wait_for(Why::StageTarget(Stage::Ringing));
+    assert_eq!(desk.now.mono.since(MORNING.mono), Duration::from_secs(4));
+}
+
+#[test]
 fn a_phone_that_never_responds_is_unreachable_after_three_seconds() {
     let mut desk = Desk::new();
     desk.dialed().then().wait_for(Why::AeMustRespond);
