@@ -163,9 +163,6 @@ impl Switchboard {
     }
 
     fn hang_up_ae(&mut self, now: Now, id: CallId, leg: LegId, cause: Cause) {
-        if self.settings.sabotage == Some(Sabotage::NoCancel) && cause == Cause::CallerGone {
-            return;
-        }
         self.end_leg(now, id, leg, Some(reason_of(cause)));
         if let Some(call) = self.calls.get_mut(&id).filter(|call| call.consult == Some(leg)) {
             call.consult = None;

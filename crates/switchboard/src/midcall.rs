@@ -398,9 +398,11 @@ impl Switchboard {
     pub(crate) fn end_leg(&mut self, now: Now, id: CallId, leg_id: LegId, reason: Option<baton_sip::Reason>) {
         let Some(leg) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).filter(|leg| leg.is_live()) else { return };
         let (session, role) = (leg.session, leg.role);
+        let rings_on = self.settings.sabotage == Some(Sabotage::NoCancel) && role == LegRole::Ae && leg.state != LegState::Up;
         let transfer = self.running_id(id).filter(|_| role == LegRole::Ae);
         self.leaving.insert(session, Leaving { call: id, leg: leg_id, role, transfer });
-        if let Err(fault) = self.agent.hang_up(now.mono, session, reason) {
+        let hung_up = if rings_on { Ok(()) } else { self.agent.hang_up(now.mono, session, reason) };
+        if let Err(fault) = hung_up {
             tracing::debug!(call = %id, leg = %leg_id, %fault, "cannot hang up");
             self.leaving.remove(&session);
         }
