@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::scratch::{Ended, Ports, Scratch};
@@ -60,10 +60,14 @@ impl Daemon {
         let systemd = UnixDatagram::bind(scratch.path().join("notify")).expect("a socket to be notified on");
         systemd.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
         scratch.write("baton.toml", &ports.configuration("sqlite:baton.db"));
-        let mut command = scratch.baton();
-        command.args(["serve", "--config", "baton.toml"]).env("NOTIFY_SOCKET", scratch.path().join("notify"));
-        command.env("WATCHDOG_USEC", "400000").stdout(Stdio::null()).stderr(Stdio::null());
-        let daemon = Daemon { child: command.spawn().expect("the binary runs"), ports, systemd, scratch };
+        // As systemd does it: the watchdog is for the process that is named.
+        let script = "WATCHDOG_PID=$$ exec \"$0\" serve --config baton.toml";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_baton")]).current_dir(scratch.path()).stdin(Stdio::null());
+        command.env("NOTIFY_SOCKET", scratch.path().join("notify")).env("WATCHDOG_USEC", "400000");
+        let log = fs::File::create(scratch.path().join("log")).expect("a file for the log");
+        command.stdout(Stdio::null()).stderr(log);
+        let daemon = Daemon { child: command.spawn().expect("a shell runs"), ports, systemd, scratch };
         daemon.is_told("READY=1");
         daemon
     }
@@ -72,10 +76,15 @@ impl Daemon {
     fn is_told(&self, state: &str) {
         let mut buffer = [0; 512];
         let told = std::iter::repeat_with(|| {
-            let length = self.systemd.recv(&mut buffer).unwrap_or_else(|fault| panic!("never told {state}: {fault}"));
+            let length =
+                self.systemd.recv(&mut buffer).unwrap_or_else(|fault| panic!("never told {state}: {fault}: {}", self.log()));
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         });
         told.take(1_000).find(|text| text.lines().any(|line| line == state)).expect("told within a thousand states");
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
     }
 
     fn get(&self, path: &str) -> String {
