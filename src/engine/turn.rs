@@ -170,6 +170,7 @@ impl Engine {
         if let Some((deadline, why)) = self.board.poll_timeout().filter(|(deadline, _)| deadline.is_due(now)) {
             let late = now.mono.since(deadline.mono(now));
             tracing::trace!(?why, ?late, "woken");
+            self.outlets.metrics.lock().observe("baton_engine_lag_seconds", &[], late.as_secs_f64());
             self.handle(now, Input::Wake);
         }
     }

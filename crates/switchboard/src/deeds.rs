@@ -12,7 +12,6 @@ use baton_transfer::{Action, AeSpeech, Cause, Event, Fact, Line, SayId};
 use crate::call::{Asked, Speech};
 use crate::inbound::Dialling;
 use crate::payload::{completeness, display_name, user_to_user};
-use crate::settings::Sabotage;
 use crate::switchboard::{Switchboard, Waiting};
 use crate::{Output, Spoken};
 

@@ -11,6 +11,7 @@ use crate::call::Phase;
 use crate::ended::EndedCall;
 use crate::inbound::answer_again;
 use crate::leg::Agreement;
+use crate::settings::Sabotage;
 use crate::switchboard::{Leaving, Switchboard};
 
 /// A silence of this length after the bridge means that the AE's phone is gone, in milliseconds.
