@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::sync::Arc;
 
+use crate::client::Api;
 use crate::clock::Clock;
-use crate::demo::api::Api;
 
 /// How many requests are under way at a time, at most.
 const THREADS: usize = 8;

@@ -15,8 +15,8 @@ use super::figures::{Report, Resident};
 use super::floor::{Floor, Plan, Played};
 use super::setting::{Addresses, Folder, configuration, resident_mb};
 use super::trial::{Measured, Request};
+use crate::client::Api;
 use crate::clock::Clock;
-use crate::demo::api::Api;
 use crate::demo::conductor::SeenEvent;
 use crate::demo::daemon::Daemon;
 

@@ -9,10 +9,10 @@ use baton_party::Message;
 use baton_time::{Mono, Now, Wall};
 use serde_json::{Value, json};
 
-use super::api::{Answer, Api, ApiError};
 use super::cast::Role;
 use super::stage::{News, Prompter};
 use super::story::{Ask, Story};
+use crate::client::{Answer, Api, ApiError};
 use crate::clock::Clock;
 
 /// How often a running transfer is looked at, where no event tells what is waited for.

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::api::Api;
 use super::story::Story;
+use crate::client::Api;
 use crate::clock::Clock;
 
 /// How long the daemon may take until it is ready.

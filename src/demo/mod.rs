@@ -1,7 +1,6 @@
 //! `baton demo`: the main job on this machine. It starts a daemon of its own, plays caller, AI and AEs over real UDP, and checks what
 //! everybody heard.
 
-pub(crate) mod api;
 pub(crate) mod cast;
 mod checks;
 pub(crate) mod conductor;
