@@ -216,7 +216,7 @@ impl Engine {
         Snapshot {
             gauges: self.board.gauges(now),
             sip: counts.messages(),
-            rejected: counts.rejected(),
+            rejected: self.board.rejected(),
             rtp: self.outlets.rtp_counts(),
             idle: self.board.is_idle(),
             transfers_in_flight: self.board.has_transfers_in_flight(),

@@ -16,7 +16,7 @@ use crate::call::{Call, Phase};
 use crate::leg::{Agreement, Leg};
 use crate::payload::printable;
 use crate::peer::Peer;
-use crate::switchboard::{RETRY_AFTER, Switchboard};
+use crate::switchboard::{RETRY_AFTER, Switchboard, UNKNOWN_PEER};
 
 impl Switchboard {
     /// An INVITE outside of any dialog.
@@ -25,7 +25,8 @@ impl Switchboard {
             Peer::Trunk(trunk) => trunk,
             Peer::Ai(_) | Peer::Ae(_) => return self.refuse(now, session, 404, Vec::new()),
             Peer::Stranger => {
-                self.reject_line(source, "unknown-peer");
+                self.unknown_peers += 1;
+                self.reject_line(source, UNKNOWN_PEER);
                 return self.refuse(now, session, 403, Vec::new());
             }
         };

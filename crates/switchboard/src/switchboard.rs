@@ -20,6 +20,9 @@ use crate::{Input, Output, Settings, Why};
 /// The stock of free ports is filled up when it falls below this many.
 const PORTS_LOW: usize = 32;
 
+/// The reason in the log and in the metric where an INVITE comes from nobody we know.
+pub(crate) const UNKNOWN_PEER: &str = "unknown-peer";
+
 /// What has to be there before the first call: state that outlives the process, and everything random.
 #[derive(Debug)]
 pub struct Begin {
@@ -66,6 +69,8 @@ pub struct Switchboard {
     event_seq: u64,
     tickets: u64,
     pub(crate) room_count: u64,
+    /// How many INVITEs came from nobody we know.
+    pub(crate) unknown_peers: u64,
 }
 
 /// A leg that we are ending.
@@ -135,6 +140,7 @@ impl Switchboard {
             event_seq: begin.last_event_seq,
             tickets: 0,
             room_count: 0,
+            unknown_peers: 0,
         }
     }
 
@@ -199,6 +205,13 @@ impl Switchboard {
     /// The SIP user agent, for its counts.
     pub fn agent(&self) -> &UserAgent {
         &self.agent
+    }
+
+    /// SIP requests that were not let in, by the name of the reason.
+    pub fn rejected(&self) -> Vec<(&'static str, u64)> {
+        let mut rejected = self.agent.counts().rejected();
+        rejected.push((UNKNOWN_PEER, self.unknown_peers));
+        rejected
     }
 
     /// What the gauges show.

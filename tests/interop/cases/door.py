@@ -38,7 +38,7 @@ def stranger(desk):
     expect(re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), f"the log names it: {baton.log()[-300:]!r}")
     caught = [found.group("host") for found in map(fail2ban_filter(desk.root).search, baton.log().splitlines()) if found]
     expect(caught == ["127.0.0.9"], f"the fail2ban filter of deploy/ catches it, once: {caught}")
-    baton.wait("it is counted", lambda: "baton_sip_rejected_total{" in baton.get("/metrics"), 2)
+    baton.wait("it is counted", lambda: 'baton_sip_rejected_total{reason="unknown-peer"} 1' in baton.get("/metrics"), 2)
     expect(baton.get("/v1/calls")["items"] == [], "no call began")
 
 
