@@ -307,7 +307,7 @@ fn abandon() -> Story {
         vec![Step::note("leaves"), Step::HangUp],
     ];
     let ai = [greets(), told("jamie-invoice"), hands_over("ava-invoice")];
-    let michael = [rings("michael-abandon", 0), gone()];
+    let michael = [rings("michael-abandon", 0), told("leaves"), vec![Step::wait_for(Cue::Gone, 2_000)]];
     Story {
         name: "abandon",
         title: "the caller leaves",
