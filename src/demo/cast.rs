@@ -189,8 +189,6 @@ pub(crate) fn lines(stories: &[Story]) -> Lines {
     lines
 }
 
-/// Any free port on loopback.
-
 #[cfg(test)]
 mod tests {
     use super::*;

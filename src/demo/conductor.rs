@@ -106,7 +106,10 @@ impl Conductor {
     pub(crate) fn conduct(mut self, news: &Receiver<News>, mut each: impl FnMut(&News)) -> Notebook {
         loop {
             match news.recv_timeout(LOOK_EVERY) {
-                Ok(News::Closed) => break,
+                Ok(News::Closed) => {
+                    each(&News::Closed);
+                    break;
+                }
                 Ok(news) => {
                     if self.is_ours(&news) {
                         each(&news);

@@ -231,7 +231,7 @@ impl Evidence {
     }
 
     /// The time from one instant to another without the stalls of the stage in it or just before it.
-    fn unstalled(&self, from: Mono, to: Mono) -> Duration {
+    pub(crate) fn unstalled(&self, from: Mono, to: Mono) -> Duration {
         const BEFORE: Duration = Duration::from_millis(25);
         let begin = from - BEFORE;
         let lost: Duration = self.stalls.iter().map(|(late, woken)| (*woken).min(to).since((*late).max(begin))).sum();

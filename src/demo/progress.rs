@@ -27,8 +27,12 @@ struct Line {
     name: &'static str,
     at: Mono,
     says: String,
-    over: Option<bool>,
+    over: bool,
+    broken: bool,
 }
+
+/// What a line may be long, so that no terminal breaks it.
+const COLUMNS: usize = 100;
 
 impl Progress {
     pub(crate) fn new(stories: &[Story], json: bool, start: Mono) -> Progress {
@@ -37,7 +41,8 @@ impl Progress {
             (false, true) => Style::Live,
             (false, false) => Style::Log,
         };
-        let line = |story: &Story| Line { name: story.name, at: Mono::ZERO, says: "waiting".to_owned(), over: None };
+        let line =
+            |story: &Story| Line { name: story.name, at: Mono::ZERO, says: "waiting".to_owned(), over: false, broken: false };
         Progress { stories: stories.iter().map(line).collect(), style, drawn: false, start }
     }
 
@@ -46,9 +51,8 @@ impl Progress {
         let Some(says) = words(news) else { return };
         let line = &mut self.stories[story];
         line.at = Mono::ZERO + now.since(self.start);
-        if let News::Finished { verdict, .. } = news {
-            line.over = Some(line.over.unwrap_or(true) && verdict.is_ok());
-        }
+        line.over |= matches!(news, News::Closed);
+        line.broken |= matches!(news, News::Finished { verdict: Err(_), .. });
         if self.style == Style::Log {
             eprintln!("{:5.1} s  {:<9} {says}", line.at.as_micros() as f64 / 1e6, line.name);
         }
@@ -72,13 +76,14 @@ impl Progress {
             text.push_str(&format!("\x1b[{}A", self.stories.len()));
         }
         for line in &self.stories {
-            let colour = match line.over {
-                Some(true) => "32",
-                Some(false) => "31",
-                None => "36",
+            let colour = match (line.broken, line.over) {
+                (true, _) => "31",
+                (false, true) => "32",
+                (false, false) => "36",
             };
             let seconds = line.at.as_micros() as f64 / 1e6;
-            text.push_str(&format!("\x1b[2K  \x1b[{colour}m{:<9}\x1b[0m {seconds:5.1} s  {}\n", line.name, line.says));
+            let says: String = line.says.chars().take(COLUMNS - 22).collect();
+            text.push_str(&format!("\x1b[2K  \x1b[{colour}m{:<9}\x1b[0m {seconds:5.1} s  {says}\n", line.name));
         }
         if std::io::stderr().write_all(text.as_bytes()).is_err() {
             self.style = Style::Mute;
@@ -100,7 +105,8 @@ fn words(news: &News) -> Option<String> {
         News::Event(event) if event.kind().starts_with("transfer.") || event.kind().starts_with("callback.") => {
             Some(event.kind().replace(['.', '_'], " "))
         }
-        News::Invited { role: Role::Caller, .. } | News::Finished { .. } | News::Event(_) | News::Closed => None,
+        News::Closed => Some("everybody has hung up".to_owned()),
+        News::Invited { role: Role::Caller, .. } | News::Finished { .. } | News::Event(_) => None,
     }
 }
 

@@ -79,9 +79,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<bool, RunError> {
     let at = Addresses::find(phones.ai, phones.carrier)?;
     let text = configuration(&at, &setting.directory, &setting.stories, |id| phones.of(id));
     write(&setting.directory.join("baton.toml"), text.as_bytes())?;
-    let spoken = lines(&setting.stories);
     let sabotage = args.sabotage.map(|sabotage| sabotage.name());
-    let mut daemon = Daemon::start(&setting.directory, at.http, sabotage, clock)?;
+    let (spoken, daemon) = thread::scope(|scope| {
+        let spoken = scope.spawn(|| lines(&setting.stories)); // while the daemon starts
+        let daemon = Daemon::start(&setting.directory, at.http, sabotage, clock);
+        (spoken.join().unwrap_or_default(), daemon)
+    });
+    let mut daemon = daemon?;
     let start = clock.now();
     let progress = Progress::new(&setting.stories, args.json, start.mono);
     let played = phones

@@ -132,6 +132,7 @@ impl Stage {
             if woken.since(due) > STALL {
                 self.stalls.push((due, woken));
             }
+            self.tick(); // what is due leaves before anything else is looked at
             self.hear_words();
             self.hear_sockets();
             self.tick();

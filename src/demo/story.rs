@@ -92,12 +92,12 @@ impl Story {
 /// Says a line to its end, tells the others that it is said, and leaves a breath.
 fn say(line: &str) -> Vec<Step> {
     let [begin, end] = Step::speak(line);
-    vec![begin, end, Step::note(line), Step::pause(250)]
+    vec![begin, end, Step::note(line), Step::pause(200)]
 }
 
 /// Waits until somebody has told something.
 fn told(note: &str) -> Vec<Step> {
-    vec![Step::wait_for(Cue::Told(note.to_owned()), 50_000), Step::pause(150)]
+    vec![Step::wait_for(Cue::Told(note.to_owned()), 50_000), Step::pause(100)]
 }
 
 fn hears(pilot: Pilot) -> Vec<Step> {
@@ -165,7 +165,7 @@ fn warm() -> Story {
     let ai = [greets(), told("jamie-pricing"), say("ava-pricing"), told("jamie-person"), hands_over("ava-bring-michael")];
     let michael = [
         rings("michael-warm", 900),
-        decides("michael-pickup", 4_500, "michael-take-it", "accepts", '1'),
+        decides("michael-pickup", 4_000, "michael-take-it", "accepts", '1'),
         hears(Pilot::Caller),
         say("michael-pricing"),
         told("jamie-no-repeat"),

@@ -28,7 +28,7 @@ pub(super) fn briefing(evidence: &Evidence) -> Option<Finding> {
         .iter()
         .map(|(ae, answered)| {
             let voice = ae.heard.iter().find(|heard| heard.at >= *answered && heard.loudness_dbfs > VOICE_DBFS)?;
-            Some(voice.at.since(*answered))
+            Some(evidence.unstalled(*answered, voice.at))
         })
         .collect();
     let worst = waits.iter().copied().max_by_key(|wait| wait.unwrap_or(Duration::MAX))?;

@@ -89,7 +89,7 @@ pub(super) fn cancel(evidence: &Evidence) -> Option<Finding> {
     let ai = evidence.ai()?.saw("BYE", false);
     let after = |at: Option<Mono>| at.map_or("never".to_owned(), |at| format!("{} ms after", at.since(left).as_millis()));
     let says = format!("the caller hangs up; CANCEL at the phone: {}, BYE at the AI: {}", after(phone), after(ai));
-    let soon = |at: Option<Mono>| at.is_some_and(|at| at.since(left) <= CANCEL_WITHIN);
+    let soon = |at: Option<Mono>| at.is_some_and(|at| evidence.unstalled(left, at) <= CANCEL_WITHIN);
     Some(Finding::new("cancelled-at-once", soon(phone) && soon(ai), says))
 }
 
@@ -138,5 +138,5 @@ pub(super) fn ai_dropped(evidence: &Evidence) -> Option<Finding> {
     let says = bye.map_or("the AI got no BYE".to_owned(), |bye| {
         format!("BYE at the AI {} ms after the caller hears the AE", bye.since(bridged).as_millis())
     });
-    Some(Finding::new("ai-dropped", bye.is_some_and(|bye| bye.since(bridged) <= AI_DROP_WITHIN), says))
+    Some(Finding::new("ai-dropped", bye.is_some_and(|bye| evidence.unstalled(bridged, bye) <= AI_DROP_WITHIN), says))
 }

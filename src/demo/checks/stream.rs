@@ -20,7 +20,7 @@ pub(super) fn cut_over(evidence: &Evidence) -> Option<Finding> {
     let (Some(first), Some(accepted)) = (there.first_sent_at, accepted) else {
         return Some(Finding::new("cut-over", false, "nothing of the AE reaches the caller"));
     };
-    let late = first.since(accepted);
+    let late = evidence.unstalled(accepted, first);
     let whole = there.lost == 0 && there.repeated == 0 && back.lost == 0 && back.repeated == 0;
     let says = format!(
         "AE to caller: {} packets, {} lost, {} doubled, from {} ms after the key on; caller to AE: {} packets, {} lost, {} doubled",
