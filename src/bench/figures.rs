@@ -144,7 +144,7 @@ impl Report {
     pub(super) fn of(
         (calls, in_flight): (usize, usize),
         measured: &[(usize, Measured)],
-        stalls: &[Stall],
+        (stalls, still): (&[Stall], &[Stall]),
         resident: Resident,
     ) -> Report {
         let spans = |each: fn(&Measured) -> Option<Duration>| {
@@ -160,6 +160,7 @@ impl Report {
             Figure { name, unit, bars, spread }
         };
         let start = [(Rank::P50, 3.0), (Rank::P99, 20.0)];
+        let lengths = |stalls: &[Stall]| Spread::of(stalls.iter().map(|stall| millis(stall.was.since(stall.due))));
         let failed = counts(|measured| usize::from(!measured.faults.is_empty()));
         let figures = vec![
             of("transfers that did not come through", "", &[(Rank::Max, 0.0)], failed),
@@ -169,8 +170,11 @@ impl Report {
             of("answer → briefing, its audio ready", "ms", &[(Rank::Max, 40.0)], briefing(false)),
             of("answer → briefing, words never spoken before", "ms", &[(Rank::Max, 200.0)], briefing(true)),
             of("acceptance → audio both ways", "ms", &[(Rank::P50, 25.0)], spans(|measured| measured.bridge)),
-            of("worst gap at the caller", "ms", &[(Rank::Max, 22.0)], spans(|measured| measured.gap)),
-            of("  less what the load tool sent late", "ms", &[], spans(|measured| measured.gap_of_baton)),
+            of("worst gap at the caller", "ms", &[(Rank::Max, 22.0)], spans(|measured| measured.gaps.worst)),
+            of("  while Baton plays", "ms", &[], spans(|measured| measured.gaps.made)),
+            of("  while a party is passed on", "ms", &[], spans(|measured| measured.gaps.passed_on)),
+            of("  at a swap", "ms", &[], spans(|measured| measured.gaps.swapped)),
+            of("  of all, without stalls of tool and machine", "ms", &[], spans(|measured| measured.gaps.own)),
             of("packets lost towards the caller", "", &[(Rank::Max, 0.0)], counts(|measured| measured.lost)),
             of("packets duplicated towards the caller", "", &[(Rank::Max, 0.0)], counts(|measured| measured.repeated)),
             of("breaks in SSRC or timestamps at the caller", "", &[(Rank::Max, 0.0)], counts(|measured| measured.broken)),
@@ -178,12 +182,8 @@ impl Report {
             of("silence at the caller", "ms", &[(Rank::Max, 1_000.0)], spans(|measured| measured.silence)),
             of("idle daemon, before its first call", "MB", &[(Rank::Max, 40.0)], Spread::of([resident.before])),
             of("  after its last call", "MB", &[], Spread::of([resident.after])),
-            of(
-                "  stalls of the load tool (over 2 ms)",
-                "ms",
-                &[],
-                Spread::of(stalls.iter().map(|stall| millis(stall.was.since(stall.due)))),
-            ),
+            of("  the load tool was late (over 2 ms)", "ms", &[], lengths(stalls)),
+            of("  the machine stood still (over 0.25 ms)", "ms", &[], lengths(still)),
         ];
         let faults = measured.iter().flat_map(|(_, measured)| measured.faults.clone()).collect();
         Report { calls, in_flight, figures, faults }
@@ -240,6 +240,7 @@ fn millis(span: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::trial::Gaps;
 
     const RESIDENT: Resident = Resident { before: 21.5, after: 30.0 };
 
@@ -251,8 +252,7 @@ mod tests {
             post: span(2_500),
             briefing: span(12_000),
             bridge: span(17_000),
-            gap: span(20_900),
-            gap_of_baton: span(20_300),
+            gaps: Gaps { worst: span(20_900), own: span(20_300), ..Gaps::default() },
             ai_after: span(0),
             silence: span(40_000),
             ..Measured::default()
@@ -262,7 +262,7 @@ mod tests {
     fn report(change: impl Fn(&mut Measured)) -> Report {
         let mut measured: Vec<(usize, Measured)> = (1..=200).map(|number| (number, good())).collect();
         change(&mut measured[120].1);
-        Report::of((200, 20), &measured, &[], RESIDENT)
+        Report::of((200, 20), &measured, (&[], &[]), RESIDENT)
     }
 
     fn missed(report: &Report) -> Vec<&'static str> {
@@ -290,7 +290,7 @@ mod tests {
         let bad: [(fn(&mut Measured), &str); 8] = [
             (|measured| measured.faults.push("no".to_owned()), "transfers that did not come through"),
             (|measured| measured.briefing = Some(Duration::from_millis(41)), "answer → briefing, its audio ready"),
-            (|measured| measured.gap = Some(Duration::from_micros(22_001)), "worst gap at the caller"),
+            (|measured| measured.gaps.worst = Some(Duration::from_micros(22_001)), "worst gap at the caller"),
             (|measured| measured.lost = 1, "packets lost towards the caller"),
             (|measured| measured.repeated = 1, "packets duplicated towards the caller"),
             (|measured| measured.broken = 1, "breaks in SSRC or timestamps at the caller"),
@@ -308,13 +308,13 @@ mod tests {
     fn medians_bear_one_slow_transfer_and_fall_with_many() {
         assert!(report(|measured| measured.bridge = Some(Duration::from_millis(400))).ok());
         let slow = Measured { bridge: Some(Duration::from_millis(26)), decision: Some(Duration::from_millis(4)), ..good() };
-        let report = Report::of((2, 20), &[(1, slow.clone()), (9, slow)], &[], RESIDENT);
+        let report = Report::of((2, 20), &[(1, slow.clone()), (9, slow)], (&[], &[]), RESIDENT);
         assert_eq!(missed(&report), ["decision → consult INVITE at the AE", "acceptance → audio both ways"]);
     }
 
     #[test]
     fn what_could_not_be_measured_has_not_held() {
-        let report = Report::of((200, 20), &[], &[], Resident { before: 41.0, after: 41.0 });
+        let report = Report::of((200, 20), &[], (&[], &[]), Resident { before: 41.0, after: 41.0 });
         assert_eq!(missed(&report).len(), report.figures.iter().filter(|figure| !figure.bars.is_empty()).count());
     }
 }

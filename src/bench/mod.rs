@@ -4,6 +4,7 @@
 mod asker;
 mod figures;
 mod floor;
+mod metronome;
 mod run;
 mod scripts;
 mod setting;

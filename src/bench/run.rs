@@ -13,8 +13,9 @@ use super::TransfersArgs;
 use super::asker::{Asked, Askers};
 use super::figures::{Report, Resident};
 use super::floor::{Floor, Plan, Played};
+use super::metronome::Metronome;
 use super::setting::{Addresses, Folder, configuration, resident_mb};
-use super::trial::{Measured, Request};
+use super::trial::{Measured, Request, Stall};
 use crate::client::Api;
 use crate::clock::Clock;
 use crate::demo::conductor::SeenEvent;
@@ -57,12 +58,15 @@ fn measure(daemon: &Daemon, floor: Floor, (clock, start): (Clock, Now), plan: Pl
     thread::park_timeout(REST);
     let before = resident_mb(daemon.id())?;
     let askers = Askers::start(daemon.api, clock);
-    let (played, asked) = play(floor, askers)?;
+    let metronome = Metronome::start(clock);
+    let played = play(floor, askers);
+    let still = metronome.stop();
+    let (played, asked) = played?;
     thread::park_timeout(REST);
     let after = resident_mb(daemon.id())?;
     let taken = std::mem::take(&mut *taken.lock());
-    let measured = evaluate(&played, &asked, &taken)?;
-    Ok(Report::of((plan.calls, plan.in_flight), &measured, &played.stalls, Resident { before, after }))
+    let measured = evaluate(&played, &asked, &taken, &still)?;
+    Ok(Report::of((plan.calls, plan.in_flight), &measured, (&played.stalls, &still), Resident { before, after }))
 }
 
 /// Plays on a thread of its own, which comes before others where this machine allows it: the far sides of a real call do not wait for it.
@@ -99,13 +103,18 @@ fn follow(api: Api, start: Now) -> anyhow::Result<Taken> {
 }
 
 /// Measures each transfer but the first one, which only had to come through.
-fn evaluate(played: &Played, asked: &[Asked], taken: &BTreeMap<String, Mono>) -> anyhow::Result<Vec<(usize, Measured)>> {
+fn evaluate(
+    played: &Played,
+    asked: &[Asked],
+    taken: &BTreeMap<String, Mono>,
+    still: &[Stall],
+) -> anyhow::Result<Vec<(usize, Measured)>> {
     let mut measured = Vec::new();
     for trial in &played.trials {
         let asked = asked.iter().find(|asked| asked.number == trial.number);
         let call = trial.call.as_deref().unwrap_or_default();
         let request = Request { posted: asked.map(|asked| asked.posted), taken: taken.get(call).copied() };
-        let mut each = trial.measure(request);
+        let mut each = trial.measure(request, still);
         match asked.map(|asked| &asked.verdict) {
             Some(Ok(202)) => {}
             Some(Ok(status)) => each.faults.push(format!("transfer {}: POST: {status} instead of 202", trial.number)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use baton_party::{Record, RtpSeen, loudness_dbfs};
 use baton_time::Mono;
 
+use super::metronome::stood_still;
 use super::scripts::{ACCEPTS, ANSWERS, ASKS};
 use crate::demo::evidence::{Passage, SILENCE_DBFS};
 
@@ -65,10 +66,8 @@ pub(super) struct Measured {
     pub(super) briefing: Option<Duration>,
     /// The key leaves the AE → caller and AE have both heard each other.
     pub(super) bridge: Option<Duration>,
-    /// The longest time between two packets at the caller, from the request to the end.
-    pub(super) gap: Option<Duration>,
-    /// The same, less what this tool was late in sending what was passed on.
-    pub(super) gap_of_baton: Option<Duration>,
+    /// The longest times between two packets at the caller, from the request to the end.
+    pub(super) gaps: Gaps,
     /// Packets that the caller should have got and did not.
     pub(super) lost: usize,
     /// Packets that the caller got twice or out of order.
@@ -81,9 +80,24 @@ pub(super) struct Measured {
     pub(super) silence: Option<Duration>,
 }
 
+/// The longest times between two packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Gaps {
+    /// Of all.
+    pub(super) worst: Option<Duration>,
+    /// Where Baton made both: music, prompts.
+    pub(super) made: Option<Duration>,
+    /// Where both came from one party and were passed on.
+    pub(super) passed_on: Option<Duration>,
+    /// Where what is heard was swapped.
+    pub(super) swapped: Option<Duration>,
+    /// Of all, less what this tool was late in sending what was passed on, and less the time in which the machine stood still.
+    pub(super) own: Option<Duration>,
+}
+
 impl Trial {
     /// Measures.
-    pub(super) fn measure(&self, request: Request) -> Measured {
+    pub(super) fn measure(&self, request: Request, stood_still: &[Stall]) -> Measured {
         let to_caller = Passage::of(&self.ae, &self.caller);
         let to_ae = Passage::of(&self.caller, &self.ae);
         let invited = self.ae.sip.iter().find(|seen| !seen.sent && seen.title == "INVITE").map(|seen| seen.at);
@@ -105,8 +119,7 @@ impl Trial {
         measured.broken = stream.broken;
         if let Some((from, to)) = note(&self.caller, ASKS).zip(self.hung_up()) {
             let heard: Vec<&RtpSeen> = self.caller.rtp_received.iter().filter(|seen| seen.at >= from && seen.at <= to).collect();
-            measured.gap = heard.windows(2).map(|pair| pair[1].at.since(pair[0].at)).max();
-            measured.gap_of_baton = self.gap_of_baton(&heard);
+            measured.gaps = self.gaps(&heard, stood_still);
             measured.silence = Some(silence(&heard, from, to));
         }
         measured
@@ -140,22 +153,27 @@ impl Trial {
         last.map_or(Duration::ZERO, |last| last.since(bridged))
     }
 
-    /// Takes off each gap what the party was late that sent both packets around it.
-    fn gap_of_baton(&self, heard: &[&RtpSeen]) -> Option<Duration> {
+    /// The longest times between two packets, by what the caller heard around them.
+    fn gaps(&self, heard: &[&RtpSeen], stalls: &[Stall]) -> Gaps {
         let mut sent: BTreeMap<&[u8], (usize, Mono)> = BTreeMap::new();
         for (who, record) in [&self.ai, &self.ae].into_iter().enumerate() {
             sent.extend(record.rtp_sent.iter().map(|seen| (seen.payload(), (who, seen.at))));
         }
-        let own = |pair: &[&RtpSeen]| {
+        let mut gaps = Gaps::default();
+        for pair in heard.windows(2) {
             let gap = pair[1].at.since(pair[0].at);
-            match (sent.get(pair[0].payload()), sent.get(pair[1].payload())) {
+            let (mut own, kind) = match (sent.get(pair[0].payload()), sent.get(pair[1].payload())) {
+                (None, None) => (gap, &mut gaps.made),
                 (Some((one, first)), Some((other, second))) if one == other => {
-                    gap.saturating_sub(second.since(*first).saturating_sub(PTIME))
+                    (gap.saturating_sub(second.since(*first).saturating_sub(PTIME)), &mut gaps.passed_on)
                 }
-                _ => gap,
-            }
-        };
-        heard.windows(2).map(own).max()
+                _ => (gap, &mut gaps.swapped),
+            };
+            *kind = (*kind).max(Some(gap));
+            own = own.saturating_sub(stood_still(stalls, pair[0].at, pair[1].at));
+            (gaps.own, gaps.worst) = (gaps.own.max(Some(own)), gaps.worst.max(Some(gap)));
+        }
+        gaps
     }
 }
 
@@ -237,20 +255,20 @@ mod tests {
     }
 
     /// Asked at 1,000; INVITE at 1,003; answered at 1,300, key at 1,800; AE heard from 1,815 on, caller from 1,822 on; BYE at 2,000.
-    /// The AI's payloads are below 40, the AE's from 40 on, the music is 120, the caller's 80.
+    /// The AI's payloads are below 40, the AE's from 40 on, the music is 60, the caller's 80.
     fn trial() -> Trial {
         let mut trial = Trial { number: 1, call: None, in_flight: 20, caller: done(), ai: done(), ae: done() };
         let ai_talks = |n: u16| (ms(940 + 20 * u64::from(n)), n as u8 + 1);
         let caller_hears = |n: u16| match n {
             0..4 => ai_talks(n),
-            4..44 => (ms(940 + 20 * u64::from(n)), 120),
+            4..44 => (ms(940 + 20 * u64::from(n)), 60),
             _ => (ms(1_815 + 20 * u64::from(n - 44)), 40 + (n - 44) as u8),
         };
         trial.ai.rtp_sent = (0..10).map(|n| packet(ai_talks(n).0, n, ai_talks(n).1)).collect();
         trial.caller.rtp_received = (0..53).map(|n| packet(caller_hears(n).0, n + 500, caller_hears(n).1)).collect();
         trial.ae.rtp_sent = (0..9).map(|n| packet(ms(1_815 + 20 * u64::from(n)), n, 40 + n as u8)).collect();
         trial.caller.rtp_sent = vec![packet(ms(1_821), 1, 80)];
-        trial.ae.rtp_received = vec![packet(ms(1_305), 1, 0xff), packet(ms(1_325), 2, 121), packet(ms(1_822), 3, 80)];
+        trial.ae.rtp_received = vec![packet(ms(1_305), 1, 0xff), packet(ms(1_325), 2, 61), packet(ms(1_822), 3, 80)];
         trial.caller.notes = vec![(ms(1_000), ASKS.to_owned())];
         trial.ae.notes = vec![(ms(1_300), ANSWERS.to_owned()), (ms(1_800), ACCEPTS.to_owned())];
         trial.ae.sip = vec![message(1_003, false, "INVITE")];
@@ -276,35 +294,33 @@ mod tests {
             post: span(3),
             briefing: span(25),
             bridge: span(22),
-            gap: span(20),
-            gap_of_baton: span(20),
+            gaps: Gaps { worst: span(20), made: span(20), passed_on: span(20), swapped: span(20), own: span(20) },
             lost: 0,
             repeated: 0,
             broken: 0,
             ai_after: span(0),
-            silence: span(0),
+            silence: span(5),
         };
-        assert_eq!(trial().measure(request), Measured { silence: trial().measure(request).silence, ..expected });
-        assert!(trial().measure(request).silence < span(30));
+        assert_eq!(trial().measure(request, &[]), expected);
     }
 
     #[test]
     fn a_lost_a_repeated_and_a_jumping_packet_are_each_counted() {
         let mut lost = trial();
         lost.caller.rtp_received.remove(20);
-        let measured = lost.measure(Request::default());
-        assert_eq!((measured.lost, measured.repeated, measured.broken, measured.gap), (1, 0, 0, span(40)));
+        let measured = lost.measure(Request::default(), &[]);
+        assert_eq!((measured.lost, measured.repeated, measured.broken, measured.gaps.made), (1, 0, 0, span(40)));
         let mut repeated = trial();
         let again = repeated.caller.rtp_received[20].clone();
         repeated.caller.rtp_received.insert(21, again);
-        let measured = repeated.measure(Request::default());
+        let measured = repeated.measure(Request::default(), &[]);
         assert_eq!((measured.lost, measured.repeated, measured.broken), (0, 1, 0));
         let mut jumps = trial();
         jumps.caller.rtp_received.iter_mut().skip(20).for_each(|packet| packet.timestamp += 7);
-        assert_eq!(jumps.measure(Request::default()).broken, 1);
+        assert_eq!(jumps.measure(Request::default(), &[]).broken, 1);
         let mut stranger = trial();
         stranger.caller.rtp_received.iter_mut().skip(20).for_each(|packet| packet.ssrc = 2);
-        assert_eq!(stranger.measure(Request::default()).broken, 1);
+        assert_eq!(stranger.measure(Request::default(), &[]).broken, 1);
     }
 
     #[test]
@@ -314,7 +330,7 @@ mod tests {
         for (place, packet) in trial.caller.rtp_received.iter_mut().enumerate() {
             (packet.sequence, packet.timestamp) = (500 + place as u16, (500 + place as u32) * FRAME);
         }
-        let measured = trial.measure(Request::default());
+        let measured = trial.measure(Request::default(), &[]);
         assert_eq!((measured.lost, measured.repeated, measured.broken), (1, 0, 0));
     }
 
@@ -322,21 +338,21 @@ mod tests {
     fn an_ai_that_is_heard_after_the_bridge_is_found_at_either_end() {
         let mut lingers = trial();
         lingers.caller.rtp_received.push(packet(ms(1_985), 553, 9));
-        assert_eq!(lingers.measure(Request::default()).ai_after, span(170));
+        assert_eq!(lingers.measure(Request::default(), &[]).ai_after, span(170));
         let mut leaks = trial();
         leaks.ae.rtp_received.push(packet(ms(1_900), 4, 9));
-        assert_eq!(leaks.measure(Request::default()).ai_after, span(85));
+        assert_eq!(leaks.measure(Request::default(), &[]).ai_after, span(85));
     }
 
     #[test]
     fn silence_counts_whether_it_is_sent_or_nothing_is() {
         let mut silent = trial();
         silent.caller.rtp_received[10..30].iter_mut().for_each(|packet| packet.bytes = Bytes::from(vec![0xff; 160]));
-        let measured = silent.measure(Request::default()).silence.unwrap();
+        let measured = silent.measure(Request::default(), &[]).silence.unwrap();
         assert!(measured >= Duration::from_millis(400) && measured <= Duration::from_millis(420), "{measured:?}");
         let mut nothing = trial();
         nothing.caller.rtp_received.truncate(10);
-        assert!(nothing.measure(Request::default()).silence.unwrap() > Duration::from_millis(800));
+        assert!(nothing.measure(Request::default(), &[]).silence.unwrap() > Duration::from_millis(800));
     }
 
     #[test]
@@ -345,8 +361,18 @@ mod tests {
         for packets in [&mut late.ae.rtp_sent[5..], &mut late.caller.rtp_received[49..]] {
             packets.iter_mut().for_each(|packet| packet.at = packet.at + Duration::from_millis(9));
         }
-        let measured = late.measure(Request::default());
-        assert_eq!((measured.gap, measured.gap_of_baton), (span(29), span(20)));
+        let measured = late.measure(Request::default(), &[]);
+        assert_eq!((measured.gaps.worst, measured.gaps.passed_on, measured.gaps.own), (span(29), span(29), span(20)));
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_is_told_apart() {
+        let mut still = trial();
+        still.caller.rtp_received[20..].iter_mut().for_each(|packet| packet.at = packet.at + Duration::from_millis(8));
+        let moment =
+            Stall { due: still.caller.rtp_received[19].at + Duration::from_millis(15), was: still.caller.rtp_received[20].at };
+        let measured = still.measure(Request::default(), &[moment]);
+        assert_eq!((measured.gaps.worst, measured.gaps.own), (span(28), span(20)));
     }
 
     #[test]
@@ -354,8 +380,8 @@ mod tests {
         let why = Fault { step: 2, what: "Answer".to_owned(), at_ms: 7, why: "no".to_owned() };
         let failed = Record { verdict: Some(Err(why)), ..Record::default() };
         let trial = Trial { number: 3, call: None, in_flight: 1, caller: failed, ai: done(), ae: Record::default() };
-        let measured = trial.measure(Request::default());
+        let measured = trial.measure(Request::default(), &[]);
         assert_eq!(measured.faults, ["transfer 3: caller: step 2 (Answer) at 7 ms: no", "transfer 3: AE: never called"]);
-        assert_eq!((measured.bridge, measured.gap, measured.briefing), (None, None, None));
+        assert_eq!((measured.bridge, measured.gaps, measured.briefing), (None, Gaps::default(), None));
     }
 }
