@@ -173,8 +173,8 @@ impl Phones {
     }
 }
 
-/// Reads every line that the stories need.
-pub(crate) fn lines(stories: &[Story]) -> Lines {
+/// Reads every line that the stories need; `samples_max`: people say no more of each.
+pub(crate) fn lines(stories: &[Story], samples_max: usize) -> Lines {
     let mut lines = Lines::default();
     let steps =
         stories.iter().flat_map(|story| story.caller.iter().chain(&story.ai).chain(story.aes.iter().flat_map(|ae| &ae.steps)));
@@ -183,7 +183,8 @@ pub(crate) fn lines(stories: &[Story]) -> Lines {
             && lines.line(name).is_none()
             && let Some((_, _, clip)) = crate::voice::lines::line(name)
         {
-            lines.add(name.clone(), clip.samples());
+            let samples = clip.samples();
+            lines.add(name.clone(), &samples[..samples.len().min(samples_max)]);
         }
     }
     lines

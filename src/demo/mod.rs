@@ -36,7 +36,7 @@ pub(crate) struct DemoArgs {
     /// Play only this story (may be given several times)
     #[arg(long, value_name = "NAME")]
     pub(crate) story: Vec<String>,
-    /// Break the daemon on purpose: a check must catch it
+    /// Break the daemon on purpose: a check must catch it (people say only the beginning of their lines)
     #[arg(long, value_name = "NAME")]
     pub(crate) sabotage: Option<Sabotage>,
 }
