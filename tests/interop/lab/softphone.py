@@ -41,16 +41,18 @@ class Softphone:
         self.process = subprocess.Popen(["baresip", "-f", self.folder], stdin=slave, stdout=slave, stderr=slave, cwd=self.folder)
         os.close(slave)
         self.screen = ""
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _write(self, name, text):
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
             file.write(text)
 
     def _read(self):
+        keyboard = self.keyboard
         while True:
             try:
-                text = os.read(self.keyboard, 4096)
+                text = os.read(keyboard, 4096)
             except OSError:
                 return
             if not text:
@@ -68,6 +70,9 @@ class Softphone:
         os.write(self.keyboard, key.encode())
 
     def close(self):
+        """Ends it, once: a number that was closed may be somebody else's by then."""
+        if self.keyboard is None:
+            return
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -75,7 +80,9 @@ class Softphone:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self._reader.join(1)
         os.close(self.keyboard)
+        self.keyboard = None
 
     def heard(self):
         """What it decoded, as samples; none where it recorded nothing."""
