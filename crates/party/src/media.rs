@@ -37,6 +37,7 @@ pub(crate) struct Media {
     first: bool,
     line: Option<(Arc<[i16]>, usize)>,
     key: Option<Key>,
+    muted: bool,
 }
 
 struct Key {
@@ -66,6 +67,7 @@ impl Media {
             first: true,
             line: None,
             key: None,
+            muted: false,
         }
     }
 
@@ -84,6 +86,11 @@ impl Media {
 
     pub(crate) fn is_speaking(&self) -> bool {
         self.line.is_some()
+    }
+
+    /// Sends nothing, or goes on.
+    pub(crate) fn mute(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// Begins to press a key; `false` if the key is none or the far side takes no telephone-event.
@@ -105,6 +112,11 @@ impl Media {
         }
         let mut packets = Vec::new();
         while self.next_at <= now {
+            if self.muted {
+                self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+                self.next_at = self.next_at + PTIME;
+                continue;
+            }
             let mut frame = self.next_frame();
             self.pilot.mix_into(&mut frame);
             let payload: Vec<u8> = frame.iter().map(|sample| g711::encode(*sample)).collect();

@@ -14,7 +14,7 @@ use crate::record::{Fault, Record, SipSeen, Track};
 use crate::sdp;
 use crate::tone::{Dice, Pilot, below_the_pilots};
 use crate::ua::{Happening, Phase, Ua};
-use crate::{Cue, KeyPath, Script, Step};
+use crate::{Cue, KeyPath, Script, Step, Way};
 
 /// The lines that can be spoken, by name, as they leave: without anything above the speech band.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +111,7 @@ pub struct Party {
     dice: Dice,
     media: Option<Media>,
     ear: Ear,
+    sdp_version: u64,
     rang: bool,
     invited: bool,
     over: Option<String>,
@@ -120,6 +121,17 @@ pub struct Party {
     told: BTreeSet<String>,
     record: Record,
     out: VecDeque<Output>,
+}
+
+/// What became of a step that was asked for from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It is done.
+    Done,
+    /// What it needs has not come yet: no INVITE to answer, not heard what it waits for.
+    NotYet,
+    /// It cannot be done any more.
+    Impossible(String),
 }
 
 /// What became of a step.
@@ -144,6 +156,7 @@ impl Party {
             started: false,
             media: None,
             ear: Ear::default(),
+            sdp_version: 0,
             rang: false,
             invited: false,
             over: None,
@@ -191,6 +204,15 @@ impl Party {
         self.take_in(now);
         self.speak(now);
         self.flush(now);
+    }
+
+    /// Takes one step beside its script, at once; what follows from it waits at [`Party::poll`] after the next [`Party::handle`].
+    pub fn take_step(&mut self, now: Mono, step: &Step) -> Taken {
+        match self.take(now, step) {
+            Progress::Done => Taken::Done,
+            Progress::Waiting => Taken::NotYet,
+            Progress::Failed(why) => Taken::Impossible(why),
+        }
     }
 
     /// The next thing that it wants.
@@ -278,13 +300,14 @@ impl Party {
             }
         }
         if self.ua.owes_an_answer() {
-            let sdp = self.sdp(2);
+            let sdp = self.sdp(Way::SendRecv);
             self.ua.answer(now, sdp);
         }
     }
 
-    fn sdp(&self, version: u64) -> String {
-        sdp::write(self.me.rtp, self.me.seed & 0xffff_ffff, version, TELEPHONE_EVENT)
+    fn sdp(&mut self, way: Way) -> String {
+        self.sdp_version += 1;
+        sdp::write_one(self.me.rtp, self.me.seed & 0xffff_ffff, self.sdp_version, TELEPHONE_EVENT, way)
     }
 
     /// Goes through the script as far as it can.
@@ -313,10 +336,25 @@ impl Party {
     fn take(&mut self, now: Mono, step: &Step) -> Progress {
         match step {
             Step::Call { to, headers } => {
-                let sdp = self.sdp(1);
-                self.ua.call(now, to, self.me.proxy, headers, sdp);
+                let sdp = self.sdp(Way::SendRecv);
+                self.ua.call(now, to, self.me.proxy, headers, Some(sdp));
             }
-            Step::Ring { status } => return self.invitation(now, |ua, now| ua.ring(now, *status)),
+            Step::CallWithoutOffer { to } => {
+                let answer = self.sdp(Way::SendRecv);
+                self.ua.call(now, to, self.me.proxy, &[], None);
+                self.ua.answer_with_ack(answer);
+            }
+            Step::Ring { status } => return self.invitation(now, |ua, now| ua.ring(now, *status, None)),
+            Step::RingWithSdp { status } => {
+                let sdp = self.sdp(Way::SendRecv);
+                return self.invitation(now, |ua, now| ua.ring(now, *status, Some(sdp)));
+            }
+            Step::Offer(way) => {
+                let sdp = self.sdp(*way);
+                self.ua.offer_again(now, sdp);
+                self.mute(*way == Way::Inactive);
+            }
+            Step::Mute => self.mute(true),
             Step::Refuse { status } => return self.invitation(now, |ua, now| ua.refuse(now, *status)),
             Step::Answer => return self.pick_up(now),
             Step::Pause(span) if now < self.step_began + *span => return Progress::Waiting,
@@ -349,12 +387,18 @@ impl Party {
 
     fn pick_up(&mut self, now: Mono) -> Progress {
         let offer = self.ua.offer();
-        let sdp = self.sdp(1);
+        let sdp = self.sdp(Way::SendRecv);
         let progress = self.invitation(now, |ua, now| ua.answer(now, sdp));
         if let (Progress::Done, Some(offer)) = (&progress, offer) {
             self.media_follows(now, &offer);
         }
         progress
+    }
+
+    fn mute(&mut self, muted: bool) {
+        if let Some(media) = &mut self.media {
+            media.mute(muted);
+        }
     }
 
     fn say(&mut self, name: &str) -> Progress {
@@ -415,10 +459,16 @@ impl Party {
                 Some(self.ear.quiet_at(self.step_began, *span).min(self.step_began + *within))
             }
             Step::WaitFor { within, .. } => Some(self.step_began + *within),
-            Step::Ring { .. } | Step::Refuse { .. } | Step::Answer => None, // an INVITE wakes them
-            Step::Call { .. } | Step::Say(_) | Step::Press { .. } | Step::Refer { .. } | Step::HangUp | Step::Note(_) => {
-                (!self.started).then_some(self.me.origin)
-            }
+            Step::Ring { .. } | Step::RingWithSdp { .. } | Step::Refuse { .. } | Step::Answer => None, // an INVITE wakes them
+            Step::Call { .. }
+            | Step::CallWithoutOffer { .. }
+            | Step::Say(_)
+            | Step::Press { .. }
+            | Step::Refer { .. }
+            | Step::Offer(_)
+            | Step::Mute
+            | Step::HangUp
+            | Step::Note(_) => (!self.started).then_some(self.me.origin),
         }
     }
 

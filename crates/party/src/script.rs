@@ -23,8 +23,18 @@ pub enum Step {
         /// Further headers of the INVITE.
         headers: Vec<(String, String)>,
     },
+    /// Sends an INVITE without an offer; the answer to the one that the 200 brings goes out with the ACK (RFC 3261 §13.2.1).
+    CallWithoutOffer {
+        /// The Request-URI.
+        to: String,
+    },
     /// Sends a provisional response to the INVITE that came, or waits for one to come first.
     Ring {
+        /// 180 or another 18x.
+        status: u16,
+    },
+    /// As [`Step::Ring`], with SDP: early media.
+    RingWithSdp {
         /// 180 or another 18x.
         status: u16,
     },
@@ -60,10 +70,36 @@ pub enum Step {
         /// Further headers.
         headers: Vec<(String, String)>,
     },
+    /// Sends a re-INVITE that says which way the audio is to go: hold and resume.
+    Offer(Way),
+    /// Sends no RTP from now on.
+    Mute,
     /// CANCEL or BYE, by state.
     HangUp,
     /// Tells everybody else, and the record, that this point is reached.
     Note(String),
+}
+
+/// Which way the audio of an offer goes, seen from the one who offers (RFC 3264 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Both ways: a resume.
+    SendRecv,
+    /// Only from here: a hold.
+    SendOnly,
+    /// Neither way: a hold without music; nothing is sent either.
+    Inactive,
+}
+
+impl Way {
+    /// As SDP says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Way::SendRecv => "sendrecv",
+            Way::SendOnly => "sendonly",
+            Way::Inactive => "inactive",
+        }
+    }
 }
 
 /// How a key press travels.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::Way;
+
 /// What the far side's SDP says about where and how to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteMedia {
@@ -11,14 +13,20 @@ pub struct RemoteMedia {
     pub telephone_event: Option<u8>,
 }
 
-/// Writes an offer or an answer; `telephone_event` is the payload type to name.
+/// Writes an offer or an answer whose audio goes both ways; `telephone_event` is the payload type to name.
 pub fn write(local: SocketAddr, session: u64, version: u64, telephone_event: u8) -> String {
+    write_one(local, session, version, telephone_event, Way::SendRecv)
+}
+
+/// As [`write`], with the audio going as told.
+pub fn write_one(local: SocketAddr, session: u64, version: u64, telephone_event: u8, way: Way) -> String {
+    let way = way.name();
     let (ip, port) = (local.ip(), local.port());
     let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
         "v=0\r\no=party {session} {version} IN {family} {ip}\r\ns=party\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
          m=audio {port} RTP/AVP 0 {telephone_event}\r\na=rtpmap:0 PCMU/8000\r\n\
-         a=rtpmap:{telephone_event} telephone-event/8000\r\na=fmtp:{telephone_event} 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+         a=rtpmap:{telephone_event} telephone-event/8000\r\na=fmtp:{telephone_event} 0-15\r\na=ptime:20\r\na={way}\r\n"
     )
 }
 

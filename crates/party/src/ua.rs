@@ -48,6 +48,7 @@ pub(crate) struct Ua {
     clients: Vec<Client>,
     servers: Vec<Server>,
     cancel_when_heard: bool,
+    ack_body: Option<String>,
     pub(crate) out: VecDeque<Datagram>,
     pub(crate) happened: VecDeque<Happening>,
 }
@@ -77,6 +78,7 @@ impl Ua {
             clients: Vec::new(),
             servers: Vec::new(),
             cancel_when_heard: false,
+            ack_body: None,
             out: VecDeque::new(),
             happened: VecDeque::new(),
         }
@@ -91,7 +93,7 @@ impl Ua {
         message.method() == Some("INVITE") && message.to_tag().is_none() && for_us
     }
 
-    pub(crate) fn call(&mut self, now: Mono, to: &str, peer: SocketAddr, headers: &[(String, String)], sdp: String) {
+    pub(crate) fn call(&mut self, now: Mono, to: &str, peer: SocketAddr, headers: &[(String, String)], sdp: Option<String>) {
         let local_tag = self.token();
         self.dialog = Dialog {
             call_id: format!("{}@{}", self.token(), self.local.ip()),
@@ -108,11 +110,25 @@ impl Ua {
         for (name, value) in headers {
             invite = invite.with(name, value.clone());
         }
-        self.send(now, invite.with("Allow", ALLOW).with_body("application/sdp", sdp));
+        let invite = invite.with("Allow", ALLOW);
+        self.send(now, with_sdp(invite, sdp));
     }
 
-    pub(crate) fn ring(&mut self, now: Mono, status: u16) {
-        self.answer_invite(now, status, None);
+    /// The answer to the offer that the 200 will bring.
+    pub(crate) fn answer_with_ack(&mut self, sdp: String) {
+        self.ack_body = Some(sdp);
+    }
+
+    /// A re-INVITE.
+    pub(crate) fn offer_again(&mut self, now: Mono, sdp: String) {
+        if self.phase == Phase::Up {
+            let invite = self.request("INVITE");
+            self.send(now, with_sdp(invite, Some(sdp)));
+        }
+    }
+
+    pub(crate) fn ring(&mut self, now: Mono, status: u16, sdp: Option<String>) {
+        self.answer_invite(now, status, sdp);
     }
 
     pub(crate) fn answer(&mut self, now: Mono, sdp: String) {
@@ -219,7 +235,8 @@ impl Ua {
         self.dialog.routes = response.headers_named("Record-Route").map(str::to_owned).collect();
         self.dialog.routes.reverse();
         let cseq = self.clients[index].request.cseq().0;
-        let ack = self.in_dialog("ACK", cseq);
+        let body = self.ack_body.take();
+        let ack = with_sdp(self.in_dialog("ACK", cseq), body);
         let datagram = (self.clients[index].peer(), ack.write());
         self.clients[index].acknowledgement = Some(datagram.clone());
         self.out.push_back(datagram);
@@ -237,6 +254,9 @@ impl Ua {
         let datagram = (self.clients[index].peer(), ack.write());
         self.clients[index].acknowledgement = Some(datagram.clone());
         self.out.push_back(datagram);
+        if self.phase == Phase::Up && !matches!(response.status(), Some(408 | 481)) {
+            return; // RFC 3261 §14.1: a refused re-INVITE leaves the call as it is.
+        }
         self.over(&format!("refused with {}", response.title()));
     }
 
@@ -250,10 +270,13 @@ impl Ua {
             return;
         }
         match method.as_str() {
+            "ACK" if request.to_tag() != Some(&self.dialog.local_tag) => {}
             "ACK" => self.acknowledged(&request),
             "CANCEL" => self.cancelled(now, request, from),
             "INVITE" if request.to_tag().is_none() => self.invited(now, request, from),
             "INVITE" => self.invited_again(now, request, from),
+            // RFC 3261 §13.2.2.4: the other phone of a forked call is hung up on; this one talks on.
+            "BYE" if request.to_tag() != Some(&self.dialog.local_tag) => self.serve(now, request, from, 200),
             "BYE" => {
                 let why = request.header("Reason").map_or("BYE".to_owned(), |reason| format!("BYE ({reason})"));
                 self.serve(now, request, from, 200);
@@ -408,6 +431,13 @@ impl Ua {
 
     fn token(&mut self) -> String {
         format!("{:011x}", self.dice.roll() & 0xfff_ffff_ffff)
+    }
+}
+
+fn with_sdp(message: Message, sdp: Option<String>) -> Message {
+    match sdp {
+        Some(sdp) => message.with_body("application/sdp", sdp),
+        None => message,
     }
 }
 
