@@ -21,7 +21,11 @@ use crate::switchboard::{RETRY_AFTER, Switchboard, UNKNOWN_PEER};
 impl Switchboard {
     /// An INVITE outside of any dialog.
     pub(crate) fn on_invite(&mut self, now: Now, session: SessionId, source: SocketAddr, invite: InviteRequest) {
-        let trunk = match self.settings.peer(source) {
+        let peer = self.settings.peer(source);
+        if peer != Peer::Stranger && self.is_our_own_consult(&invite) {
+            return self.refuse(now, session, 482, Vec::new());
+        }
+        let trunk = match peer {
             Peer::Trunk(trunk) => trunk,
             Peer::Ai(_) | Peer::Ae(_) => return self.refuse(now, session, 404, Vec::new()),
             Peer::Stranger => {
@@ -30,9 +34,6 @@ impl Switchboard {
                 return self.refuse(now, session, 403, Vec::new());
             }
         };
-        if self.is_our_own_consult(&invite) {
-            return self.refuse(now, session, 482, Vec::new());
-        }
         let user = dialled_user(&invite);
         let trunk_name = self.settings.trunks[trunk].name.clone();
         let ais: VecDeque<usize> = self.settings.ai_places_for(&user, &trunk_name).into();
