@@ -2,8 +2,13 @@
 //! a socket or a disk. Ninety seconds go by in milliseconds, and the same seed gives the same trace.
 #![forbid(unsafe_code)]
 
+pub mod checks;
+pub mod fixture;
+#[cfg(test)]
+mod fixtures_hold;
+pub mod hearing;
 #[cfg(test)]
 mod plays;
 mod world;
 
-pub use world::{Ae, Fate, Setup, World};
+pub use world::{Ae, Fate, Rung, Setup, Store, World};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_contract::{AttemptOutcome, CallState, Command, Driver, Outcome, Reply, TransferRequest};
 use baton_party::{Cue, KeyPath, Pilot, Step};
 
-use crate::{Ae, Setup, World};
+use crate::{Ae, Setup, Store, World};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -18,6 +18,7 @@ fn setup(aes: Vec<Ae>) -> Setup {
         ai: vec![Step::wait_for(Cue::Invited, 5_000), Step::Ring { status: 180 }, Step::Answer],
         aes,
         transfer: baton_transfer::Settings::default(),
+        ports: 200,
         seed: 7,
     }
 }
@@ -40,7 +41,7 @@ fn rings_only() -> Vec<Step> {
 }
 
 fn michael(script: Vec<Step>) -> Ae {
-    Ae { id: "michael", backup: None, script: Some(script) }
+    Ae::new("michael", Some(script))
 }
 
 /// A call that is up, and then a transfer to `to` asked for through the API.
@@ -104,8 +105,8 @@ fn the_caller_who_leaves_while_the_phone_rings_silences_it_at_once() {
 
 #[test]
 fn the_backup_takes_the_call_when_the_primary_does_not_answer() {
-    let michael = Ae { id: "michael", backup: Some("sara"), script: Some(rings_only()) };
-    let sara = Ae { id: "sara", backup: None, script: Some(answers_and_accepts()) };
+    let michael = michael(rings_only()).with_backup("sara");
+    let sara = Ae::new("sara", Some(answers_and_accepts()));
     let mut play = setup(vec![michael, sara]);
     play.transfer.ring_max = seconds(6);
     let mut world = in_transfer(play, "michael");
@@ -142,7 +143,7 @@ fn an_ai_that_can_only_refer_hears_of_every_step_and_of_the_bridge_last() {
 #[test]
 fn nothing_is_promised_while_the_store_does_not_write() {
     let mut world = in_conversation(setup(vec![michael(answers_and_accepts())]));
-    world.store_is_well = false;
+    world.store = Store::Refuses;
     let call = world.call_id().unwrap();
     let request = Box::new(TransferRequest { to: Some("michael".to_owned()), ..TransferRequest::default() });
     let reply = world.ask(Command::RequestTransfer { call, request, idempotency_key: None });

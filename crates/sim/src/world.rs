@@ -1,17 +1,18 @@
 //! A world in which time goes by when it is told to.
 
-use std::collections::{BTreeMap, VecDeque};
+mod stage;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::{AeId, CallId, CallView, Command, Event, IdSource, PopLink, Problem, Record, Reply, TransferView};
+use baton_contract::{AeState, CallId, CallView, Command, Event, Problem, Record, Reply, TransferView};
 use baton_media::{Channel, Clip, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
-use baton_party::{Identity, Input as Cue, Lines, Output as Act, Party, Pilot, Script, Step};
-use baton_sip::{Incoming, Listen, Transport, UserAgent};
-use baton_switchboard::{AeLine, Ai, Begin, Input, Output, Route, Settings, Spoken, Switchboard, Trunk};
+use baton_party::{Input as Cue, Output as Act, Party, Step, Taken};
+use baton_sip::{Incoming, Transport};
+use baton_switchboard::{Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
-use baton_transfer::{AeSettings, Line, Roster};
 use bytes::Bytes;
 
 /// How long a datagram travels.
@@ -24,7 +25,10 @@ const COMMIT: Duration = Duration::from_micros(400);
 const RENDER: Duration = Duration::from_millis(150);
 
 /// Where Baton speaks SIP.
-const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
+pub(crate) const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
+
+/// The monotonic clock when the world begins.
+const BEGINNING: Mono = Mono::from_millis(1);
 
 /// The wall clock when the world begins: a Monday, 15:00 UTC.
 const MORNING: Wall = Wall::from_seconds(1_772_463_600);
@@ -42,15 +46,41 @@ pub enum Fate {
     Late(Duration),
 }
 
+/// What the store does with commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// It writes them.
+    Well,
+    /// It refuses them.
+    Refuses,
+    /// It takes them in and never answers.
+    Silent,
+}
+
 /// An AE of the world.
 #[derive(Debug, Clone)]
 pub struct Ae {
     /// Their id; also the user that their phone answers to.
-    pub id: &'static str,
+    pub id: String,
     /// Who is tried after them.
-    pub backup: Option<&'static str>,
+    pub backup: Option<String>,
     /// What their phone does; none: there is no phone.
     pub script: Option<Vec<Step>>,
+    /// When they work, in New York.
+    pub hours: String,
+}
+
+impl Ae {
+    /// An AE who always works; without a script there is no phone.
+    pub fn new(id: &str, script: Option<Vec<Step>>) -> Ae {
+        Ae { id: id.to_owned(), backup: None, script, hours: "Mon-Sun 00:00-24:00".to_owned() }
+    }
+
+    /// With somebody who is tried after them.
+    #[must_use]
+    pub fn with_backup(self, id: &str) -> Ae {
+        Ae { backup: Some(id.to_owned()), ..self }
+    }
 }
 
 /// What a world begins with.
@@ -64,6 +94,8 @@ pub struct Setup {
     pub aes: Vec<Ae>,
     /// The rules of a transfer.
     pub transfer: baton_transfer::Settings,
+    /// How many legs can have media at the same time.
+    pub ports: u16,
     /// From where everything random comes.
     pub seed: u64,
 }
@@ -78,34 +110,55 @@ pub struct World {
     parties: Vec<Party>,
     posts: BTreeMap<(Mono, u64), Post>,
     posted: u64,
-    fate: Box<dyn FnMut(&Bytes, u64) -> Fate>,
-    /// Whether the store takes commits.
-    pub store_is_well: bool,
+    fate: Box<dyn FnMut(&Rung) -> Fate>,
+    port_count: u16,
+    dead: BTreeSet<usize>,
+    /// What the store does with commits.
+    pub store: Store,
+    /// Every SIP datagram, in the order in which they left.
+    pub ladder: Vec<Rung>,
     /// Everything that was published.
     pub events: Vec<Event>,
     /// Everything that was written, in order.
-    pub records: Vec<Record>,
+    pub records: Vec<(Mono, Record)>,
     /// Scripts that failed: whose, and how.
     pub failures: Vec<String>,
     answers: BTreeMap<u64, Result<Reply, Problem>>,
     asked: u64,
 }
 
+/// A SIP datagram on its way.
+#[derive(Debug, Clone)]
+pub struct Rung {
+    /// Its number, from 1 on.
+    pub number: usize,
+    /// When it left.
+    pub at: Mono,
+    /// From where.
+    pub from: SocketAddr,
+    /// To where.
+    pub to: SocketAddr,
+    /// What.
+    pub bytes: Bytes,
+    /// What became of it.
+    pub fate: Fate,
+}
+
 /// Something on its way.
 enum Post {
-    ToBoard(Box<Input>),
-    ToRoom { port: u16, channel: Channel, from: SocketAddr, bytes: Bytes },
-    ToParty(usize, Cue),
+    Board(Box<Input>),
+    Room { port: u16, channel: Channel, from: SocketAddr, bytes: Bytes },
+    Party(usize, Cue),
 }
 
 impl World {
     /// The world before anybody has done anything. Party 0 is the caller, 1 the AI, the AEs follow in their order.
     pub fn new(setup: Setup) -> World {
-        let music: Vec<i16> = (0..16_000_i32).map(|n| if (n / 10) % 2 == 0 { 4_000 } else { -4_000 }).collect();
-        let parties = cast(&setup);
-        let board = Switchboard::new(settings(&setup), begin(&setup));
+        let music = stage::tone(400.0, 4_000.0, 16_000);
+        let parties = stage::cast(&setup);
+        let board = Switchboard::new(stage::settings(&setup), stage::begin(&setup));
         World {
-            now: Now { mono: Mono::from_millis(1), wall: MORNING },
+            now: Now { mono: BEGINNING, wall: MORNING },
             board,
             rooms: BTreeMap::new(),
             ports: BTreeMap::new(),
@@ -113,8 +166,11 @@ impl World {
             parties,
             posts: BTreeMap::new(),
             posted: 0,
-            fate: Box::new(|_, _| Fate::Arrives),
-            store_is_well: true,
+            fate: Box::new(|_| Fate::Arrives),
+            port_count: setup.ports,
+            dead: BTreeSet::new(),
+            store: Store::Well,
+            ladder: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
             failures: Vec::new(),
@@ -123,8 +179,8 @@ impl World {
         }
     }
 
-    /// Lets `fate` decide about every SIP datagram; it is also told its number.
-    pub fn set_fate(&mut self, fate: impl FnMut(&Bytes, u64) -> Fate + 'static) {
+    /// Lets `fate` decide about every SIP datagram.
+    pub fn set_fate(&mut self, fate: impl FnMut(&Rung) -> Fate + 'static) {
         self.fate = Box::new(fate);
     }
 
@@ -138,11 +194,81 @@ impl World {
         &self.parties[index]
     }
 
+    /// Where a party speaks SIP.
+    pub fn address(&self, index: usize) -> SocketAddr {
+        self.parties[index].identity().sip
+    }
+
+    /// Sends Baton a datagram, as if somebody at `from` had.
+    pub fn inject(&mut self, from: SocketAddr, bytes: Bytes) {
+        self.sip_to_board(from, bytes);
+    }
+
+    /// Lets a party take a step beside its script.
+    pub fn let_party(&mut self, index: usize, step: &Step) -> Taken {
+        let taken = self.parties[index].take_step(self.now.mono, step);
+        self.tell_party(index, Cue::Tick);
+        taken
+    }
+
+    /// How many parties there are.
+    pub fn party_count(&self) -> usize {
+        self.parties.len()
+    }
+
+    /// Asks the switchboard; the answer is at [`World::answer`] when it has come.
+    pub fn ask_later(&mut self, command: Command) -> u64 {
+        self.asked += 1;
+        let ticket = self.asked;
+        self.tell_board(Input::Ask { ticket, command: Box::new(command) });
+        ticket
+    }
+
+    /// The answer to a question, once.
+    pub fn answer(&mut self, ticket: u64) -> Option<Result<Reply, Problem>> {
+        self.answers.remove(&ticket)
+    }
+
+    /// The instant of an event.
+    pub fn instant_of(&self, event: &Event) -> Mono {
+        BEGINNING + event.at.0.since(MORNING)
+    }
+
+    /// A party is cut off from one instant to the next: nothing comes from it any more, and nothing reaches it.
+    pub fn cut_off(&mut self, index: usize) {
+        self.dead.insert(index);
+    }
+
+    /// Takes no new calls from now on.
+    pub fn drain(&mut self) {
+        self.tell_board(Input::Drain { retry_after: Duration::from_secs(60) });
+    }
+
+    /// What is left of calls, in words; nothing where all is well.
+    pub fn leftovers(&mut self) -> Vec<String> {
+        let mut left = Vec::new();
+        let gauges = self.board.gauges(self.now);
+        let counts = [
+            ("calls", gauges.calls),
+            ("legs", gauges.legs.values().sum()),
+            ("media rooms", self.rooms.len()),
+            ("media ports", self.ports.len()),
+            ("SIP sessions", self.board.agent().sessions()),
+            ("SIP transactions", self.board.agent().transactions()),
+        ];
+        left.extend(counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")));
+        if let Some(Ok(Reply::Aes(aes))) = self.ask(Command::Aes) {
+            let busy = aes.iter().filter(|ae| matches!(ae.state, AeState::Offered | AeState::OnCall));
+            left.extend(busy.map(|ae| format!("{} is held ({:?})", ae.id, ae.state)));
+        }
+        left
+    }
+
     /// Begins: everybody looks at their script.
     pub fn begin(&mut self) {
-        self.to_board(Input::Ports((20_000..20_400).step_by(2).collect()));
+        self.tell_board(Input::Ports((0..self.port_count).map(|pair| 20_000 + 2 * pair).collect()));
         for index in 0..self.parties.len() {
-            self.to_party(index, Cue::Tick);
+            self.tell_party(index, Cue::Tick);
         }
     }
 
@@ -168,9 +294,7 @@ impl World {
 
     /// Asks the switchboard, and lets time go by until it answers, at most a second.
     pub fn ask(&mut self, command: Command) -> Option<Result<Reply, Problem>> {
-        self.asked += 1;
-        let ticket = self.asked;
-        self.to_board(Input::Ask { ticket, command: Box::new(command) });
+        let ticket = self.ask_later(command);
         self.run_until(Duration::from_secs(1), |world| world.answers.contains_key(&ticket));
         self.answers.remove(&ticket)
     }
@@ -210,7 +334,7 @@ impl World {
     /// Tells every party a note, as if another party had said it.
     pub fn tell(&mut self, note: &str) {
         for index in 0..self.parties.len() {
-            self.to_party(index, Cue::Told(note.to_owned()));
+            self.tell_party(index, Cue::Told(note.to_owned()));
         }
     }
 
@@ -233,7 +357,7 @@ impl World {
             self.deliver(post);
         }
         if self.board.poll_timeout().is_some_and(|(deadline, _)| deadline.is_due(self.now)) {
-            self.to_board(Input::Wake);
+            self.tell_board(Input::Wake);
         }
         let due: Vec<RoomId> =
             self.rooms.iter().filter(|(_, room)| is_due(room.poll_timeout(), self.now)).map(|(id, _)| *id).collect();
@@ -242,16 +366,16 @@ impl World {
         }
         for index in 0..self.parties.len() {
             if is_due(self.parties[index].poll_timeout(), self.now) {
-                self.to_party(index, Cue::Tick);
+                self.tell_party(index, Cue::Tick);
             }
         }
     }
 
     fn deliver(&mut self, post: Post) {
         match post {
-            Post::ToBoard(input) => self.to_board(*input),
-            Post::ToParty(index, cue) => self.to_party(index, cue),
-            Post::ToRoom { port, channel, from, bytes } => {
+            Post::Board(input) => self.tell_board(*input),
+            Post::Party(index, cue) => self.tell_party(index, cue),
+            Post::Room { port, channel, from, bytes } => {
                 if let Some(id) = self.ports.get(&port).copied() {
                     self.in_room(id, |room, now, out| room.on_packet(now, Port(port), channel, from, &bytes, out));
                 }
@@ -264,7 +388,7 @@ impl World {
         self.posts.insert((self.now.mono + after, self.posted), post);
     }
 
-    fn to_board(&mut self, input: Input) {
+    fn tell_board(&mut self, input: Input) {
         let mut waiting = VecDeque::from([input]);
         while let Some(input) = waiting.pop_front() {
             self.board.handle(self.now, input);
@@ -289,19 +413,23 @@ impl World {
                 }
             }
             Output::Commit { ticket, records, .. } => {
-                let well = self.store_is_well;
-                if well {
-                    self.records.extend(records);
+                if self.store == Store::Well {
+                    let at = self.now.mono;
+                    self.records.extend(records.into_iter().map(|record| (at, record)));
                 }
-                if let Some(ticket) = ticket {
-                    let answer = if well { Input::Committed(ticket) } else { Input::CommitRefused(ticket) };
-                    self.post(COMMIT, Post::ToBoard(Box::new(answer)));
+                let answer = match (ticket, self.store) {
+                    (Some(ticket), Store::Well) => Some(Input::Committed(ticket)),
+                    (Some(ticket), Store::Refuses) => Some(Input::CommitRefused(ticket)),
+                    (Some(_), Store::Silent) | (None, _) => None,
+                };
+                if let Some(answer) = answer {
+                    self.post(COMMIT, Post::Board(Box::new(answer)));
                 }
             }
             Output::Publish(event) => self.events.push(*event),
             Output::Render { ticket, full, short } => {
-                let spoken = Some(Spoken { full: speech(&full), short: speech(&short) });
-                self.post(RENDER, Post::ToBoard(Box::new(Input::Rendered { ticket, spoken })));
+                let spoken = Some(Spoken { full: stage::speech(&full), short: stage::speech(&short) });
+                self.post(RENDER, Post::Board(Box::new(Input::Rendered { ticket, spoken })));
             }
             Output::Answer { ticket, result } => {
                 self.answers.insert(ticket, result);
@@ -311,15 +439,32 @@ impl World {
     }
 
     fn sip_to_party(&mut self, to: SocketAddr, bytes: Bytes) {
+        let travel = self.travel(BATON, to, &bytes);
         let Some(index) = self.parties.iter().position(|party| party.identity().sip == to) else { return };
-        let travel = self.travel(&bytes);
         for span in travel {
-            self.post(span, Post::ToParty(index, Cue::Sip { from: BATON, bytes: bytes.clone() }));
+            self.post(span, Post::Party(index, Cue::Sip { from: BATON, bytes: bytes.clone() }));
         }
     }
 
-    fn travel(&mut self, bytes: &Bytes) -> Vec<Duration> {
-        match (self.fate)(bytes, self.posted) {
+    fn sip_to_board(&mut self, from: SocketAddr, bytes: Bytes) {
+        for span in self.travel(from, BATON, &bytes) {
+            let (transport, local, remote) = (Transport::Udp, BATON, from);
+            let incoming = Incoming { transport, connection: None, local, remote, bytes: bytes.clone() };
+            self.post(span, Post::Board(Box::new(Input::Sip(incoming))));
+        }
+    }
+
+    fn travel(&mut self, from: SocketAddr, to: SocketAddr, bytes: &Bytes) -> Vec<Duration> {
+        let ends = [from, to];
+        let dead = self.dead.iter().any(|index| ends.contains(&self.parties[*index].identity().sip));
+        let number = self.ladder.len() + 1;
+        let mut rung = Rung { number, at: self.now.mono, from, to, bytes: bytes.clone(), fate: Fate::Lost };
+        if !dead {
+            rung.fate = (self.fate)(&rung);
+        }
+        let fate = rung.fate;
+        self.ladder.push(rung);
+        match fate {
             Fate::Arrives => vec![TRAVEL],
             Fate::Lost => Vec::new(),
             Fate::Twice => vec![TRAVEL, TRAVEL * 2],
@@ -344,40 +489,30 @@ impl World {
         for (port, to, bytes) in packets {
             let from = SocketAddr::new(BATON.ip(), port.0);
             if let Some(index) = self.parties.iter().position(|party| party.identity().rtp == to) {
-                self.post(TRAVEL, Post::ToParty(index, Cue::Rtp { from, bytes }));
+                self.post(TRAVEL, Post::Party(index, Cue::Rtp { from, bytes }));
             }
         }
         for event in events {
             if let baton_media::Event::Closed { port, .. } = &event {
                 self.ports.remove(&port.0);
             }
-            self.post(Duration::ZERO, Post::ToBoard(Box::new(Input::Media(event))));
+            self.post(Duration::ZERO, Post::Board(Box::new(Input::Media(event))));
         }
     }
 
-    fn to_party(&mut self, index: usize, cue: Cue) {
+    fn tell_party(&mut self, index: usize, cue: Cue) {
         self.parties[index].handle(self.now.mono, cue);
         while let Some(act) = self.parties[index].poll() {
             let me = self.parties[index].identity().clone();
             match act {
-                Act::Sip { bytes, .. } => {
-                    for span in self.travel(&bytes) {
-                        let incoming = Incoming {
-                            transport: Transport::Udp,
-                            connection: None,
-                            local: BATON,
-                            remote: me.sip,
-                            bytes: bytes.clone(),
-                        };
-                        self.post(span, Post::ToBoard(Box::new(Input::Sip(incoming))));
-                    }
-                }
+                Act::Sip { bytes, .. } => self.sip_to_board(me.sip, bytes),
+                Act::Rtp { .. } if self.dead.contains(&index) => {}
                 Act::Rtp { to, bytes } => {
-                    self.post(TRAVEL, Post::ToRoom { port: to.port(), channel: Channel::Rtp, from: me.rtp, bytes });
+                    self.post(TRAVEL, Post::Room { port: to.port(), channel: Channel::Rtp, from: me.rtp, bytes });
                 }
                 Act::Note(note) => {
                     let others = (0..self.parties.len()).filter(|other| *other != index);
-                    others.collect::<Vec<_>>().into_iter().for_each(|other| self.to_party(other, Cue::Told(note.clone())));
+                    others.collect::<Vec<_>>().into_iter().for_each(|other| self.tell_party(other, Cue::Told(note.clone())));
                 }
                 Act::Finished(Ok(())) => {}
                 Act::Finished(Err(fault)) => self.failures.push(format!("{}: {fault}", me.user)),
@@ -388,102 +523,4 @@ impl World {
 
 fn is_due(at: Option<Mono>, now: Now) -> bool {
     at.is_some_and(|at| at <= now.mono)
-}
-
-/// A second of sound for every three words.
-fn speech(text: &str) -> Arc<Clip> {
-    let words = text.split_whitespace().count().max(1);
-    let samples = (0..words * 2_667).map(|n| if (n / 8) % 2 == 0 { 6_000 } else { -6_000 });
-    Arc::new(Clip::new("briefing", samples.collect()))
-}
-
-fn address(host: u8, port: u16) -> SocketAddr {
-    SocketAddr::from(([10, 0, 1, host], port))
-}
-
-fn cast(setup: &Setup) -> Vec<Party> {
-    let one = |index: usize, user: &str, steps: &[Step]| {
-        let host = u8::try_from(index).unwrap_or(u8::MAX) + 1;
-        let identity = Identity {
-            user: user.to_owned(),
-            display: user.to_owned(),
-            pilot: Pilot::ALL[index.min(Pilot::ALL.len() - 1)],
-            sip: address(host, 5060),
-            rtp: address(host, 7_000),
-            proxy: BATON,
-            seed: setup.seed.wrapping_mul(31).wrapping_add(index as u64),
-            origin: Mono::ZERO,
-        };
-        let mut lines = Lines::default();
-        let voice: Vec<i16> = (0..8_000_i32).map(|n| if (n / 12) % 2 == 0 { 7_000 } else { -7_000 }).collect();
-        lines.add("words", &voice);
-        Party::new(identity, Script::new(steps), lines)
-    };
-    let mut parties = vec![one(0, "+15550123", &setup.caller), one(1, "ai", &setup.ai)];
-    for (place, ae) in setup.aes.iter().enumerate() {
-        parties.push(one(place + 2, ae.id, ae.script.as_deref().unwrap_or_default()));
-    }
-    parties
-}
-
-fn settings(setup: &Setup) -> Settings {
-    let lines = setup.aes.iter().enumerate().map(|(place, ae)| {
-        let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
-        let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
-        let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
-        (AeId::from(ae.id), AeLine { uri, address: at, trunk: None, trusted: true })
-    });
-    Settings {
-        domain: "baton.example".to_owned(),
-        media_address: BATON.ip(),
-        trunks: vec![Trunk {
-            name: "carrier".to_owned(),
-            uri: "sip:10.0.1.1".parse().expect("a URI of an address"),
-            address: address(1, 5060),
-            sources: vec!["10.0.1.1".parse().expect("an address")],
-            credentials: None,
-            rtp: baton_media::Sources::Symmetric,
-        }],
-        ais: vec![Ai {
-            name: "agent".to_owned(),
-            uri: "sip:ai@10.0.1.2".to_owned(),
-            address: address(2, 5060),
-            trust_context: true,
-        }],
-        routes: vec![Route { to: "*".to_owned(), trunk: None, ais: vec!["agent".to_owned()] }],
-        aes: lines.collect(),
-        transfer: setup.transfer.clone(),
-        prompts: Line::all().into_iter().map(|line| (line, speech(line.text()))).collect(),
-        public_url: "http://10.0.0.1:8080".to_owned(),
-        pop_link_ttl: Duration::from_secs(3_600),
-        words_per_second: 3.0,
-        ai_answer_max: Duration::from_secs(4),
-        sabotage: None,
-    }
-}
-
-fn begin(setup: &Setup) -> Begin {
-    let aes = setup.aes.iter().map(|ae| AeSettings {
-        id: AeId::from(ae.id),
-        name: ae.id.to_owned(),
-        uri: format!("sip:{}@10.0.1.9", ae.id),
-        numbers: Vec::new(),
-        backup: ae.backup.map(AeId::from),
-        timezone: "America/New_York".parse().expect("a zone of the bundled database"),
-        hours: "Mon-Sun 00:00-24:00".parse().expect("hours that always are"),
-        skills: Vec::new(),
-        trunk: None,
-        trusted: true,
-        ring_max: None,
-        ringing: None,
-    });
-    let listen = vec![Listen { transport: Transport::Udp, addr: BATON, advertise: BATON.into() }];
-    Begin {
-        agent: UserAgent::new(baton_sip::Settings::new(listen, setup.seed)),
-        roster: Roster::new(aes.collect(), Vec::new()),
-        ids: IdSource::seeded(setup.seed),
-        links: PopLink::new([7; 32]),
-        callbacks: Vec::new(),
-        last_event_seq: 0,
-    }
 }

@@ -1,0 +1,117 @@
+//! What a world begins with: its parties, and Baton's settings.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_contract::{AeId, IdSource, PopLink};
+use baton_media::Clip;
+use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
+use baton_sip::{Listen, Transport, UserAgent};
+use baton_switchboard::{AeLine, Ai, Begin, Route, Settings, Trunk};
+use baton_time::Mono;
+use baton_transfer::{AeSettings, Line, Roster};
+
+use super::{BATON, Setup};
+
+/// A second of sound for every three words.
+pub(super) fn speech(text: &str) -> Arc<Clip> {
+    let words = text.split_whitespace().count().max(1);
+    Arc::new(Clip::new("briefing", tone(500.0, 6_000.0, words * 2_667)))
+}
+
+/// A tone without overtones: nothing of it lies where the pilots are.
+pub(super) fn tone(hertz: f64, amplitude: f64, samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| (amplitude * (std::f64::consts::TAU * hertz * n as f64 / 8_000.0).sin()) as i16).collect()
+}
+
+fn address(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 1, host], port))
+}
+
+pub(super) fn cast(setup: &Setup) -> Vec<Party> {
+    let one = |index: usize, user: &str, steps: &[Step]| {
+        let host = u8::try_from(index).unwrap_or(u8::MAX) + 1;
+        let identity = Identity {
+            user: user.to_owned(),
+            display: user.to_owned(),
+            pilot: Pilot::ALL[index.min(Pilot::ALL.len() - 1)],
+            sip: address(host, 5060),
+            rtp: address(host, 7_000),
+            proxy: BATON,
+            seed: setup.seed.wrapping_mul(31).wrapping_add(index as u64),
+            origin: Mono::ZERO,
+        };
+        let mut lines = Lines::default();
+        let voice: Vec<i16> = (0..8_000_i32).map(|n| if (n / 12) % 2 == 0 { 7_000 } else { -7_000 }).collect();
+        lines.add("words", &voice);
+        Party::new(identity, Script::new(steps), lines)
+    };
+    let mut parties = vec![one(0, "+15550123", &setup.caller), one(1, "ai", &setup.ai)];
+    for (place, ae) in setup.aes.iter().enumerate() {
+        parties.push(one(place + 2, &ae.id, ae.script.as_deref().unwrap_or_default()));
+    }
+    parties
+}
+
+pub(super) fn settings(setup: &Setup) -> Settings {
+    let lines = setup.aes.iter().enumerate().map(|(place, ae)| {
+        let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
+        let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
+        let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
+        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk: None, trusted: true })
+    });
+    Settings {
+        domain: "baton.example".to_owned(),
+        media_address: BATON.ip(),
+        trunks: vec![Trunk {
+            name: "carrier".to_owned(),
+            uri: "sip:10.0.1.1".parse().expect("a URI of an address"),
+            address: address(1, 5060),
+            sources: vec!["10.0.1.1".parse().expect("an address")],
+            credentials: None,
+            rtp: baton_media::Sources::Symmetric,
+        }],
+        ais: vec![Ai {
+            name: "agent".to_owned(),
+            uri: "sip:ai@10.0.1.2".to_owned(),
+            address: address(2, 5060),
+            trust_context: true,
+        }],
+        routes: vec![Route { to: "*".to_owned(), trunk: None, ais: vec!["agent".to_owned()] }],
+        aes: lines.collect(),
+        transfer: setup.transfer.clone(),
+        prompts: Line::all().into_iter().map(|line| (line, speech(line.text()))).collect(),
+        public_url: "http://10.0.0.1:8080".to_owned(),
+        pop_link_ttl: Duration::from_secs(3_600),
+        words_per_second: 3.0,
+        ai_answer_max: Duration::from_secs(4),
+        sabotage: None,
+    }
+}
+
+pub(super) fn begin(setup: &Setup) -> Begin {
+    let aes = setup.aes.iter().map(|ae| AeSettings {
+        id: AeId::from(ae.id.as_str()),
+        name: ae.id.clone(),
+        uri: format!("sip:{}@10.0.1.9", ae.id),
+        numbers: Vec::new(),
+        backup: ae.backup.as_deref().map(AeId::from),
+        timezone: "America/New_York".parse().expect("a zone of the bundled database"),
+        hours: ae.hours.parse().expect("hours, as the configuration has them"),
+        skills: Vec::new(),
+        trunk: None,
+        trusted: true,
+        ring_max: None,
+        ringing: None,
+    });
+    let listen = vec![Listen { transport: Transport::Udp, addr: BATON, advertise: BATON.into() }];
+    Begin {
+        agent: UserAgent::new(baton_sip::Settings::new(listen, setup.seed)),
+        roster: Roster::new(aes.collect(), Vec::new()),
+        ids: IdSource::seeded(setup.seed),
+        links: PopLink::new([7; 32]),
+        callbacks: Vec::new(),
+        last_event_seq: 0,
+    }
+}
