@@ -242,6 +242,8 @@ mod tests {
     use super::*;
     use crate::bench::trial::Gaps;
 
+    type Change = fn(&mut Measured);
+
     const RESIDENT: Resident = Resident { before: 21.5, after: 30.0 };
 
     fn good() -> Measured {
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn one_bad_transfer_of_two_hundred_misses_each_bar_that_allows_none() {
-        let bad: [(fn(&mut Measured), &str); 8] = [
+        let bad: [(Change, &str); 8] = [
             (|measured| measured.faults.push("no".to_owned()), "transfers that did not come through"),
             (|measured| measured.briefing = Some(Duration::from_millis(41)), "answer → briefing, its audio ready"),
             (|measured| measured.gaps.worst = Some(Duration::from_micros(22_001)), "worst gap at the caller"),
