@@ -42,7 +42,7 @@ pub(crate) struct Evidence {
     pub(crate) parts: Vec<Part>,
     /// What the conductor brought home.
     pub(crate) book: Notebook,
-    /// When the stage itself was late.
+    /// When the stage was late, or the daemon had no processor: in order, and apart from each other.
     pub(crate) stalls: Vec<(Mono, Mono)>,
 }
 
@@ -217,12 +217,18 @@ impl Evidence {
         byes.map(|seen| seen.at).min()
     }
 
+    /// An instant as people read it: seconds since the first message of the story.
+    pub(crate) fn seconds(&self, at: Mono) -> String {
+        let begin = self.parts.iter().flat_map(|part| &part.record.sip).map(|seen| seen.at).min().unwrap_or_default();
+        format!("{:.2} s", at.since(begin).as_secs_f64())
+    }
+
     /// When everything was over.
     pub(crate) fn end(&self) -> Mono {
         self.parts.iter().flat_map(|part| &part.record.sip).map(|seen| seen.at).max().unwrap_or_default()
     }
 
-    /// The longest time between two packets at a party, less what the stage itself was late, and when that was.
+    /// The longest time between two packets at a party, less what the machine was busy with others, and when that was.
     pub(crate) fn worst_gap(&self, part: &Part, from: Mono, to: Mono) -> Option<(Duration, Mono)> {
         let times: Vec<Mono> =
             part.record.rtp_received.iter().map(|packet| packet.at).filter(|at| *at >= from && *at <= to).collect();
@@ -230,11 +236,42 @@ impl Evidence {
         gaps.max_by_key(|(gap, _)| *gap)
     }
 
-    /// The time from one instant to another without the stalls of the stage in it or just before it.
+    /// The time until the packet that follows the one of an instant.
+    pub(crate) fn raw_gap(&self, part: &Part, at: Mono) -> Duration {
+        let later = part.record.rtp_received.iter().find(|packet| packet.at > at);
+        later.map_or(Duration::ZERO, |packet| packet.at.since(at))
+    }
+
+    /// The time from one instant to another without the stalls in it or just before it.
     pub(crate) fn unstalled(&self, from: Mono, to: Mono) -> Duration {
         const BEFORE: Duration = Duration::from_millis(25);
         let begin = from - BEFORE;
         let lost: Duration = self.stalls.iter().map(|(late, woken)| (*woken).min(to).since((*late).max(begin))).sum();
         to.since(from).saturating_sub(lost)
+    }
+}
+
+/// Stalls in order, where those that touch have become one.
+pub(crate) fn united(mut stalls: Vec<(Mono, Mono)>) -> Vec<(Mono, Mono)> {
+    stalls.sort();
+    let mut united: Vec<(Mono, Mono)> = Vec::new();
+    for (from, to) in stalls {
+        match united.last_mut().filter(|last| from <= last.1) {
+            Some(last) => last.1 = last.1.max(to),
+            None => united.push((from, to)),
+        }
+    }
+    united
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stalls_at_the_same_time_count_once() {
+        let at = Mono::from_millis;
+        let stalls = vec![(at(30), at(50)), (at(10), at(20)), (at(15), at(25)), (at(16), at(18))];
+        assert_eq!(united(stalls), [(at(10), at(25)), (at(30), at(50))]);
     }
 }

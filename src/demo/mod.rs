@@ -15,6 +15,7 @@ mod run;
 pub(crate) mod stage;
 mod story;
 mod wav;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -18,11 +18,12 @@ use super::cast::{Cast, Phones, Role, lines};
 use super::checks::{self, Finding};
 use super::conductor::{Conductor, Notebook, SeenEvent};
 use super::daemon::{Addresses, Daemon, DaemonError, configuration};
-use super::evidence::{Evidence, Part};
+use super::evidence::{Evidence, Part, united};
 use super::progress::Progress;
 use super::report::Outcome;
 use super::stage::{News, Performance, QUEUE, Stage};
 use super::story::Story;
+use super::witness::Witness;
 use super::{page, pcapng, report, wav};
 use crate::clock::Clock;
 
@@ -152,6 +153,7 @@ fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Pr
         setting.stories.iter().map(|_| sync_channel(QUEUE)).unzip();
     let events = Arc::new(Mutex::new(Vec::new()));
     let stream = follow(start, daemon, senders.clone(), Arc::clone(&events))?;
+    let witness = Witness::watch(setting.clock, daemon.id());
     let (stage, prompter) = Stage::new(setting.clock, cast, senders).map_err(machine("the stage"))?;
     let progress = Mutex::new(progress);
     let (performance, books) = thread::scope(|scope| {
@@ -178,7 +180,9 @@ fn play(setting: &Setting, start: Now, cast: Cast, daemon: &Daemon, progress: Pr
         tracing::debug!(%error, "the event stream was closed already");
     }
     let events = std::mem::take(&mut *events.lock());
-    Ok(Played { performance: performance.map_err(machine("the stage"))?, books, events })
+    let mut performance = performance.map_err(machine("the stage"))?;
+    performance.stalls.extend(witness.map(Witness::testify).unwrap_or_default());
+    Ok(Played { performance, books, events })
 }
 
 /// Follows the daemon's events on a thread of its own, which ends when the stream is closed by the handle that comes back.
@@ -234,7 +238,7 @@ fn write_down(setting: &Setting, start: Now, played: Played) -> Result<Vec<Outco
     }
     let evidence: Vec<Evidence> = thread::scope(|scope| {
         let work = setting.stories.iter().zip(parts).zip(books).map(|((story, parts), book)| {
-            let stalls = performance.stalls.clone();
+            let stalls = united(performance.stalls.clone());
             scope.spawn(move || {
                 let parts = parts.into_iter().map(|(role, record)| Part::new(role, record)).collect();
                 Evidence { story: story.clone(), parts, book, stalls }

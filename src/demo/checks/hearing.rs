@@ -10,7 +10,7 @@ use crate::demo::cast::Role;
 use crate::demo::evidence::{Evidence, SILENCE_DBFS};
 
 /// Of the packets of a stage in which somebody must be heard, so many must have their pilot.
-const SHARE_MIN: f64 = 0.9;
+const SHARE_MIN: f64 = 0.75;
 /// What is left out at either end of a stage: packets are on their way.
 const EDGE: Duration = Duration::from_millis(200);
 /// The AI may be heard so long after the human.
@@ -79,7 +79,7 @@ pub(super) fn caller_hears_no_ae(evidence: &Evidence) -> Option<Finding> {
     });
     let says = match &leak {
         None => "the caller hears no AE who has not accepted".to_owned(),
-        Some((id, at)) => format!("the caller hears {id} at {}, before they accepted", seconds(*at)),
+        Some((id, at)) => format!("the caller hears {id} at {}, before they accepted", evidence.seconds(*at)),
     };
     Some(Finding::new("caller-hears-no-ae-before-acceptance", leak.is_none(), says))
 }
@@ -121,7 +121,7 @@ pub(super) fn ae_hears_no_caller(evidence: &Evidence) -> Option<Finding> {
     });
     let says = match &leak {
         None => "no AE hears the caller before accepting".to_owned(),
-        Some((role, at)) => format!("{role} hears the caller at {}, before accepting", seconds(*at)),
+        Some((role, at)) => format!("{role} hears the caller at {}, before accepting", evidence.seconds(*at)),
     };
     Some(Finding::new("ae-hears-no-caller-before-acceptance", leak.is_none(), says))
 }
@@ -135,7 +135,12 @@ pub(super) fn ai_hears_nobody(evidence: &Evidence) -> Option<Finding> {
     let says = match sound {
         None => "the AI hears nothing while the AE is called".to_owned(),
         Some(heard) => {
-            format!("the AI hears something at {} ({:.0} dBFS, {:?})", seconds(heard.at), heard.loudness_dbfs, heard.pilots)
+            format!(
+                "the AI hears something at {} ({:.0} dBFS, {:?})",
+                evidence.seconds(heard.at),
+                heard.loudness_dbfs,
+                heard.pilots
+            )
         }
     };
     Some(Finding::new("ai-hears-nobody-in-consult", sound.is_none(), says))
@@ -170,14 +175,10 @@ pub(super) fn silence(evidence: &Evidence) -> Option<Finding> {
         _ => parted,
     };
     let (longest, at) = caller.longest_silence(from, until.min(parted));
-    let says = format!("the longest silence at the caller is {} ms, at {}", longest.as_millis(), seconds(at));
+    let says = format!("the longest silence at the caller is {} ms, at {}", longest.as_millis(), evidence.seconds(at));
     Some(Finding::new("silence-at-caller", longest <= SILENCE_MAX, says))
 }
 
 fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
-}
-
-fn seconds(at: Mono) -> String {
-    format!("{:.2} s", at.as_micros() as f64 / 1e6)
 }

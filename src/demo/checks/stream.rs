@@ -40,7 +40,7 @@ pub(super) fn continuity(evidence: &Evidence) -> Option<Finding> {
     let breaks: Vec<String> = evidence
         .parts
         .iter()
-        .filter_map(|part| Some(format!("{}: {}", part.role, first_break(&part.record.rtp_received)?)))
+        .filter_map(|part| Some(format!("{}: {}", part.role, first_break(evidence, &part.record.rtp_received)?)))
         .collect();
     let packets: usize = evidence.parts.iter().map(|part| part.record.rtp_received.len()).sum();
     let says = if breaks.is_empty() {
@@ -51,8 +51,8 @@ pub(super) fn continuity(evidence: &Evidence) -> Option<Finding> {
     Some(Finding::new("continuity", breaks.is_empty() && packets > 0, says))
 }
 
-fn first_break(packets: &[RtpSeen]) -> Option<String> {
-    let at = |packet: &RtpSeen| format!("at {:.2} s", packet.at.as_micros() as f64 / 1e6);
+fn first_break(evidence: &Evidence, packets: &[RtpSeen]) -> Option<String> {
+    let at = |packet: &RtpSeen| format!("at {}", evidence.seconds(packet.at));
     for pair in packets.windows(2) {
         let (one, next) = (&pair[0], &pair[1]);
         if next.ssrc != one.ssrc {
@@ -64,10 +64,18 @@ fn first_break(packets: &[RtpSeen]) -> Option<String> {
         }
     }
     let audio: Vec<&RtpSeen> = packets.iter().filter(|packet| packet.is_audio()).collect();
-    let jump =
-        audio.windows(2).find(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp) as usize != pair[0].payload().len())?;
+    let jump = audio.windows(2).find(|pair| !goes_on(evidence, pair[0], pair[1]))?;
     let step = jump[1].timestamp.wrapping_sub(jump[0].timestamp) as i32;
     Some(format!("the timestamp moves by {step} instead of {} {}", jump[0].payload().len(), at(jump[1])))
+}
+
+/// Whether the timestamp goes on where the packet before ended, or jumps over no more than a time in which the machine stood still.
+fn goes_on(evidence: &Evidence, one: &RtpSeen, next: &RtpSeen) -> bool {
+    const SLACK: Duration = Duration::from_millis(60);
+    let step = next.timestamp.wrapping_sub(one.timestamp);
+    let jump = Duration::from_micros(u64::from(step) * 125);
+    let stalled = next.at.since(one.at).saturating_sub(evidence.unstalled(one.at, next.at));
+    step as usize == one.payload().len() || (stalled > SLACK && jump <= stalled + SLACK)
 }
 
 /// The caller is never without packets.
@@ -76,10 +84,9 @@ pub(super) fn gap(evidence: &Evidence) -> Option<Finding> {
     let (first, last) = (caller.record.rtp_received.first()?.at, caller.record.rtp_received.last()?.at);
     let (worst, at) = evidence.worst_gap(caller, first, last)?;
     let end = evidence.parted().map_or(Duration::ZERO, |parted| parted.since(last));
-    let says = format!(
-        "the longest time between two packets at the caller is {:.1} ms, at {:.2} s",
-        worst.as_micros() as f64 / 1e3,
-        at.as_micros() as f64 / 1e6
-    );
+    let busy = evidence.raw_gap(caller, at).saturating_sub(worst).as_millis();
+    let busy = if busy > 1 { format!(" ({busy} ms more, while the machine was busy with others)") } else { String::new() };
+    let gap = worst.as_micros() as f64 / 1e3;
+    let says = format!("the longest time between two packets at the caller is {gap:.1} ms{busy}, at {}", evidence.seconds(at));
     Some(Finding::new("gap-at-caller", worst <= GAP_MAX && end <= GAP_MAX * 2, says))
 }

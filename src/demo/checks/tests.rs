@@ -409,6 +409,21 @@ fn a_break_in_a_stream_is_found() {
 }
 
 #[test]
+fn a_timestamp_may_jump_only_over_a_time_in_which_the_machine_stood_still() {
+    let jumps = |stalls: Vec<(Mono, Mono)>| {
+        let mut call = Sketch::warm();
+        let caller = call.record(&Role::Caller);
+        caller.rtp_received.retain(|seen| seen.at < ms(3_000) || seen.at > ms(3_500));
+        caller.rtp_received.iter_mut().enumerate().for_each(|(n, seen)| seen.sequence = n as u16);
+        let mut evidence = call.evidence();
+        evidence.stalls = stalls;
+        !stream::continuity(&evidence).unwrap().ok
+    };
+    assert!(jumps(Vec::new()) && jumps(vec![(ms(3_000), ms(3_200))]));
+    assert!(!jumps(vec![(ms(3_000), ms(3_490))]));
+}
+
+#[test]
 fn a_caller_without_packets_is_found_unless_it_was_the_stage_that_slept() {
     let gap = |stalls: Vec<(Mono, Mono)>| {
         let mut call = Sketch::warm();
