@@ -7,7 +7,7 @@ from lab.desk import expect
 from lab.sipp import body, header
 
 from . import case
-from .transfers import bridged_to
+from .transfers import bridged_to, by_hand
 
 
 def referring(desk, scenario, **words):
@@ -65,6 +65,28 @@ def refer(desk):
     expect(seen[-1][2].at >= pressed, "200 comes after the key")
     bye = legs["ai"].first("received", "BYE")
     expect(bye and bye.at >= seen[-1][2].at, "our BYE comes after the last NOTIFY")
+
+
+@case("an AI that hangs up after its REFER was taken: music for the caller, and the AE takes over all the same")
+def refer_and_leave(desk):
+    baton = desk.serve()
+    voices = {role: desk.voice(role) for role in ("caller", "michael")}
+    ai = by_hand(desk, baton, "ai")
+    desk.party("michael", "answers", ring=1500, talk=6000)
+    desk.party("caller", "caller")
+    invite = ai.receive("INVITE")
+    ai.send(ai.response(invite, "200 OK", sdp=True))
+    ai.receive("ACK")
+    ai.send(ai.request_in(invite, "REFER", 1, more="Refer-To: <sip:michael@example.net>\r\n"))
+    ai.receive("SIP/2.0 202")
+    ai.send(ai.request_in(invite, "BYE", 2))
+    ai.receive("SIP/2.0 200")
+    caller, span = voices["caller"], desk.let_them_talk(1.2)
+    expect(caller.loudness(*span) > -50, f"the caller hears music: {caller.loudness(*span):.0f} dBFS")
+    transfer_id = baton.call()["transfer"]
+    baton.transfer_in(transfer_id, ("briefing",))
+    voices["michael"].press("1")
+    bridged_to(desk, baton, voices, transfer_id, "michael")
 
 
 @case("REFER to an AE by his number")

@@ -232,6 +232,58 @@ def answered_too_late(desk):
     expect(done["outcome"] == "caller_abandoned", f"nobody is bridged: {done}")
 
 
+def by_hand(desk, baton, name):
+    """A phone that is played by hand."""
+    phone = Phone(baton.ports[name], baton.target, baton.rtp[name])
+    desk.at_end(phone.close)
+    return phone
+
+
+@case("early media of the AE is heard by nobody and is no answer")
+def early_media(desk):
+    baton, voices, legs, call = conversation(desk)
+    phone, michael = by_hand(desk, baton, "michael"), voices["michael"]
+    transfer = baton.transfer(call)
+    invite = phone.receive("INVITE")
+    michael.remote = ("127.0.0.1", int(re.search(r"^m=audio (\d+)", invite, re.M).group(1)))
+    phone.send(phone.response(invite, "183 Session Progress", sdp=True))
+    span = desk.let_them_talk(1.2)
+    expect(baton.get(f"/v1/transfers/{transfer['id']}")["state"] == "ringing", "a 183 with SDP rings, and no more")
+    expect(voices["caller"].hears_nothing_of(TONES["michael"], *span), "the caller hears nothing of it")
+    expect(voices["ai"].hears_nothing_of(TONES["michael"], *span), "the AI hears nothing of it")
+    phone.send(phone.response(invite, "200 OK", sdp=True))
+    phone.receive("ACK")
+    baton.transfer_in(transfer["id"], ("briefing",))
+    michael.press("1")
+    bridged_to(desk, baton, voices, transfer["id"], "michael")
+
+
+@case("the AE puts the caller on hold and comes back: music in between")
+def held(desk):
+    baton, voices, legs, call = conversation(desk)
+    phone, caller = by_hand(desk, baton, "michael"), voices["caller"]
+    transfer = baton.transfer(call)
+    invite = phone.receive("INVITE")
+    phone.send(phone.response(invite, "200 OK", sdp=True))
+    phone.receive("ACK")
+    baton.transfer_in(transfer["id"], ("briefing",))
+    voices["michael"].press("1")
+    bridged_to(desk, baton, voices, transfer["id"], "michael")
+    for cseq, ours, theirs in ((1, "sendonly", "recvonly"), (2, "sendrecv", "sendrecv")):
+        phone.send(phone.request_in(invite, "INVITE", cseq, sdp=True).replace("a=sendrecv", f"a={ours}"))
+        answer = phone.receive("SIP/2.0 200")
+        expect(f"a={theirs}" in answer or theirs == "sendrecv" and "a=recvonly" not in answer, f"{ours} is answered with {theirs}: {answer!r}")
+        phone.send(phone.request_in(invite, "ACK", cseq, branch=f"z9hG4bKheld{cseq}"))
+        span = desk.let_them_talk(1.2)
+        if ours == "sendonly":
+            expect(caller.hears_nothing_of(TONES["michael"], *span), "on hold the caller hears nothing of the AE")
+            expect(caller.loudness(*span) > -50, f"but music: {caller.loudness(*span):.0f} dBFS")
+        else:
+            expect(caller.hears(TONES["michael"], *span), "then they hear the AE again")
+            expect(voices["michael"].hears(TONES["caller"], *span), "and the AE hears the caller")
+    expect(not caller.breaks(), f"one stream towards the caller for life: {caller.breaks()[:3]}")
+
+
 def instant(desk, answer_first):
     """BYE of the caller and 200 of the AE leave one after the other without a pause."""
     baton = desk.serve()

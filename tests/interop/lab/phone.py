@@ -48,6 +48,11 @@ class Phone:
                 f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{self.me}>\r\nMax-Forwards: 70\r\n{more}{kind}"
                 f"Content-Length: {len(body)}\r\n\r\n{body}")
 
+    def request_in(self, invite, method, cseq, **words):
+        """A request inside the dialog that `invite` from the other side has begun and we have answered."""
+        uri = field(invite, "Contact").split("<")[1].split(">")[0]
+        return self.request(method, uri, field(invite, "To") + ";tag=phone", field(invite, "From"), field(invite, "Call-ID"), cseq, **words)
+
     def response(self, request, status, tag="phone", sdp=False):
         """A response to a request as text."""
         kept = [line for line in request.split("\r\n\r\n")[0].split("\r\n")[1:] if re.match(r"(Via|From|To|Call-ID|CSeq|Record-Route)\s*:", line, re.I)]

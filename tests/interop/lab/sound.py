@@ -54,3 +54,9 @@ def level(samples, hz):
     power = one * one + two * two - turn * one * two
     peak = 2 * math.sqrt(max(power, 0.0)) / len(samples) / 32767
     return max(20 * math.log10(peak), -120.0) if peak > 0 else -120.0
+
+
+def loudness(samples):
+    """How loud all of it is together, in dBFS; -120 for nothing at all."""
+    power = sum(sample * sample for sample in samples) / max(len(samples), 1)
+    return max(10 * math.log10(power / 32767 ** 2), -120.0) if power > 0 else -120.0

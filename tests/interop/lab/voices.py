@@ -73,14 +73,22 @@ class Voice:
             self.remote = source
             self.heard.append(Heard(at, seq, stamp, ssrc, second & 0x7F, second >> 7 == 1, packet[12:], source))
 
-    def level(self, hz, since, until):
-        """How loud `hz` came in between two moments."""
+    def sound(self, since, until):
+        """What came in between two moments, as samples."""
         samples = []
         for packet in list(self.heard):
             if since <= packet.at <= until and packet.kind in sound.DECODE:
                 table = sound.DECODE[packet.kind]
                 samples.extend(table[byte] for byte in packet.payload)
-        return sound.level(samples, hz)
+        return samples
+
+    def level(self, hz, since, until):
+        """How loud `hz` came in between two moments."""
+        return sound.level(self.sound(since, until), hz)
+
+    def loudness(self, since, until):
+        """How loud all of it was."""
+        return sound.loudness(self.sound(since, until))
 
     def hears(self, hz, since, until):
         return self.level(hz, since, until) > LOUD
