@@ -55,6 +55,8 @@ pub(crate) struct Passage {
     pub(crate) first_sent_at: Option<Mono>,
     /// Packets that were sent after the first one, before the last one, and never came.
     pub(crate) lost: usize,
+    /// Packets that did not come either, but were sent late and in a burst by a sender that the machine had held up: their time was over.
+    pub(crate) excused: usize,
     /// Packets that came again or out of order.
     pub(crate) repeated: usize,
     /// Packets that came through.
@@ -64,11 +66,11 @@ pub(crate) struct Passage {
 impl Passage {
     /// Follows the audio packets of `from` into what `to` heard: payloads are passed on as they are, and no two of a party are alike.
     pub(crate) fn of(from: &Record, to: &Record) -> Passage {
-        Passage::since(from, to, Mono::ZERO)
+        Passage::since(from, to, Mono::ZERO, &[])
     }
 
-    /// The same, of what arrived from an instant on.
-    pub(crate) fn since(from: &Record, to: &Record, since: Mono) -> Passage {
+    /// The same, of what arrived from an instant on; `stalls`: when the machine was busy with others.
+    pub(crate) fn since(from: &Record, to: &Record, since: Mono, stalls: &[(Mono, Mono)]) -> Passage {
         let sent: Vec<&RtpSeen> = from.rtp_sent.iter().filter(|packet| packet.is_audio()).collect();
         let places: BTreeMap<&[u8], usize> = sent.iter().enumerate().map(|(place, packet)| (packet.payload(), place)).collect();
         let mut passage = Passage::default();
@@ -78,13 +80,28 @@ impl Passage {
             passage.passed += 1;
             match last {
                 None => (passage.first_at, passage.first_sent_at) = (Some(packet.at), Some(sent[place].at)),
-                Some(last) if place > last => passage.lost += place - last - 1,
+                Some(last) if place > last => {
+                    let late = (last + 1..place).filter(|missing| was_held_up(&sent, *missing, stalls)).count();
+                    passage.excused += late;
+                    passage.lost += place - last - 1 - late;
+                }
                 Some(_) => passage.repeated += 1,
             }
             last = Some(last.map_or(place, |last| last.max(place)));
         }
         passage
     }
+}
+
+/// Whether a packet was late through no fault of the daemon: its sender paused just before it, or the machine was busy with others.
+fn was_held_up(sent: &[&RtpSeen], place: usize, stalls: &[(Mono, Mono)]) -> bool {
+    const BURST: usize = 12;
+    const PAUSE: Duration = Duration::from_millis(40);
+    const STALL: Duration = Duration::from_millis(25);
+    let before = &sent[place.saturating_sub(BURST)..=place];
+    let (from, to) = (before[0].at, sent[place].at + PAUSE);
+    let stalled: Duration = stalls.iter().map(|(late, woken)| (*woken).min(to).since((*late).max(from))).sum();
+    stalled > STALL || before.windows(2).any(|pair| pair[1].at.since(pair[0].at) > PAUSE)
 }
 
 impl Part {
@@ -196,14 +213,14 @@ impl Evidence {
     pub(crate) fn to_caller(&self) -> Passage {
         let since = self.accepted().unwrap_or_default();
         let ends = self.caller().zip(self.taker());
-        ends.map(|(caller, (ae, _))| Passage::since(&ae.record, &caller.record, since)).unwrap_or_default()
+        ends.map(|(caller, (ae, _))| Passage::since(&ae.record, &caller.record, since, &self.stalls)).unwrap_or_default()
     }
 
     /// How the caller's audio reached the AE, from the key on.
     pub(crate) fn to_ae(&self) -> Passage {
         let since = self.accepted().unwrap_or_default();
         let ends = self.caller().zip(self.taker());
-        ends.map(|(caller, (ae, _))| Passage::since(&caller.record, &ae.record, since)).unwrap_or_default()
+        ends.map(|(caller, (ae, _))| Passage::since(&caller.record, &ae.record, since, &self.stalls)).unwrap_or_default()
     }
 
     /// When the caller first heard the AE.

@@ -402,6 +402,19 @@ fn packets_lost_or_doubled_at_the_cut_over_are_found() {
 }
 
 #[test]
+fn packets_that_were_sent_late_in_a_burst_are_not_the_daemon_s() {
+    let finding = spoilt(stream::cut_over, |call| {
+        let burst = call.record(&michael()).rtp_sent.iter_mut().filter(|seen| seen.at >= ms(5_000) && seen.at < ms(5_060));
+        burst.for_each(|seen| seen.at = ms(5_060));
+        let caller = call.record(&Role::Caller);
+        let place = caller.rtp_received.iter().position(|seen| seen.at > ms(5_025)).unwrap();
+        caller.rtp_received.remove(place);
+        renumber(caller);
+    });
+    assert!(finding.ok, "{finding:?}");
+}
+
+#[test]
 fn a_break_in_a_stream_is_found() {
     assert!(!spoilt(stream::continuity, |call| call.record(&Role::Caller).rtp_received[70].sequence += 1).ok);
     assert!(!spoilt(stream::continuity, |call| call.record(&Role::Caller).rtp_received[70].ssrc = 2).ok);
