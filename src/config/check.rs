@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use baton_contract::AeId;
+use baton_transfer::plan::{self, PlanFault};
+use baton_transfer::{AeSettings, Roster};
 
 use super::fault::{Findings, hint};
 use super::numbers::allowed;
@@ -24,6 +26,7 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     members(findings, draft);
     numbers(findings, draft);
     backups(findings, draft);
+    callback_room(findings, draft);
     dialled_numbers(findings, draft);
 }
 
@@ -212,6 +215,19 @@ fn numbers(findings: &mut Findings<'_>, draft: &Draft) {
             if let Some(owner) = owners.insert(number, name) {
                 let what = format!("`{number}` is a number of `{owner}` already, write each number once");
                 findings.add(places.nth("numbers", at), places.key("numbers"), what);
+            }
+        }
+    }
+}
+
+/// Hours without room for a callback: a failed transfer to such an AE would have no way out.
+fn callback_room(findings: &mut Findings<'_>, draft: &Draft) {
+    for found in &draft.aes {
+        let alone = Roster::new(vec![AeSettings { backup: None, ..found.value.clone() }], Vec::new());
+        for fault in plan::check(&alone) {
+            if matches!(fault, PlanFault::NoSlot { .. }) {
+                let what = "leave no room for a callback of half an hour in any week, make them longer";
+                findings.add(found.places.of("hours"), found.places.key("hours"), what);
             }
         }
     }

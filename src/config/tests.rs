@@ -419,6 +419,15 @@ fn backups_come_to_an_end() {
 }
 
 #[test]
+fn hours_without_room_for_a_callback_are_a_fault() {
+    expect(&[(
+        &aes(&[("m", "hours = \"Mon 09:00-09:20\"\n")]),
+        &["f:4:9: ae.hours: leave no room for a callback of half an hour in any week, make them longer"],
+    )]);
+    assert!(parse(&aes(&[("m", "hours = \"Mon 09:00-10:00\"\n")])).is_ok());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_a_fault_too() {
     let faults = Config::load(Path::new("no/such/baton.toml")).unwrap_err();
     assert!(faults.to_string().starts_with("no/such/baton.toml:1:1: cannot be read ("), "{faults}");
