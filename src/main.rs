@@ -10,6 +10,7 @@ mod demo;
 mod engine;
 mod logs;
 mod metrics;
+mod precedence;
 mod serve;
 mod voice;
 mod watchdog;

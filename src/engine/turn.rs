@@ -15,6 +15,7 @@ use super::outlets::Outlets;
 use super::sockets::Sockets;
 use super::{Door, QUEUE_MAX, Request, Snapshot};
 use crate::clock::Clock;
+use crate::precedence;
 use crate::watchdog::Pulse;
 
 /// The token of the waker.
@@ -63,6 +64,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self, parts: EngineParts) -> io::Result<()> {
+        precedence::set(precedence::LIVE);
         let EngineParts { mut poll, queue, .. } = parts;
         self.sockets.register(poll.registry())?;
         let mut events = Events::with_capacity(64);

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Door, Engine, EngineParts, Outlets, Request, Sockets, StreamListener};
 use crate::metrics::Metrics;
+use crate::precedence;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
 
@@ -77,7 +78,10 @@ async fn open_store(config: &Config, door: &Door) -> anyhow::Result<Store> {
             tracing::error!("the engine does not take the store's answers");
         }
     });
-    Ok(Store::open(&config.store.url, baton_store::Settings::default(), on_ack).await?)
+    let before = precedence::set(precedence::LIVE); // the store's threads are started by this one
+    let opened = Store::open(&config.store.url, baton_store::Settings::default(), on_ack).await;
+    precedence::set(before);
+    Ok(opened?)
 }
 
 /// Binds every SIP socket of the configuration.
