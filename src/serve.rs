@@ -113,7 +113,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
 async fn farewell(door: &Door, phase: &Phase, gauges: &parking_lot::Mutex<Snapshot>, stop: &mut Stop) {
     tracing::info!("stopping: no new calls");
     watchdog::notify(&[sd_notify::NotifyState::Stopping]);
-    phase.is_draining();
+    phase.is_ending();
     if door.send(Request::Drain).is_err() {
         tracing::error!("the engine does not take the order to drain");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_contract::{Command, Event, Problem, Reply};
+use baton_contract::{Command, Event, Problem, Reply, TransferId};
 use baton_http::{Control, EventStream, Readiness};
 use baton_store::Store;
 use baton_time::Wall;
@@ -23,6 +23,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How many events of the past one subscriber is given.
 const PAST_EVENTS_MAX: u32 = 10_000;
 
+/// How many events of one transfer are told: more than any transfer has.
+const TRANSFER_EVENTS_MAX: u32 = 1_000;
+
 /// Commands in, answers, events and metrics out.
 pub(crate) struct EngineControl {
     pub(crate) door: Door,
@@ -34,6 +37,11 @@ pub(crate) struct EngineControl {
     pub(crate) gauges: Arc<Mutex<Snapshot>>,
 }
 
+const STARTING: u8 = 0;
+const UP: u8 = 1;
+const DRAINING: u8 = 2;
+const ENDING: u8 = 3;
+
 /// How far the daemon has come.
 #[derive(Debug, Default)]
 pub(crate) struct Phase(AtomicU8);
@@ -41,12 +49,19 @@ pub(crate) struct Phase(AtomicU8);
 impl Phase {
     /// Calls are taken from now on.
     pub(crate) fn is_up(&self) {
-        self.0.store(1, Ordering::Release);
+        self.0.store(UP, Ordering::Release);
     }
 
-    /// No more calls are taken.
-    pub(crate) fn is_draining(&self) {
-        self.0.store(2, Ordering::Release);
+    /// The process is about to end: no more calls are taken, whatever is asked for from now on.
+    pub(crate) fn is_ending(&self) {
+        self.0.store(ENDING, Ordering::Release);
+    }
+
+    /// Whether somebody wants calls to be taken or not; says whether that may still be chosen.
+    fn drain(&self, on: bool) -> bool {
+        let (from, to) = if on { (UP, DRAINING) } else { (DRAINING, UP) };
+        let before = self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        before.is_ok() || before == Err(to)
     }
 }
 
@@ -87,6 +102,11 @@ impl EngineControl {
 #[async_trait]
 impl Control for EngineControl {
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
+        if let Command::Drain(on) = command
+            && !self.phase.drain(on)
+        {
+            return Err(Problem::conflict("Baton is being started or shut down"));
+        }
         match self.ask_engine(command.clone()).await {
             Ok(reply) => Ok(reply),
             Err(problem) => self.ask_store(&command, problem).await,
@@ -101,6 +121,15 @@ impl Control for EngineControl {
         }
     }
 
+    async fn events_of(&self, transfer: TransferId) -> Result<Vec<Event>, Problem> {
+        let ill = |fault: baton_store::ReadError| Problem::unavailable(format!("the store cannot be read: {fault}"));
+        let events = self.store.events_of(transfer, TRANSFER_EVENTS_MAX).await.map_err(ill)?;
+        if events.is_empty() {
+            self.ask(Command::Transfer(transfer)).await?;
+        }
+        Ok(events)
+    }
+
     fn metrics(&self) -> String {
         let snapshot = self.gauges.lock().clone();
         let mut metrics = self.metrics.lock();
@@ -112,9 +141,9 @@ impl Control for EngineControl {
 
     fn ready(&self) -> Readiness {
         match (self.phase.0.load(Ordering::Acquire), self.store.health().trouble) {
-            (0, _) => Readiness::Starting,
-            (1, None) => Readiness::Ready,
-            (1, Some(_)) => Readiness::StoreIll,
+            (STARTING, _) => Readiness::Starting,
+            (UP, None) => Readiness::Ready,
+            (UP, Some(_)) => Readiness::StoreIll,
             (_, _) => Readiness::Draining,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_contract::Problem;
 use baton_sip::{Incoming, Transport};
-use baton_switchboard::{Input, Output, Switchboard};
+use baton_switchboard::{DRAIN_RETRY_AFTER, Input, Output, Switchboard};
 use baton_time::Now;
 use mio::{Events, Poll, Token, Waker};
 
@@ -26,9 +26,6 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// How many requests are taken before the sockets get their turn again.
 const REQUESTS_MAX: usize = 256;
-
-/// What Retry-After says while draining.
-const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// The engine before its thread has begun.
 pub(crate) struct EngineParts {

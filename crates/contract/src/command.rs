@@ -84,6 +84,10 @@ pub enum Command {
     CancelCallback(CallbackId),
     /// The callback as an iCalendar object; [`Reply::Calendar`].
     CallbackCalendar(CallbackId),
+    /// Takes no new calls from now on, or takes them again (`false`); those that are up go on; [`Reply::Drain`].
+    Drain(bool),
+    /// Shows whether new calls are taken, and how many there are; [`Reply::Drain`].
+    Draining,
 }
 
 /// The answer to a [`Command`].
@@ -118,6 +122,17 @@ pub enum Reply {
     Callback(Box<CallbackView>),
     /// An iCalendar object (RFC 5545).
     Calendar(String),
+    /// Whether new calls are taken.
+    Drain(DrainView),
+}
+
+/// Whether Baton is being emptied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainView {
+    /// New calls are refused.
+    pub draining: bool,
+    /// Calls that have not ended.
+    pub calls: usize,
 }
 
 /// A list as the API shows it.

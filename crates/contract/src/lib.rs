@@ -20,7 +20,7 @@ pub use ae::{AeId, AeState, AeView, Presence, Slot};
 pub use at::At;
 pub use call::{CallState, CallView, Driver, LegRole, LegState, LegView};
 pub use callback::{CallbackState, CallbackView, NewCallback, UpdateCallback};
-pub use command::{Command, Page, Reply};
+pub use command::{Command, DrainView, Page, Reply};
 pub use context::{Account, Caller, Consent, Context, Done, Signals, SourceRef, Utterance};
 pub use event::{Event, EventKind};
 pub use id::{CallId, CallbackId, IdError, IdSource, LegId, TransferId};

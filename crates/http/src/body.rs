@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use baton_contract::Problem;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
@@ -16,6 +17,11 @@ pub(crate) struct Json<T>(pub(crate) T);
 /// A JSON body that may be left out where everything in it is optional.
 #[derive(Debug)]
 pub(crate) struct MaybeJson<T>(pub(crate) T);
+
+/// The body of an order that has nothing to say: none, or `{}`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Failure;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use baton_contract::{Command, Event, Problem, Reply};
+use baton_contract::{Command, Event, Problem, Reply, TransferId};
 use baton_time::Wall;
 use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
@@ -20,6 +20,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Events from now on; with `after`, first those that came after that number. [`follow`] joins the two.
     fn events(&self, after: Option<u64>) -> EventStream;
+
+    /// What has happened in a transfer, in its order; 404 where there is no such transfer.
+    async fn events_of(&self, transfer: TransferId) -> Result<Vec<Event>, Problem>;
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;
@@ -38,7 +41,7 @@ pub enum Readiness {
     Ready,
     /// Not yet up.
     Starting,
-    /// Being shut down.
+    /// Being emptied or shut down.
     Draining,
     /// Promises cannot be kept: the store is ill.
     StoreIll,

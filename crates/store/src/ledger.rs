@@ -45,6 +45,7 @@ pub(crate) trait Archive: Send + Sync + 'static {
     async fn callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, ReadError>;
     async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError>;
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<Event>, ReadError>;
+    async fn events_of(&self, transfer: TransferId, limit: u32) -> Result<Vec<Event>, ReadError>;
     async fn last_event_seq(&self) -> Result<u64, ReadError>;
     async fn leases(&self) -> Result<Vec<LeaseRow>, ReadError>;
     async fn epochs(&self) -> Result<Vec<(AeId, u64)>, ReadError>;

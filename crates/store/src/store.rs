@@ -161,6 +161,11 @@ impl Store {
         self.archive.audit(after, limit).await
     }
 
+    /// At most `limit` events of one transfer, from its first, in their order.
+    pub async fn events_of(&self, transfer: TransferId, limit: u32) -> Result<Vec<Event>, ReadError> {
+        self.archive.events_of(transfer, limit).await
+    }
+
     /// The number of the last event in the audit trail; zero if there is none.
     pub async fn last_event_seq(&self) -> Result<u64, ReadError> {
         self.archive.last_event_seq().await

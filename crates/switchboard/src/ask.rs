@@ -1,7 +1,7 @@
 //! Commands and questions from outside, and their answers.
 
 use baton_contract::{
-    AeId, BriefingRequest, CallId, CallView, Command, Context, EventKind, Mode, Presence, Problem, Reply, TransferId,
+    AeId, BriefingRequest, CallId, CallView, Command, Context, DrainView, EventKind, Mode, Presence, Problem, Reply, TransferId,
     TransferRequest,
 };
 use baton_time::Now;
@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use crate::Output;
 use crate::call::{Asked, Phase, Referrer, Running};
-use crate::switchboard::Switchboard;
+use crate::switchboard::{DRAIN_RETRY_AFTER, Switchboard};
 
 /// How many idempotency keys a call remembers.
 const KEYS_MAX: usize = 32;
@@ -63,10 +63,21 @@ impl Switchboard {
                 let callback = self.callback_view(id);
                 Some(callback.map(|view| Reply::Calendar(baton_transfer::callback::ics(&view, &self.roster))))
             }
+            Command::Drain(on) => Some(Ok(self.drain(on))),
+            Command::Draining => Some(Ok(self.draining())),
         };
         if let Some(result) = result {
             self.emit(Output::Answer { ticket, result });
         }
+    }
+
+    fn drain(&mut self, on: bool) -> Reply {
+        self.agent.set_accepting(!on, DRAIN_RETRY_AFTER);
+        self.draining()
+    }
+
+    fn draining(&self) -> Reply {
+        Reply::Drain(DrainView { draining: !self.agent.is_accepting(), calls: self.calls.len() })
     }
 
     /// Newest first, ended ones last.

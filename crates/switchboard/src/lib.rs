@@ -24,7 +24,7 @@ mod switchboard;
 pub use gauges::Gauges;
 pub use io::{Input, Output, Spoken};
 pub use settings::{AeLine, Ai, Credentials, Network, NetworkError, Route, Sabotage, Settings, Trunk};
-pub use switchboard::{Begin, Switchboard};
+pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 
 /// Why the switchboard wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

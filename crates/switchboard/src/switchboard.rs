@@ -332,5 +332,8 @@ impl Ports {
     }
 }
 
+/// What Retry-After says while no new calls are taken.
+pub const DRAIN_RETRY_AFTER: Duration = Duration::from_secs(30);
+
 /// What Retry-After says where something has run out.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -46,7 +46,7 @@ const WINDOW: &[&str] = &["query:limit", "query:cursor"];
 
 /// Every operation.
 pub(crate) fn operations() -> Vec<Operation> {
-    [calls(), transfers(), aes(), callbacks(), rest()].into_iter().flatten().collect()
+    [calls(), transfers(), aes(), callbacks(), drain(), rest()].into_iter().flatten().collect()
 }
 
 fn operation(method: &'static str, path: &'static str, name: &'static str, summary: &'static str, answer: Answer) -> Operation {
@@ -105,6 +105,16 @@ fn transfers() -> Vec<Operation> {
         Operation {
             handler: delete(transfers::cancel),
             ..operation("delete", TRANSFER, "cancelTransfer", "Calls the transfer off.", Answer::One("Transfer"))
+        },
+        Operation {
+            handler: get(transfers::events),
+            ..operation(
+                "get",
+                "/v1/transfers/{id}/events",
+                "listTransferEvents",
+                "What has happened in the transfer, from the audit trail.",
+                Answer::List("Event"),
+            )
         },
         Operation {
             handler: post(transfers::accept),
@@ -177,6 +187,25 @@ fn callbacks() -> Vec<Operation> {
         Operation {
             handler: delete(callbacks::cancel),
             ..operation("delete", CALLBACK, "cancelCallback", "Calls a callback off.", Answer::One("Callback"))
+        },
+    ]
+}
+
+fn drain() -> Vec<Operation> {
+    const DRAIN: &str = "/v1/drain";
+    let drained = Answer::One("Drain");
+    vec![
+        Operation {
+            handler: get(vitals::draining),
+            ..operation("get", DRAIN, "showDrain", "Whether new calls are taken, and how many are left.", drained)
+        },
+        Operation {
+            handler: post(vitals::drain),
+            ..operation("post", DRAIN, "drain", "Takes no new calls from now on; those that are up go on.", drained)
+        },
+        Operation {
+            handler: delete(vitals::undrain),
+            ..operation("delete", DRAIN, "undrain", "Takes new calls again.", drained)
         },
     ]
 }

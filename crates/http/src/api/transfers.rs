@@ -2,12 +2,13 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use baton_contract::{Command, TransferId, TransferView};
+use baton_contract::{Command, Event, Page, TransferId, TransferView};
 use serde::Deserialize;
 
 use crate::app::{App, take};
-use crate::body::MaybeJson;
+use crate::body::{MaybeJson, Nothing};
 use crate::failure::Failure;
+use crate::page::whole;
 use crate::path::Id;
 
 /// Why an AE declines.
@@ -19,15 +20,14 @@ pub(crate) struct Decline {
     retry_after: Option<u32>,
 }
 
-/// Nothing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
-
 type Shown = Result<Answer<Box<TransferView>>, Failure>;
 
 pub(crate) async fn show(State(app): State<App>, Id(id): Id<TransferId>) -> Shown {
     take!(app.ask(Command::Transfer(id)).await?, Transfer).map(Answer)
+}
+
+pub(crate) async fn events(State(app): State<App>, Id(id): Id<TransferId>) -> Result<Answer<Page<Event>>, Failure> {
+    Ok(whole(app.control.events_of(id).await?))
 }
 
 pub(crate) async fn cancel(State(app): State<App>, Id(id): Id<TransferId>) -> Shown {

@@ -247,3 +247,17 @@ async fn a_strange_idempotency_key_is_refused() {
         Stage::new().send(request).await.expect_problem(400, None);
     }
 }
+
+#[tokio::test]
+async fn baton_is_emptied_and_opened_again_by_whoever_has_the_token() {
+    let view = baton_contract::DrainView { draining: true, calls: 3 };
+    for (method, command) in [("GET", Command::Draining), ("POST", Command::Drain(true)), ("DELETE", Command::Drain(false))] {
+        let stage = Stage::new().will_answer(Reply::Drain(view));
+        let answer = stage.ask(method, "/v1/drain", "").await;
+        assert_eq!((answer.status, answer.json()), (200, serde_json::json!({"draining": true, "calls": 3})), "{method}");
+        assert_eq!(stage.asked(), [command], "{method}");
+    }
+    let stage = Stage::new().will_refuse(Problem::conflict("Baton is being started or shut down"));
+    stage.ask("DELETE", "/v1/drain", "").await.expect_problem(409, None);
+    stage.ask("POST", "/v1/drain", r#"{"at":"noon"}"#).await.expect_problem(422, Some("at"));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use baton_contract::{AttemptOutcome, AttemptView, LegId, LegRole, LegState, LegView};
+use baton_contract::{AttemptOutcome, AttemptView, DrainView, LegId, LegRole, LegState, LegView};
 use serde::Serialize;
 
 use super::*;
@@ -76,6 +76,8 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     agrees("Ae", &ae());
     agrees("Slot", &slot());
     agrees("Callback", &callback());
+    agrees("Event", &Event { transfer: Some(ids().1), ..event(1) });
+    agrees("Drain", &DrainView { draining: true, calls: 2 });
     agrees("Problem", &Problem::unknown_target("x"));
     agrees("NewCallback", &serde_json::json!({"call": null, "ae": "", "caller": "", "at": "", "timezone": null, "context": {}}));
     agrees("UpdateCallback", &baton_contract::UpdateCallback::default());

@@ -43,6 +43,9 @@ async fn a_silent_stream_is_kept_alive_by_comments() {
         fn events(&self, _: Option<u64>) -> EventStream {
             Box::pin(futures_util::stream::pending())
         }
+        async fn events_of(&self, _: TransferId) -> Result<Vec<Event>, Problem> {
+            Ok(Vec::new())
+        }
         fn metrics(&self) -> String {
             String::new()
         }
@@ -79,4 +82,14 @@ async fn a_subscriber_who_is_too_slow_is_let_go() {
     }
     let heard: Vec<u64> = follow(futures_util::stream::empty(), live).map(|event| event.seq).collect().await;
     assert_eq!(heard, [] as [u64; 0], "a gap is never passed over");
+}
+
+#[tokio::test]
+async fn what_has_happened_in_a_transfer_is_told_to_its_end() {
+    let stage = Stage::new();
+    let told = stage.get(&format!("/v1/transfers/{}/events", ids().1)).await.json();
+    assert_eq!(told, serde_json::json!({"items": [event(3), event(4)], "next": null}));
+    let stranger = TransferId::new(&mut IdSource::seeded(99), NOW);
+    stage.get(&format!("/v1/transfers/{stranger}/events")).await.expect_problem(404, None);
+    stage.get("/v1/transfers/yesterday/events").await.expect_problem(404, None);
 }

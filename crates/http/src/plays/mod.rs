@@ -44,6 +44,11 @@ impl Control for Engine {
         Box::pin(futures_util::stream::iter((from..=4).map(event)))
     }
 
+    async fn events_of(&self, transfer: TransferId) -> Result<Vec<Event>, Problem> {
+        let known = ids().1;
+        if transfer == known { Ok(vec![event(3), event(4)]) } else { Err(Problem::not_found("transfer", &transfer.to_string())) }
+    }
+
     fn metrics(&self) -> String {
         "baton_draining 0\n".to_owned()
     }

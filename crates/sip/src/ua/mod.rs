@@ -119,6 +119,11 @@ impl UserAgent {
         self.accepting = if accepting { Accepting::Yes } else { Accepting::No { retry_after } };
     }
 
+    /// Whether new calls are taken.
+    pub fn is_accepting(&self) -> bool {
+        matches!(self.accepting, Accepting::Yes)
+    }
+
     /// The Call-ID of a session.
     pub fn call_id(&self, session: SessionId) -> Option<&str> {
         self.sessions.get(&session).map(|session| session.call_id.as_str())

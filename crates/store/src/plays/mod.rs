@@ -124,15 +124,23 @@ pub(super) fn lease(epoch: u64, transfer: TransferId) -> Record {
 }
 
 pub(super) fn audit(seq: u64, id: &str) -> Record {
-    Record::Audit(Box::new(Event {
+    Record::Audit(Box::new(event(seq, id, None)))
+}
+
+pub(super) fn audit_of(seq: u64, transfer: Option<TransferId>) -> Record {
+    Record::Audit(Box::new(event(seq, &format!("e{seq}"), transfer)))
+}
+
+fn event(seq: u64, id: &str, transfer: Option<TransferId>) -> Event {
+    Event {
         id: id.to_owned(),
         seq,
         at: At(Wall::from_seconds(20)),
         kind: EventKind::CallStarted,
         call: Some(ids().0),
-        transfer: None,
+        transfer,
         data: Default::default(),
-    }))
+    }
 }
 
 pub(super) fn journal(seq: u64, length: usize) -> Record {

@@ -56,8 +56,26 @@ async fn a_store_from_the_future_is_not_touched() {
     sqlx::query("UPDATE meta SET value = 99 WHERE key = 'schema_version'").execute(&mut raw).await.unwrap();
     assert_eq!(
         complaint(&scratch.url()).await,
-        format!("the store {} has schema version 99, and this Baton knows versions up to 1", scratch.file().display())
+        format!("the store {} has schema version 99, and this Baton knows versions up to 2", scratch.file().display())
     );
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up_to_date_with_what_is_in_it() {
+    let scratch = Scratch::new();
+    let (store, mut acks) = open(&scratch).await;
+    let (_, transfer, _) = ids();
+    commit(&store, &mut acks, CommitLevel::Power, vec![audit_of(1, Some(transfer))]).await;
+    store.close().await;
+    let mut raw = SqliteConnection::connect(&scratch.url()).await.unwrap();
+    for sql in ["DROP INDEX audit_by_transfer", "UPDATE meta SET value = 1 WHERE key = 'schema_version'"] {
+        sqlx::query(sql).execute(&mut raw).await.unwrap();
+    }
+    let (store, _acks) = open(&scratch).await;
+    assert_eq!(store.events_of(transfer, 10).await.unwrap().len(), 1);
+    let plan: String =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE name = 'audit_by_transfer'").fetch_one(&mut raw).await.unwrap();
+    assert_eq!(plan, "audit_by_transfer");
 }
 
 #[tokio::test]

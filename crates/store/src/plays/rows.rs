@@ -208,6 +208,22 @@ async fn the_past_is_told_page_by_page_to_its_end() {
 }
 
 #[tokio::test]
+async fn the_events_of_one_transfer_are_told_in_their_order() {
+    let scratch = Scratch::new();
+    let (store, mut acks) = open(&scratch).await;
+    let (_, transfer, _) = ids();
+    let other = TransferId::new(&mut IdSource::seeded(99), Wall::from_seconds(1));
+    let owners = [None, Some(transfer), Some(other), Some(transfer), None, Some(transfer)];
+    let trail = owners.into_iter().zip(1..).map(|(owner, seq)| audit_of(seq, owner)).collect();
+    commit(&store, &mut acks, Power, trail).await;
+    let seqs = async |of, limit| store.events_of(of, limit).await.unwrap().iter().map(|event| event.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(transfer, 10).await, [2, 4, 6]);
+    assert_eq!(seqs(transfer, 2).await, [2, 4]);
+    assert_eq!(seqs(other, 10).await, [3]);
+    assert_eq!(seqs(TransferId::new(&mut IdSource::seeded(98), Wall::from_seconds(1)), 10).await, [] as [u64; 0]);
+}
+
+#[tokio::test]
 async fn a_damaged_row_is_an_error_that_names_its_table() {
     let scratch = Scratch::new();
     let (store, mut acks) = open(&scratch).await;

@@ -81,6 +81,12 @@ impl Archive for Reader {
         bodies("audit", &rows)
     }
 
+    async fn events_of(&self, transfer: TransferId, limit: u32) -> Result<Vec<Event>, ReadError> {
+        let sql = "SELECT body FROM audit WHERE transfer = ? ORDER BY seq LIMIT ?";
+        let rows = sqlx::query(sql).bind(transfer.to_string()).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
+        bodies("audit", &rows)
+    }
+
     async fn last_event_seq(&self) -> Result<u64, ReadError> {
         let last: Option<i64> = sqlx::query_scalar("SELECT MAX(seq) FROM audit").fetch_one(&self.pool).await.map_err(failed)?;
         Ok(unsigned(last.unwrap_or(0)))

@@ -3,7 +3,7 @@
 use sqlx::{Connection, Error, Row, SqliteConnection};
 
 /// Step `n` leads from version `n` to version `n + 1`. A step that has been released is never changed.
-const STEPS: [&[&str]; 1] = [&[
+const STEPS: [&[&str]; 2] = [&[
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE journal (call TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
         bytes BLOB NOT NULL, PRIMARY KEY (call, seq)) STRICT, WITHOUT ROWID",
@@ -22,6 +22,8 @@ const STEPS: [&[&str]; 1] = [&[
         transfer TEXT, body TEXT NOT NULL) STRICT",
     "CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END",
     "CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END",
+], &[
+    "CREATE INDEX audit_by_transfer ON audit (transfer, seq) WHERE transfer IS NOT NULL",
 ]];
 
 /// The version that this Baton reads and writes.
