@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::config::Config;
+use crate::console::Tool;
 use crate::demo::DemoArgs;
 
 /// Telephony call control that hands a caller from a voice AI to a human, and never drops one.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
         /// The configuration.
         file: PathBuf,
     },
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 /// `baton serve`

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long the daemon may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the daemon may take for an answer: a little longer than it gives itself.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// The longest body that is read.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
@@ -63,15 +63,15 @@ impl Api {
     }
 
     pub(crate) fn get(self, path: &str) -> Result<Answer, ApiError> {
-        self.ask("GET", path, None)
+        self.ask("GET", path, None, None)
     }
 
     pub(crate) fn put(self, path: &str, body: &Value) -> Result<Answer, ApiError> {
-        self.ask("PUT", path, Some(body))
+        self.ask("PUT", path, None, Some(body))
     }
 
     pub(crate) fn post(self, path: &str, body: &Value) -> Result<Answer, ApiError> {
-        self.ask("POST", path, Some(body))
+        self.ask("POST", path, None, Some(body))
     }
 
     /// Opens the stream of events; each line of data is handed to `each` until that says no, or the stream ends.
@@ -87,7 +87,7 @@ impl Api {
         mut each: impl FnMut(&str) -> bool,
     ) -> Result<(), ApiError> {
         let lost = |source| ApiError::Connection { path: path.to_owned(), source };
-        let stream = self.send("GET", path, None).map_err(lost)?;
+        let stream = self.send("GET", path, None, None).map_err(lost)?;
         stream.set_read_timeout(None).map_err(lost)?;
         opened(stream.try_clone().map_err(lost)?);
         let mut reader = BufReader::new(stream);
@@ -104,9 +104,10 @@ impl Api {
         Ok(())
     }
 
-    fn ask(self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
+    /// Any request; `token` is shown to a daemon that wants one.
+    pub(crate) fn ask(self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Result<Answer, ApiError> {
         let lost = |source| ApiError::Connection { path: path.to_owned(), source };
-        let mut reader = BufReader::new(self.send(method, path, body).map_err(lost)?);
+        let mut reader = BufReader::new(self.send(method, path, token, body).map_err(lost)?);
         let head = read_head(&mut reader).ok_or_else(|| ApiError::Malformed { path: path.to_owned() })?;
         let mut body = Vec::new();
         let limit = head.length.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX) as u64;
@@ -118,15 +119,16 @@ impl Api {
         Ok(Answer { status: head.status, body })
     }
 
-    fn send(self, method: &str, path: &str, body: Option<&Value>) -> std::io::Result<TcpStream> {
+    fn send(self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let shown = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{shown}{kind}Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod console;
 mod demo;
 mod engine;
 mod logs;
@@ -31,5 +32,6 @@ fn main() -> ExitCode {
         }
         cli::Command::Demo(args) => demo::run(args),
         cli::Command::Bench(args) => bench::run(args),
+        cli::Command::Tool(tool) => console::run(tool),
     }
 }

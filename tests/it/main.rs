@@ -1,6 +1,7 @@
 //! The real binary, looked at from outside: what it prints, how it ends, what it leaves behind.
 
 mod checking;
+mod console;
 mod demo;
 mod papers;
 mod scratch;

@@ -46,6 +46,7 @@ fn links_between_papers_lead_somewhere() {
         "docs/operate/run.md",
         "docs/operate/metrics.md",
         "docs/operate/when.md",
+        "docs/operate/console.md",
         "docs/recipes/softphone.md",
     ];
     for from in papers {
