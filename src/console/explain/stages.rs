@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{EventKind, Stage, StagesMs};
+use baton_contract::{AttemptOutcome, EventKind, Outcome, Stage, StagesMs};
 
 use super::{Case, number, text};
 use crate::console::table::table;
@@ -33,9 +33,19 @@ impl Case {
     /// The stages of the last attempt, and the total.
     pub(super) fn stages(&self) -> String {
         let spent = |stage| spent(&self.transfer.stages_ms, stage).map(|ms| span(Duration::from_millis(ms)));
-        let row = |stage: Stage| Some([waited_for(stage).to_owned(), spent(stage)?, since(stage).to_owned()]);
+        let row = |stage: Stage| Some([self.ended_in(stage).to_owned(), spent(stage)?, since(stage).to_owned()]);
         let rows: Vec<_> = STAGES.into_iter().filter_map(row).collect();
         if rows.is_empty() { String::new() } else { table(["WAITED FOR", "HOW LONG", "SINCE"], rows) }
+    }
+
+    /// What a stage waited for, and whether it was in vain.
+    fn ended_in(&self, stage: Stage) -> &'static str {
+        let is_accepted = self.transfer.attempts.last().is_some_and(|last| last.outcome == Some(AttemptOutcome::Accepted));
+        match stage {
+            Stage::Accept if !is_accepted => "the acceptance, in vain",
+            Stage::Total if self.transfer.outcome != Some(Outcome::Bridged) => "the human, in vain",
+            Stage::Start | Stage::Ringing | Stage::Accept | Stage::Total => waited_for(stage),
+        }
     }
 }
 

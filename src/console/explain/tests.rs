@@ -238,3 +238,15 @@ fn words_from_outside_cannot_steer_the_terminal() {
     let sentence = &hostile.sentences(&here())[0];
     assert_eq!(sentence, "A warm transfer was asked for at 14:00:00 because of  [2J I am root.");
 }
+
+#[test]
+fn what_was_waited_for_in_vain_is_told_as_such() {
+    let declined = attempt("sara", &json!({"outcome": "declined"}));
+    let spent = json!({"start": 3, "ringing": 47, "accept": 7_600, "total": 7_700});
+    let back = case(json!({"outcome": "returned_to_ai", "attempts": [declined], "stages_ms": spent}), &[]);
+    let stages = back.stages();
+    assert!(
+        stages.contains("\nthe acceptance, in vain  7.6 s ") && stages.contains("\nthe human, in vain       7.7 s "),
+        "{stages}"
+    );
+}
