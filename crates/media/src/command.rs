@@ -196,6 +196,23 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The room that the event is about.
+    pub fn room(&self) -> RoomId {
+        match self {
+            Event::Digit { room, .. }
+            | Event::PlayStarted { room, .. }
+            | Event::PlayEnded { room, .. }
+            | Event::FirstPacket { room, .. }
+            | Event::Lost { room, .. }
+            | Event::Back { room, .. }
+            | Event::Switched { room, .. }
+            | Event::BindFailed { room, .. }
+            | Event::Closed { room, .. } => *room,
+        }
+    }
+}
+
 /// Why a leg got no port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {

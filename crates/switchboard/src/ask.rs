@@ -36,6 +36,7 @@ impl Switchboard {
     pub(crate) fn on_ask(&mut self, now: Now, ticket: u64, command: Command) {
         let result = match command {
             Command::RequestTransfer { call, request, idempotency_key } => {
+                let _span = self.span(call, None).entered();
                 self.request_transfer(now, ticket, call, *request, idempotency_key)
             }
             Command::NewCallback(new) => later(self.new_callback(now, ticket, *new)),
@@ -94,6 +95,7 @@ impl Switchboard {
 
     fn hang_up(&mut self, now: Now, id: CallId) -> Result<Reply, Problem> {
         if self.calls.contains_key(&id) {
+            let _span = self.span(id, None).entered();
             self.tell(now, id, Event::Cancel);
             self.end_call(now, id);
         }
@@ -117,6 +119,7 @@ impl Switchboard {
         if !(order.fits)(&running.transfer) {
             return Err(Problem::conflict(order.otherwise));
         }
+        let _span = self.span(call, None).entered();
         self.tell(now, call, event);
         self.transfer_reply(id)
     }
@@ -288,7 +291,7 @@ impl Switchboard {
             asked: Asked::Pending(Vec::new()),
         });
         self.transfers.insert(transfer_id, id);
-        tracing::info!(call = %id, transfer = %transfer_id, "transfer requested");
+        tracing::info!(transfer = %transfer_id, "transfer requested");
         self.perform(now, id);
         Some(transfer_id)
     }

@@ -20,7 +20,7 @@ impl Switchboard {
     pub(crate) fn tell(&mut self, now: Now, id: CallId, event: Event) {
         let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
         if let Some(why) = running.transfer.on(now, event, &self.settings.transfer, &mut self.roster) {
-            tracing::debug!(call = %id, why, "ignored");
+            tracing::debug!(why, "ignored");
         }
         self.perform(now, id);
     }
@@ -104,7 +104,7 @@ impl Switchboard {
             }
             Action::EndCall => self.end_call(now, id),
             Action::Finished(outcome) => {
-                tracing::info!(call = %id, transfer = self.running_id(id).map(tracing::field::display), %outcome, "transfer finished");
+                tracing::info!(%outcome, "transfer finished");
             }
         }
     }
@@ -236,6 +236,7 @@ impl Switchboard {
     pub(crate) fn on_committed(&mut self, now: Now, ticket: u64, written: bool) {
         match self.commits.remove(&ticket) {
             Some(Waiting::Transfer(id, transfer, fact, callback)) => {
+                let _span = self.span(id, None).entered();
                 if let Some(callback) = callback.filter(|_| written) {
                     self.callbacks.insert(callback.id, *callback);
                 }
@@ -278,6 +279,7 @@ impl Switchboard {
         if self.running_id(id) != Some(transfer) {
             return;
         }
+        let _span = self.span(id, None).entered();
         let event = match &spoken {
             Some(spoken) => Event::BriefingReady { full: spoken.full.duration(), short: spoken.short.duration() },
             None => Event::BriefingFailed,

@@ -78,7 +78,8 @@ impl Switchboard {
         self.rooms.insert(room, id);
         let from = printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128);
         let call = Call::new(id, room, (from.clone(), user.clone()), trunk, now.wall, ais, caller);
-        tracing::info!(call = %id, "call started");
+        let _span = self.span(id, None).entered();
+        tracing::info!("call started");
         self.record_call(call.view(None));
         self.calls.insert(id, call);
         self.open_media(id, LegRole::Caller, local.port, None);
@@ -164,7 +165,7 @@ impl Switchboard {
         let session = match self.agent.dial(now.mono, dial) {
             Ok(session) => session,
             Err(fault) => {
-                tracing::warn!(call = %id, %fault, "cannot dial");
+                tracing::warn!(%fault, "cannot dial");
                 self.ports.give_back(local.port);
                 return None;
             }
@@ -226,7 +227,7 @@ impl Switchboard {
         }
         self.swap_scene(id);
         if let Err(fault) = self.agent.answer(now.mono, session, answer, Vec::new()) {
-            tracing::warn!(call = %id, %fault, "cannot answer the caller");
+            tracing::warn!(%fault, "cannot answer the caller");
         }
         if let Some(view) = self.calls.get(&id).map(|call| call.view(None)) {
             self.record_call(view);
@@ -241,7 +242,7 @@ impl Switchboard {
         let leg =
             self.calls.get(&id).filter(|call| matches!(call.phase, Phase::Connecting(_))).and_then(Call::ai).map(|leg| leg.id);
         if let Some(leg) = leg {
-            tracing::warn!(call = %id, "the AI does not answer");
+            tracing::warn!("the AI does not answer");
             self.end_leg(now, id, leg, None);
             self.dial_next_ai(now, id);
         }
@@ -249,7 +250,7 @@ impl Switchboard {
 
     fn no_ai_answers(&mut self, now: Now, id: CallId) {
         let Some(session) = self.calls.get(&id).and_then(Call::caller).map(|leg| leg.session) else { return };
-        tracing::warn!(call = %id, "no AI answers");
+        tracing::warn!("no AI answers");
         self.refuse_for_now(now, session);
         if let Some((call, leg)) = self.call_of(session) {
             self.leg_ended(call, leg);

@@ -23,6 +23,8 @@ const AI_SILENT_MS: u64 = 1_000;
 impl Switchboard {
     /// Something that the SIP user agent tells.
     pub(crate) fn on_sip(&mut self, now: Now, event: Event) {
+        let span = self.call_of(session_of(&event)).map(|(call, leg)| self.span(call, Some(leg)));
+        let _inside = span.as_ref().map(tracing::Span::enter);
         match event {
             Event::Invite { session, source, invite, .. } => self.on_invite(now, session, source, *invite),
             Event::Trying { session } => self.tell_consult(now, session, |leg| Told::Trying { leg }),
@@ -54,7 +56,7 @@ impl Switchboard {
             LegRole::Ai if first && matches!(call.phase, Phase::Connecting(_)) => {
                 let Some(caller) = call.caller().map(|leg| leg.session) else { return };
                 if let Err(fault) = self.agent.ring(now.mono, caller, 180, None, Vec::new()) {
-                    tracing::debug!(call = %id, %fault, "cannot ring");
+                    tracing::debug!(%fault, "cannot ring");
                 }
             }
             LegRole::Ai | LegRole::Caller => {}
@@ -88,7 +90,7 @@ impl Switchboard {
                 }
             }
             Err(fault) => {
-                tracing::warn!(call = %id, %fault, "the answer cannot be used");
+                tracing::warn!(%fault, "the answer cannot be used");
                 self.end_leg(now, id, leg_id, Some(baton_sip::Reason::sip(488, "Not acceptable here")));
                 self.leg_failed(now, id, leg_id, role, 488, "Not acceptable here");
             }
@@ -134,7 +136,7 @@ impl Switchboard {
                 self.media(Command::Connect { room, port, negotiated });
                 self.swap_scene(id);
             }
-            Err(fault) => tracing::warn!(call = %id, %fault, "the answer cannot be used"),
+            Err(fault) => tracing::warn!(%fault, "the answer cannot be used"),
         }
     }
 
@@ -182,7 +184,7 @@ impl Switchboard {
             Err(status) => self.agent.refuse_offer(now.mono, session, status),
         };
         if let Err(fault) = sent {
-            tracing::debug!(call = %id, %fault, "cannot answer the offer");
+            tracing::debug!(%fault, "cannot answer the offer");
         }
         if let Some(negotiated) = connect {
             self.media(Command::Connect { room, port, negotiated });
@@ -239,7 +241,7 @@ impl Switchboard {
         let Some((id, leg_id)) = self.call_of(session) else { return };
         self.sessions.remove(&session);
         let Some(role) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).map(|leg| leg.role) else { return };
-        tracing::info!(call = %id, leg = %leg_id, ?role, ?why, "leg gone");
+        tracing::info!(?role, ?why, "leg gone");
         self.leg_ended(id, leg_id);
         match role {
             LegRole::Caller => self.tell(now, id, Told::CallerGone),
@@ -322,6 +324,8 @@ impl Switchboard {
     /// Something that the media threads tell.
     pub(crate) fn on_media(&mut self, now: Now, event: baton_media::Event) {
         use baton_media::Event as Media;
+        let span = self.rooms.get(&event.room()).map(|call| self.span(*call, None));
+        let _inside = span.as_ref().map(tracing::Span::enter);
         match event {
             Media::Digit { room, port, digit, at } => {
                 if let Some((id, leg)) = self.leg_at(room, port) {
@@ -387,7 +391,7 @@ impl Switchboard {
         };
         match leg.role {
             LegRole::Ae if silent_ms >= AE_LOST_MS => {
-                tracing::warn!(call = %id, leg = %leg_id, silent_ms, "the AE's media is lost");
+                tracing::warn!(leg = %leg_id, silent_ms, "the AE's media is lost");
                 self.tell(now, id, Told::LegGone { leg: leg_id, why: LegEnd::Lost });
             }
             LegRole::Ai if silent_ms >= AI_SILENT_MS => self.tell(now, id, Told::AiSilent),
@@ -404,7 +408,7 @@ impl Switchboard {
         self.leaving.insert(session, Leaving { call: id, leg: leg_id, role, transfer });
         let hung_up = if rings_on { Ok(()) } else { self.agent.hang_up(now.mono, session, reason) };
         if let Err(fault) = hung_up {
-            tracing::debug!(call = %id, leg = %leg_id, %fault, "cannot hang up");
+            tracing::debug!(leg = %leg_id, %fault, "cannot hang up");
             self.leaving.remove(&session);
         }
         self.sessions.remove(&session);
@@ -462,7 +466,7 @@ impl Switchboard {
             self.transfers.remove(&view.id);
         }
         let view = call.view(Some(now.wall));
-        tracing::info!(call = %id, "call ended");
+        tracing::info!("call ended");
         self.record_call(view.clone());
         let mut data = serde_json::Map::new();
         data.insert(
@@ -479,6 +483,28 @@ impl Switchboard {
         call.scene_serial += 1;
         let (room, scene) = (call.room, call.media_scene());
         self.media(Command::Scene { room, scene });
+    }
+}
+
+/// The session that an event is about; one that there never is where it is about none.
+fn session_of(event: &Event) -> SessionId {
+    match event {
+        Event::Invite { session, .. }
+        | Event::Trying { session }
+        | Event::Ringing { session, .. }
+        | Event::Answered { session, .. }
+        | Event::Refused { session, .. }
+        | Event::Confirmed { session, .. }
+        | Event::Offered { session, .. }
+        | Event::OfferAnswered { session, .. }
+        | Event::OfferRefused { session, .. }
+        | Event::Info { session, .. }
+        | Event::Refer { session, .. }
+        | Event::ReferAnswered { session, .. }
+        | Event::Notified { session, .. }
+        | Event::Gone { session, .. }
+        | Event::Released { session, .. } => *session,
+        Event::Stranger { .. } => SessionId(u64::MAX),
     }
 }
 

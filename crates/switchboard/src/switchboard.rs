@@ -229,6 +229,8 @@ impl Switchboard {
             self.agent.on_timeout(now.mono);
         }
         while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
+            let (Alarm::Ai(call) | Alarm::Transfer(call)) = alarm;
+            let _span = self.span(call, None).entered();
             match alarm {
                 Alarm::Ai(call) => self.ai_took_too_long(now, call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
@@ -300,6 +302,12 @@ impl Switchboard {
     pub(crate) fn record_call(&mut self, view: CallView) {
         let records = vec![Record::Call(Box::new(view))];
         self.outputs.push_back(Output::Commit { ticket: None, level: CommitLevel::Process, records });
+    }
+
+    /// Log lines inside of this span carry the call, the leg and the transfer that they are about.
+    pub(crate) fn span(&self, call: CallId, leg: Option<LegId>) -> tracing::Span {
+        let transfer = self.running_id(call).map(tracing::field::display);
+        tracing::info_span!("in", %call, leg = leg.map(tracing::field::display), transfer)
     }
 
     pub(crate) fn call_of(&self, session: SessionId) -> Option<(CallId, LegId)> {
