@@ -31,9 +31,9 @@ impl Switchboard {
             Event::Ringing { session, status, .. } => self.on_ringing(now, session, status),
             Event::Answered { session, sdp, .. } => self.on_answered(now, session, sdp),
             Event::Refused { session, status, phrase, .. } => self.on_refused(now, session, status, &phrase),
-            Event::Confirmed { session, sdp } => self.on_sdp_answer(session, sdp),
+            Event::Confirmed { session, sdp } => self.on_sdp_answer(now, session, sdp),
             Event::Offered { session, sdp } => self.on_offer(now, session, sdp),
-            Event::OfferAnswered { session, sdp, wants_answer: false } => self.on_sdp_answer(session, sdp),
+            Event::OfferAnswered { session, sdp, wants_answer: false } => self.on_sdp_answer(now, session, sdp),
             Event::OfferAnswered { session, sdp, wants_answer: true } => self.on_offer(now, session, sdp),
             Event::OfferRefused { session, .. } => self.forget_offer(session),
             Event::Info { session, content_type, body } => self.on_info(now, session, &content_type, &body),
@@ -124,19 +124,28 @@ impl Switchboard {
     }
 
     /// The far end has answered an offer of ours.
-    fn on_sdp_answer(&mut self, session: SessionId, sdp: Option<Bytes>) {
+    fn on_sdp_answer(&mut self, now: Now, session: SessionId, sdp: Option<Bytes>) {
         let Some((id, leg_id)) = self.call_of(session) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(leg) = call.legs.iter_mut().find(|leg| leg.id == leg_id) else { return };
+        let held_before = leg.holds();
         let (Some(answer), Agreement::Offered(offer) | Agreement::Reoffered(_, offer)) = (sdp, &leg.media) else { return };
         match baton_media::sdp::accept(offer, &answer) {
             Ok(negotiated) => {
                 leg.media = Agreement::Agreed(negotiated.clone());
-                let (room, port) = (call.room, leg.port());
+                let (role, room, port, holds) = (leg.role, call.room, leg.port(), leg.holds());
                 self.media(Command::Connect { room, port, negotiated });
                 self.swap_scene(id);
+                self.tell_hold(now, id, role, held_before, holds);
             }
             Err(fault) => tracing::warn!(%fault, "the answer cannot be used"),
+        }
+    }
+
+    /// The AE's hold is music for the caller.
+    fn tell_hold(&mut self, now: Now, id: CallId, role: LegRole, before: bool, holds: bool) {
+        if role == LegRole::Ae && holds != before {
+            self.tell(now, id, if holds { Told::AeHeld } else { Told::AeResumed });
         }
     }
 
@@ -190,9 +199,7 @@ impl Switchboard {
             self.media(Command::Connect { room, port, negotiated });
             self.swap_scene(id);
         }
-        if role == LegRole::Ae && holds != held_before {
-            self.tell(now, id, if holds { Told::AeHeld } else { Told::AeResumed });
-        }
+        self.tell_hold(now, id, role, held_before, holds);
     }
 
     fn on_info(&mut self, now: Now, session: SessionId, content_type: &str, body: &[u8]) {
