@@ -33,14 +33,13 @@ fn outcomes(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     for event in &world.events {
         let Some(transfer) = event.transfer else { continue };
-        let (asked, bridged, ended) = requested.entry(transfer).or_insert((0, 0, 0));
+        let (asked, ended) = requested.entry(transfer).or_insert((0, 0));
         *asked += u32::from(event.kind == EventKind::TransferRequested);
-        *bridged += u32::from(event.kind == EventKind::Bridged);
         *ended += u32::from(event.kind == EventKind::TransferEnded);
     }
-    for (id, (asked, bridged, ended)) in requested {
-        if (asked, ended) != (1, 1) || bridged > 1 {
-            faults.push(format!("transfer {id} was requested {asked} times, bridged {bridged} times and ended {ended} times"));
+    for (id, (asked, ended)) in requested {
+        if (asked, ended) != (1, 1) {
+            faults.push(format!("transfer {id} was requested {asked} times and ended {ended} times"));
         }
     }
     let count = |kind: EventKind| world.events.iter().filter(|event| event.kind == kind).count();
@@ -89,7 +88,8 @@ fn privacy(world: &World) -> Vec<String> {
             for pilot in Sound::of(packet).pilots {
                 let human = turns.human.iter().any(|(from, until)| packet.at > *from + SWITCH_MAX && packet.at < *until);
                 let accepted = turns.accepted.is_some_and(|at| packet.at >= at);
-                let wrong = match (index, pilot) {
+                let role = if index + 1 == world.party_count() { 1 } else { index };
+                let wrong = match (role, pilot) {
                     (0, Pilot::Ai) | (1, Pilot::Caller) => human,
                     (0, Pilot::Caller) | (1, Pilot::Ai) => true,
                     (0, Pilot::Ae | Pilot::Backup) | (2.., Pilot::Caller) => !accepted,

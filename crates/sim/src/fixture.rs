@@ -126,6 +126,8 @@ pub(crate) struct Network {
 /// Which datagrams.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Which {
+    /// All of them, for so long.
+    All(Duration),
     /// The one of this number, from the beginning of the story on.
     Number(usize),
     /// The next ones like this, so many of them.

@@ -16,6 +16,7 @@ fn setup(aes: Vec<Ae>) -> Setup {
     Setup {
         caller: vec![Step::call("sip:+15550100@10.0.0.1"), Step::wait_for(Cue::Up, 5_000)],
         ai: vec![Step::wait_for(Cue::Invited, 5_000), Step::Ring { status: 180 }, Step::Answer],
+        ai_again: vec![],
         aes,
         transfer: baton_transfer::Settings::default(),
         ports: 200,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use baton_contract::{AeState, CallId, CallView, Command, Event, Problem, Record, Reply, TransferView};
 use baton_media::{Channel, Clip, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
-use baton_party::{Input as Cue, Output as Act, Party, Step, Taken};
+use baton_party::{Input as Cue, Message, Output as Act, Party, Step, Taken};
 use baton_sip::{Incoming, Transport};
 use baton_switchboard::{Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
@@ -90,6 +90,8 @@ pub struct Setup {
     pub caller: Vec<Step>,
     /// The AI's script.
     pub ai: Vec<Step>,
+    /// What the AI does when it is called once more in the same call.
+    pub ai_again: Vec<Step>,
     /// The AEs.
     pub aes: Vec<Ae>,
     /// The rules of a transfer.
@@ -152,7 +154,8 @@ enum Post {
 }
 
 impl World {
-    /// The world before anybody has done anything. Party 0 is the caller, 1 the AI, the AEs follow in their order.
+    /// The world before anybody has done anything. Party 0 is the caller, 1 the AI, the AEs follow in their order, and last
+    /// comes the AI as it is called once more.
     pub fn new(setup: Setup) -> World {
         let music = stage::tone(400.0, 4_000.0, 16_000);
         let parties = stage::cast(&setup);
@@ -440,10 +443,18 @@ impl World {
 
     fn sip_to_party(&mut self, to: SocketAddr, bytes: Bytes) {
         let travel = self.travel(BATON, to, &bytes);
-        let Some(index) = self.parties.iter().position(|party| party.identity().sip == to) else { return };
+        let Some(index) = self.recipient(to, &bytes) else { return };
         for span in travel {
             self.post(span, Post::Party(index, Cue::Sip { from: BATON, bytes: bytes.clone() }));
         }
+    }
+
+    /// Who at this address a datagram is for: whoever has the dialog, or can take a new call.
+    fn recipient(&self, to: SocketAddr, bytes: &Bytes) -> Option<usize> {
+        let mut there = (0..self.parties.len()).filter(|index| self.parties[*index].identity().sip == to);
+        let message = Message::read(bytes).ok()?;
+        let wanted = there.clone().find(|index| self.parties[*index].wants(&message));
+        wanted.or_else(|| there.next())
     }
 
     fn sip_to_board(&mut self, from: SocketAddr, bytes: Bytes) {

@@ -30,14 +30,14 @@ fn address(host: u8, port: u16) -> SocketAddr {
 }
 
 pub(super) fn cast(setup: &Setup) -> Vec<Party> {
-    let one = |index: usize, user: &str, steps: &[Step]| {
-        let host = u8::try_from(index).unwrap_or(u8::MAX) + 1;
+    let one = |index: usize, place: usize, user: &str, steps: &[Step]| {
+        let host = u8::try_from(place).unwrap_or(u8::MAX) + 1;
         let identity = Identity {
             user: user.to_owned(),
             display: user.to_owned(),
-            pilot: Pilot::ALL[index.min(Pilot::ALL.len() - 1)],
+            pilot: Pilot::ALL[place.min(Pilot::ALL.len() - 1)],
             sip: address(host, 5060),
-            rtp: address(host, 7_000),
+            rtp: address(host, if index == place { 7_000 } else { 7_002 }),
             proxy: BATON,
             seed: setup.seed.wrapping_mul(31).wrapping_add(index as u64),
             origin: Mono::ZERO,
@@ -47,10 +47,11 @@ pub(super) fn cast(setup: &Setup) -> Vec<Party> {
         lines.add("words", &voice);
         Party::new(identity, Script::new(steps), lines)
     };
-    let mut parties = vec![one(0, "+15550123", &setup.caller), one(1, "ai", &setup.ai)];
+    let mut parties = vec![one(0, 0, "+15550123", &setup.caller), one(1, 1, "ai", &setup.ai)];
     for (place, ae) in setup.aes.iter().enumerate() {
-        parties.push(one(place + 2, &ae.id, ae.script.as_deref().unwrap_or_default()));
+        parties.push(one(place + 2, place + 2, &ae.id, ae.script.as_deref().unwrap_or_default()));
     }
+    parties.push(one(parties.len(), 1, "ai", &setup.ai_again));
     parties
 }
 
