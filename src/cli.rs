@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::config::Config;
 use crate::console::Tool;
 use crate::demo::DemoArgs;
+use crate::replay::ReplayArgs;
 
 /// Telephony call control that hands a caller from a voice AI to a human, and never drops one.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Plays warm transfers on this machine: caller, AI and AEs over loopback; nothing else is needed.
     Demo(DemoArgs),
+    /// Plays SIP fixtures in virtual time: exit code 0 if all hold, 1 if one failed, 2 if one cannot be read.
+    Replay(ReplayArgs),
     /// Measures: load tools of its own against a daemon of its own.
     Bench(BenchArgs),
     /// Validates a configuration; each error with its line, and what would be right.

@@ -12,6 +12,7 @@ mod engine;
 mod logs;
 mod metrics;
 mod precedence;
+mod replay;
 mod serve;
 mod voice;
 mod watchdog;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             }
         }
         cli::Command::Demo(args) => demo::run(args),
+        cli::Command::Replay(args) => replay::run(args),
         cli::Command::Bench(args) => bench::run(args),
         cli::Command::Tool(tool) => console::run(tool),
     }

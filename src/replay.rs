@@ -1,0 +1,152 @@
+//! `baton replay`: plays fixtures in virtual time.
+
+mod junit;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use baton_sim::fixture::{self, Failure, Story};
+
+/// `baton replay`
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// Fixtures, or folders of them: every `*.call` below is played.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Also writes the results as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+/// The exit code where a fixture cannot be read.
+const EXIT_UNREADABLE: u8 = 2;
+
+/// The name of a fixture ends so.
+const EXTENSION: &str = "call";
+
+/// Folders are not looked into deeper than this.
+const DEPTH_MAX: usize = 16;
+
+/// What became of one story.
+struct Played {
+    name: String,
+    took: Duration,
+    failure: Option<Box<Failure>>,
+}
+
+/// Plays everything and says what became of it.
+pub(crate) fn run(args: ReplayArgs) -> ExitCode {
+    let stories = match stories(&args.paths) {
+        Ok(stories) => stories,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            return ExitCode::from(EXIT_UNREADABLE);
+        }
+    };
+    let played: Vec<Played> = stories.iter().map(play).collect();
+    let failed = played.iter().filter(|one| one.failure.is_some()).count();
+    let took: Duration = played.iter().map(|one| one.took).sum();
+    println!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64());
+    if let Some(file) = &args.junit {
+        if let Err(fault) = std::fs::write(file, junit::report(&played)) {
+            eprintln!("{}: {fault}", file.display());
+            return ExitCode::from(EXIT_UNREADABLE);
+        }
+    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn play(story: &Story) -> Played {
+    #[expect(clippy::disallowed_methods, reason = "how long a play takes is measured by the clock of the machine")]
+    let begun = Instant::now();
+    let failure = fixture::play(story).err();
+    let took = begun.elapsed();
+    match &failure {
+        None => println!("ok    {}", story.name),
+        Some(failure) => println!("FAIL  {}\n{failure}", story.name),
+    }
+    Played { name: story.name.clone(), took, failure }
+}
+
+/// Every story of every fixture, in the order of the names; or everything that is wrong with them.
+fn stories(paths: &[PathBuf]) -> Result<Vec<Story>, Vec<String>> {
+    let (mut stories, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        match fixtures(path, 0) {
+            Ok(files) if files.is_empty() => faults.push(format!("{}: no *.{EXTENSION} in it", path.display())),
+            Ok(files) => files.iter().for_each(|file| match read(file) {
+                Ok(read) => stories.extend(read),
+                Err(fault) => faults.push(fault),
+            }),
+            Err(fault) => faults.push(format!("{}: {fault}", path.display())),
+        }
+    }
+    if faults.is_empty() { Ok(stories) } else { Err(faults) }
+}
+
+fn fixtures(path: &Path, depth: usize) -> std::io::Result<Vec<PathBuf>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    if depth < DEPTH_MAX {
+        for entry in std::fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                found.extend(fixtures(&path, depth + 1)?);
+            } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn read(file: &Path) -> Result<Vec<Story>, String> {
+    let text = std::fs::read_to_string(file).map_err(|fault| format!("{}: {fault}", file.display()))?;
+    fixture::read(&file.display().to_string(), &text).map_err(|fault| format!("{}:{fault}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(name: &str, text: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("baton-replay-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("one.call");
+        std::fs::write(&file, text).unwrap();
+        folder
+    }
+
+    const GOOD: &str = "in conversation\nai hangs up\ncaller <- BYE within 50ms\n";
+
+    #[test]
+    fn a_fixture_that_holds_is_told_from_one_that_fails_and_one_that_cannot_be_read() {
+        for (name, text, code) in [
+            ("good", GOOD.to_owned(), ExitCode::SUCCESS),
+            ("wrong", GOOD.replace("BYE", "INFO"), ExitCode::FAILURE),
+            ("unreadable", GOOD.replace("hangs up", "sings"), ExitCode::from(EXIT_UNREADABLE)),
+        ] {
+            let folder = written(name, &text);
+            let junit = folder.join("junit.xml");
+            let got = run(ReplayArgs { paths: vec![folder.clone()], junit: Some(junit.clone()) });
+            assert_eq!(format!("{got:?}"), format!("{code:?}"), "{name}");
+            let report = std::fs::read_to_string(junit).unwrap_or_default();
+            assert_eq!(report.contains("<failure"), name == "wrong", "{report}");
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_and_a_folder_without_fixtures_cannot_be_read() {
+        let empty = written("empty", GOOD);
+        std::fs::remove_file(empty.join("one.call")).unwrap();
+        for path in [empty.clone(), empty.join("nothing")] {
+            assert!(stories(&[path]).is_err());
+        }
+        std::fs::remove_dir_all(empty).unwrap();
+    }
+}
