@@ -61,3 +61,122 @@ fn every_fixture_holds_third_share() {
 fn every_fixture_holds_fourth_share() {
     hold(3);
 }
+
+/// What was made wrong, and the text with it.
+type Mutant = (String, String);
+
+/// Wrong versions of a fixture: another order, another scene, another time, another outcome.
+fn mutants(text: &str) -> Vec<Mutant> {
+    let rows: Vec<&str> = text.lines().collect();
+    let mut mutants = Vec::new();
+    for at in 0..rows.len() {
+        let mut with = |what: &str, row: String| {
+            let mut rows: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
+            rows[at] = row;
+            mutants.push((format!("line {}: {what}", at + 1), rows.join("\n")));
+        };
+        let words: Vec<&str> = rows[at].split_whitespace().collect();
+        match words.as_slice() {
+            ["#", ..] => {}
+            [who, "hears", _, rest @ ..] => with("another scene", format!("{who} hears {who} {}", rest.join(" "))),
+            [_, "<-" | "->", _, ..] => {
+                let row = rows[at].split(" within ").next().unwrap();
+                let row = row.split(" in ").next().unwrap().split(" with ").next().unwrap();
+                with("too early", format!("{row} in 100s..101s"));
+                with("another message", rows[at].replacen(words[2], "OPTIONS", 1));
+            }
+            ["event", ..] => with(
+                "too early",
+                format!("{} in 100s..101s", rows[at].split(" within ").next().unwrap().split(" in ").next().unwrap()),
+            ),
+            _ if rows[at].contains("outcome=") => {
+                let (before, behind) = rows[at].split_once("outcome=").unwrap();
+                let rest = behind.split_once(' ').map_or("", |(_, rest)| rest);
+                with("another outcome", format!("{before}outcome=voicemail {rest}"));
+            }
+            _ => {}
+        }
+        let later = rows.get(at + 1).copied().unwrap_or_default();
+        let is_message =
+            |row: &str| row.contains(" <- ") && !row.starts_with('#') && !row.starts_with("lose") && !row.starts_with("delay");
+        if is_message(rows[at]) && is_message(later) && later.split(' ').next() == rows[at].split(' ').next() {
+            let mut rows: Vec<&str> = rows.clone();
+            rows.swap(at, at + 1);
+            mutants.push((format!("line {}: another order", at + 1), rows.join("\n")));
+        }
+    }
+    let whole = rows.join("\n");
+    mutants.retain(|(_, mutant)| *mutant != whole);
+    mutants
+}
+
+/// Every how many mutants one is played; the others wait for the environment variable `BATON_ALL_MUTANTS`.
+const SAMPLE: usize = 6;
+
+#[test]
+fn a_wrong_fixture_fails() {
+    let all = std::env::var_os("BATON_ALL_MUTANTS").is_some();
+    let (mut count, mut held) = (0, Vec::new());
+    for path in fixtures(&root()) {
+        let name = path.strip_prefix(root()).unwrap().display().to_string();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, (what, mutant)) in mutants(&text).into_iter().enumerate() {
+            if !all && (number + name.len()) % SAMPLE != 0 {
+                continue;
+            }
+            let Ok(stories) = read(&name, &mutant) else { continue };
+            count += 1;
+            if play(&stories[0]).is_ok() {
+                held.push(format!("{name}: {what}"));
+            }
+        }
+    }
+    assert!(held.is_empty(), "{} of {count} wrong fixtures hold:\n{}", held.len(), held.join("\n"));
+    println!("{count} wrong fixtures fail");
+    assert!(count > 100, "only {count} mutants");
+}
+
+#[test]
+fn a_text_that_is_no_fixture_is_refused_with_the_line() {
+    for (text, line) in [
+        ("", 1),
+        ("# nothing\n", 1),
+        ("caller calls\ncaller sings\n", 2),
+        ("caller <- 200 within\n", 1),
+        ("wait soon\n", 1),
+        ("ae michael\nset ring_max never\n", 2),
+        ("nobody calls\n", 1),
+        ("api dance\n", 1),
+        ("caller hears thunder\n", 1),
+        ("for N in 1..9999\ncaller calls\n", 1),
+        ("caller presses 12\n", 1),
+        ("caller calls\nae michael\n", 2),
+        ("event nothing.known\n", 1),
+    ] {
+        let fault = read("x", text).expect_err(text);
+        assert_eq!(fault.line, line, "{text:?}: {fault}");
+        assert!(!fault.why.is_empty());
+    }
+}
+
+#[test]
+fn a_failure_shows_both_sides_and_the_ladder() {
+    let stories = read("x", "in conversation\nai hangs up\ncaller <- CANCEL within 50ms\n").unwrap();
+    let failure = play(&stories[0]).unwrap_err();
+    let text = failure.to_string();
+    assert_eq!(failure.line, Some(3));
+    assert!(
+        text.contains("caller <- CANCEL within 50ms") && text.contains("| ") && text.contains("baton -> caller     BYE"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_same_fixture_gives_the_same_ladder() {
+    let ladder = || {
+        let path = root().join("warm/by-key.call");
+        let text = format!("{}\ncaller <- OPTIONS\n", std::fs::read_to_string(path).unwrap());
+        play(&read("x", &text).unwrap()[0]).unwrap_err()
+    };
+    assert_eq!(ladder(), ladder());
+}
