@@ -48,11 +48,11 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
     let took: Duration = played.iter().map(|one| one.took).sum();
     println!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64());
-    if let Some(file) = &args.junit {
-        if let Err(fault) = std::fs::write(file, junit::report(&played)) {
-            eprintln!("{}: {fault}", file.display());
-            return ExitCode::from(EXIT_UNREADABLE);
-        }
+    if let Some(file) = &args.junit
+        && let Err(fault) = std::fs::write(file, junit::report(&played))
+    {
+        eprintln!("{}: {fault}", file.display());
+        return ExitCode::from(EXIT_UNREADABLE);
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

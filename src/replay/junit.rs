@@ -7,14 +7,20 @@ pub(super) fn report(played: &[Played]) -> String {
     let failures = played.iter().filter(|one| one.failure.is_some()).count();
     let time: f64 = played.iter().map(|one| one.took.as_secs_f64()).sum();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    xml.push_str(&format!("<testsuites>\n<testsuite name=\"baton replay\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.3}\">\n", played.len()));
+    xml.push_str(&format!(
+        "<testsuites>\n<testsuite name=\"baton replay\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.3}\">\n",
+        played.len()
+    ));
     for one in played {
         xml.push_str(&format!("<testcase name=\"{}\" time=\"{:.3}\"", escaped(&one.name), one.took.as_secs_f64()));
         match &one.failure {
             None => xml.push_str("/>\n"),
             Some(failure) => {
                 let message = escaped(&failure.expected);
-                xml.push_str(&format!("><failure message=\"{message}\">{}</failure></testcase>\n", escaped(&failure.to_string())));
+                xml.push_str(&format!(
+                    "><failure message=\"{message}\">{}</failure></testcase>\n",
+                    escaped(&failure.to_string())
+                ));
             }
         }
     }
