@@ -2,6 +2,7 @@
 
 mod junit;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     let played: Vec<Played> = stories.iter().map(play).collect();
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
     let took: Duration = played.iter().map(|one| one.took).sum();
-    println!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64());
+    say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64()));
     if let Some(file) = &args.junit
         && let Err(fault) = std::fs::write(file, junit::report(&played))
     {
@@ -63,10 +64,17 @@ fn play(story: &Story) -> Played {
     let failure = fixture::play(story).err();
     let took = begun.elapsed();
     match &failure {
-        None => println!("ok    {}", story.name),
-        Some(failure) => println!("FAIL  {}\n{failure}", story.name),
+        None => say(&format!("ok    {}", story.name)),
+        Some(failure) => say(&format!("FAIL  {}\n{failure}", story.name)),
     }
     Played { name: story.name.clone(), took, failure }
+}
+
+/// Writes a line to stdout. A reader that has gone (`| head`) is no fault: the exit code tells the rest.
+fn say(line: &str) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        tracing::debug!("nobody reads what is said");
+    }
 }
 
 /// Every story of every fixture, in the order of the names; or everything that is wrong with them.
