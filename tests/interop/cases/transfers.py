@@ -215,7 +215,8 @@ def abandoned(desk):
     legs["caller"].finish()
     legs["ai"].finish()
     late = (legs["michael"].first("received", "CANCEL").at - legs["caller"].first("sent", "BYE").at) * 1000
-    expect(0 <= late <= 50, f"CANCEL follows BYE within 50 ms; it took {late:.1f} ms")
+    # SIPp stamps what it sends after it has sent it: a quick answer may seem to have come a little before.
+    expect(-5 <= late <= 50, f"CANCEL follows BYE within 50 ms; it took {late:.1f} ms")
     done = baton.transfer_over(transfer["id"])
     expect(done["outcome"] == "caller_abandoned", f"the caller abandoned: {done}")
     expect(done["attempts"][0]["outcome"] == "caller_gone", f"the attempt knows why: {done['attempts']}")
