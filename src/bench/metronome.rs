@@ -9,6 +9,10 @@ use std::time::Duration;
 use baton_time::Mono;
 use rustix::event::{Timespec, poll};
 use rustix::thread::{CpuSet, sched_setaffinity};
+use thread_priority::unix::{
+    RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
 use super::trial::Stall;
 use crate::clock::Clock;
@@ -17,7 +21,9 @@ use crate::clock::Clock;
 const BEAT: Duration = Duration::from_micros(250);
 /// What is later than this is written down.
 const LATE: Duration = Duration::from_micros(250);
-/// It comes before everybody else, where this machine allows it.
+/// It comes before everybody else, the media threads among them, where this machine allows it: under `SCHED_FIFO` it waits for nobody but
+/// the kernel and the host. Elsewhere its nice value puts it before what is not.
+const REALTIME: u8 = 50;
 const NICE: i32 = -20;
 
 /// The threads.
@@ -49,9 +55,10 @@ impl Metronome {
 fn beat(clock: Clock, processor: usize, over: &AtomicBool) -> Vec<Stall> {
     let mut alone = CpuSet::new();
     alone.set(processor);
-    if let Err(error) = sched_setaffinity(None, &alone).and(rustix::process::setpriority_process(None, NICE)) {
+    if let Err(error) = sched_setaffinity(None, &alone) {
         tracing::debug!(%error, processor, "the metronome has no place of its own");
     }
+    come_first();
     let mut stalls = Vec::new();
     let mut due = clock.now().mono + BEAT;
     while !over.load(Ordering::Relaxed) {
@@ -67,6 +74,21 @@ fn beat(clock: Clock, processor: usize, over: &AtomicBool) -> Vec<Stall> {
         due = (due + BEAT).max(was);
     }
     stalls
+}
+
+fn come_first() {
+    if is_realtime() {
+        return;
+    }
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the metronome has no precedence over others");
+    }
+}
+
+fn is_realtime() -> bool {
+    let fifo = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let Ok(first) = ThreadPriorityValue::try_from(REALTIME) else { return false };
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Crossplatform(first), fifo).is_ok()
 }
 
 /// Moments that overlap are one.

@@ -36,6 +36,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tokio_stream", &["src", "http"]),
     ("mio", &["relay", "src"]),
     ("rustix", &["relay", "src"]),
+    ("thread_priority", &["relay", "src"]),
     ("nix", &["src"]),
     ("parking_lot", &["relay", "store", "http", "src"]),
     ("sdp_types", &["media"]),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use baton_media::{BindError, Channel, Command, Event, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_time::{Mono, Timers};
 
+use crate::precedence;
 use crate::sockets::Sockets;
 use crate::stock::{Pair, Stock};
 use crate::wakeup::{Alarm, Bell};
@@ -72,9 +73,8 @@ impl Desk {
 
     /// Works until the relay is dropped.
     pub(crate) fn run(&mut self) {
-        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-            tracing::debug!(%error, "the media threads have no precedence over others");
-        }
+        let precedence = precedence::take();
+        tracing::debug!(?precedence, "a media thread begins");
         let mut buffer = [0; DATAGRAM_MAX];
         loop {
             if let Err(error) = self.sockets.wait() {
@@ -247,8 +247,6 @@ impl Desk {
     }
 }
 
-/// The precedence of media threads, where the system allows it: a late packet is a gap that people hear.
-const NICE: i32 = -11;
 /// Tokens that are no port.
 const BELL: u64 = u64::MAX;
 const ALARM: u64 = u64::MAX - 1;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod desk;
+mod precedence;
 mod sockets;
 mod stock;
 mod wakeup;

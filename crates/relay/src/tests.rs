@@ -199,6 +199,31 @@ fn a_port_that_is_not_in_stock_is_told() {
     drop(taken);
 }
 
+/// Policy and nice value of every thread of that name, as proc(5) writes them: fields 41 and 19 of `stat`.
+fn precedences(name: &str) -> Vec<(String, String)> {
+    let threads = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    let named = threads.filter_map(|stat| {
+        let (front, rest) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        front.ends_with(&format!("({name}")).then(|| (fields[38].to_owned(), fields[16].to_owned()))
+    });
+    named.collect()
+}
+
+#[test]
+fn media_threads_come_before_others_where_the_system_allows_it() {
+    let allowed = std::thread::Builder::new().name("alike".into());
+    let alike = allowed.spawn(|| (precedence::take(), precedences("alike").remove(0))).unwrap();
+    let (precedence, alike) = alike.join().unwrap();
+    let (relay, told) = relay();
+    relay.send(Command::Open { room: ROOM, port: Port(9), role: Role::Caller, sources: Sources::Symmetric, seed: 1 }).unwrap();
+    wait_for(&told, |event| matches!(event, Event::BindFailed { .. }));
+    let media: Vec<_> = ["media-0", "media-1"].into_iter().flat_map(precedences).collect();
+    assert!(media.contains(&alike), "{precedence:?} {alike:?} {media:?}");
+}
+
 #[test]
 fn a_far_end_that_refuses_packets_for_a_while_ends_nothing() {
     let (relay, _told) = relay();
