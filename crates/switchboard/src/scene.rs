@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use baton_media::{Digits, Playlist, Port, Scene, Source, Then};
+use baton_contract::CallId;
+use baton_media::{Command, Digits, Playlist, Port, Scene, Source, Then};
 use baton_transfer::SceneName;
 
 use crate::call::Call;
+use crate::switchboard::Switchboard;
 
 /// How long a `*` of the AE waits for a `9` after the bridge.
 const STAR_HELD: Duration = Duration::from_millis(1_500);
@@ -84,6 +86,16 @@ impl Call {
             Hears::Ai => from(self.ai().filter(|leg| leg.is_up()).map(crate::leg::Leg::port), Source::Music),
             Hears::Ae => from(self.ae().map(crate::leg::Leg::port), Source::Music),
         }
+    }
+}
+
+impl Switchboard {
+    /// Swaps the scene at the media threads for what the call's state says now.
+    pub(crate) fn swap_scene(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.scene_serial += 1;
+        let (room, scene) = (call.room, call.media_scene());
+        self.media(Command::Scene { room, scene });
     }
 }
 

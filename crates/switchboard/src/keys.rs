@@ -1,0 +1,105 @@
+//! Keys, whichever way they are told.
+
+use baton_contract::{CallId, LegId, LegRole};
+use baton_media::Command;
+use baton_sip::SessionId;
+use baton_time::{Mono, Now};
+use baton_transfer::{Event as Told, Key, SceneName};
+
+use crate::switchboard::Switchboard;
+
+impl Switchboard {
+    pub(crate) fn on_info(&mut self, now: Now, session: SessionId, content_type: &str, body: &[u8]) {
+        let Some((id, leg)) = self.call_of(session) else { return };
+        if let Some(digit) = info_digit(content_type, body) {
+            self.on_digit(now, id, leg, digit, now.mono, KeyBy::Info);
+        }
+    }
+
+    /// A key was pressed on a leg, told by RFC 4733 or by INFO.
+    pub(crate) fn on_digit(&mut self, now: Now, id: CallId, leg_id: LegId, digit: char, at: Mono, by: KeyBy) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(leg) = call.leg_mut(leg_id) else { return };
+        if !leg.is_new_press(digit, at) {
+            return;
+        }
+        let role = leg.role;
+        if by == KeyBy::Info {
+            self.pass_digit(id, role, digit);
+        }
+        let Ok(key) = Key::try_from(digit) else { return };
+        match role {
+            LegRole::Caller => self.tell(now, id, Told::CallerKey(key)),
+            LegRole::Ae => self.tell(now, id, Told::Key { leg: leg_id, key }),
+            LegRole::Ai => {}
+        }
+    }
+
+    /// A key that came by INFO goes on to whoever hears its leg; RFC 4733 keys pass with the media.
+    fn pass_digit(&mut self, id: CallId, from: LegRole, digit: char) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let to = match (call.scene, from) {
+            (SceneName::Conversation | SceneName::ConsultAi, LegRole::Caller) => call.ai(),
+            (SceneName::Conversation | SceneName::ConsultAi, LegRole::Ai) | (SceneName::Human, LegRole::Ae) => call.caller(),
+            (SceneName::Human, LegRole::Caller) => call.ae(),
+            (_, LegRole::Caller | LegRole::Ai | LegRole::Ae) => None,
+        };
+        if let Some(port) = to.filter(|leg| leg.is_up()).map(crate::leg::Leg::port) {
+            let room = call.room;
+            self.media(Command::SendDigit { room, port, digit });
+        }
+    }
+}
+
+/// How a key was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyBy {
+    Rtp,
+    Info,
+}
+
+/// The key in the body of an INFO: `application/dtmf-relay` (`Signal=1`) or `application/dtmf` (`1`).
+fn info_digit(content_type: &str, body: &[u8]) -> Option<char> {
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let text = std::str::from_utf8(body).ok()?;
+    let signal = match kind.as_str() {
+        "application/dtmf-relay" => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
+        })?,
+        "application/dtmf" => text.trim(),
+        _ => return None,
+    };
+    match signal {
+        "10" => Some('*'),
+        "11" => Some('#'),
+        _ => {
+            let mut signs = signal.chars();
+            let sign = signs.next()?.to_ascii_uppercase();
+            (signs.next().is_none() && matches!(sign, '0'..='9' | '*' | '#' | 'A'..='D')).then_some(sign)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_an_info_are_read_in_both_of_their_forms() {
+        for (kind, body, digit) in [
+            ("application/dtmf-relay", "Signal=1\r\nDuration=160\r\n", Some('1')),
+            ("application/DTMF-Relay; charset=x", "signal = *\nduration=9", Some('*')),
+            ("application/dtmf-relay", "Signal=11\r\n", Some('#')),
+            ("application/dtmf", "5\r\n", Some('5')),
+            ("application/dtmf", "55", None),
+            ("application/dtmf-relay", "Duration=1", None),
+            ("application/dtmf-relay", "Signal=", None),
+            ("text/plain", "1", None),
+            ("", "", None),
+        ] {
+            assert_eq!(info_digit(kind, body.as_bytes()), digit, "{kind} {body:?}");
+        }
+        assert_eq!(info_digit("application/dtmf", &[0xff]), None);
+    }
+}
