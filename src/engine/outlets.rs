@@ -173,6 +173,11 @@ impl Outlets {
         });
     }
 
+    /// Hands an order to the writer of recordings.
+    pub(crate) fn record(&self, order: baton_switchboard::RecordOrder) {
+        tracing::debug!(?order, "there is no writer of recordings");
+    }
+
     /// RTP packets since the start: fate, direction, count.
     pub(crate) fn rtp_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
         let tally = self.relay.tally();

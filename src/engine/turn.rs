@@ -201,6 +201,7 @@ impl Engine {
                 }
                 Output::Publish(event) => self.outlets.publish(*event),
                 Output::Render { ticket, full, short } => self.outlets.render(ticket, full, short),
+                Output::Record(order) => self.outlets.record(order),
                 Output::Answer { ticket, result } => self.outlets.answer(ticket, result),
                 Output::WantPorts => {
                     let ports = self.outlets.more_ports();

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCallback, Presence, Slot, TransferId, TransferRequest,
-    TransferView, UpdateCallback,
+    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCallback, Presence, RecordingState, RecordingView,
+    Slot, TransferId, TransferRequest, TransferView, UpdateCallback,
 };
 
 /// A command or a question. The answer is a [`Reply`] or a [`crate::Problem`].
@@ -50,6 +50,13 @@ pub enum Command {
         call: CallId,
         /// What is new.
         context: Box<Context>,
+    },
+    /// Records a call, pauses that, or ends it; [`Reply::Recording`].
+    SetRecording {
+        /// Which call.
+        call: CallId,
+        /// From now on.
+        state: RecordingState,
     },
     /// Lists the AEs; [`Reply::Aes`].
     Aes,
@@ -110,6 +117,8 @@ pub enum Reply {
         /// The context.
         context: Box<Context>,
     },
+    /// Whether a call is recorded.
+    Recording(RecordingView),
     /// AEs, in the order of the configuration.
     Aes(Vec<AeView>),
     /// An AE.

@@ -14,6 +14,7 @@ mod id;
 mod link;
 mod problem;
 mod record;
+mod recording;
 mod transfer;
 
 pub use ae::{AeId, AeState, AeView, Presence, Slot};
@@ -27,6 +28,7 @@ pub use id::{CallId, CallbackId, IdError, IdSource, LegId, TransferId};
 pub use link::{LinkError, PopLink};
 pub use problem::Problem;
 pub use record::{CommitLevel, LeaseRow, Record};
+pub use recording::{RecordingState, RecordingView};
 pub use transfer::{
     AttemptOutcome, AttemptView, BriefingRequest, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest, TransferState,
     TransferView,

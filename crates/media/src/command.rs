@@ -3,7 +3,7 @@
 use baton_time::Mono;
 use serde::{Deserialize, Serialize};
 
-use crate::{LegStats, Negotiated, PlayId, Port, Scene};
+use crate::{LegStats, Negotiated, PlayId, Port, Scene, TapId};
 
 /// Names a room: the media of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +71,15 @@ pub enum Command {
         /// One of `0`-`9`, `*`, `#`, `A`-`D`; anything else is ignored.
         digit: char,
     },
+    /// Copies what a leg says from now on, as [`crate::Tapped`], or no longer. Nothing of it is an event.
+    Tap {
+        /// The room.
+        room: RoomId,
+        /// The leg that is listened to.
+        port: Port,
+        /// The track; `None` ends it.
+        tap: Option<TapId>,
+    },
     /// Ends a leg; the port comes back with [`Event::Closed`].
     Close {
         /// The room.
@@ -93,6 +102,7 @@ impl Command {
             | Command::Connect { room, .. }
             | Command::Scene { room, .. }
             | Command::SendDigit { room, .. }
+            | Command::Tap { room, .. }
             | Command::Close { room, .. }
             | Command::CloseRoom { room } => *room,
         }

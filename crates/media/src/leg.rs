@@ -11,7 +11,7 @@ use crate::output::{Feed, Output};
 use crate::rtcp::{Report, Sent};
 use crate::rtp::{Head, Rtp};
 use crate::sender::Sender;
-use crate::{Clip, Codec, Digits, Event, Fate, LegStats, Negotiated, Port, Role, RoomId, Sources};
+use crate::{Clip, Codec, Digits, Event, Fate, LegStats, Negotiated, Port, Role, RoomId, Sources, TapId};
 
 /// One leg of a room.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Leg {
     pub(crate) star_until: Option<Mono>,
     /// The next packets that the self-test loses on purpose.
     pub(crate) lose: u8,
+    /// Where copies of what it says go.
+    pub(crate) tap: Option<TapId>,
     sources: Sources,
     stats: LegStats,
     report_at: Option<Mono>,
@@ -70,6 +72,7 @@ impl Leg {
             digits: Digits::Consume,
             star_until: None,
             lose: 0,
+            tap: None,
             sources,
             stats: LegStats::default(),
             report_at: None,

@@ -23,6 +23,7 @@ pub mod sdp;
 mod sender;
 mod source;
 mod stats;
+mod tap;
 mod tone;
 mod window;
 
@@ -35,3 +36,4 @@ pub use sabotage::Sabotage;
 pub use scene::{Digits, PlayId, Playlist, Port, Scene, Source, Then};
 pub use sdp::{Direction, Negotiated};
 pub use stats::{Fate, LegStats, Tally};
+pub use tap::{TAPPED_OCTETS_MAX, TapId, Tapped};

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use crate::{Event, Fate, Port, Tally};
+use baton_time::Mono;
+
+use crate::{Codec, Event, Fate, Port, TAPPED_OCTETS_MAX, Tally, TapId, Tapped};
 
 /// Which socket of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ pub struct Outbox {
     arena: Vec<u8>,
     items: Vec<Item>,
     events: VecDeque<Event>,
+    tapped: Vec<Tapped>,
     tally: Tally,
 }
 
@@ -69,7 +72,8 @@ impl Outbox {
     /// An empty outbox.
     pub fn new() -> Outbox {
         let (arena, items) = (Vec::with_capacity(OCTETS_USUAL), Vec::with_capacity(ITEMS_USUAL));
-        Outbox { arena, items, events: VecDeque::with_capacity(ITEMS_USUAL), tally: Tally::default() }
+        let (events, tapped) = (VecDeque::with_capacity(ITEMS_USUAL), Vec::with_capacity(TAPPED_MAX));
+        Outbox { arena, items, events, tapped, tally: Tally::default() }
     }
 
     /// What is to be done, in order.
@@ -103,6 +107,11 @@ impl Outbox {
         self.events.pop_front()
     }
 
+    /// Takes the copies for recordings out, in order.
+    pub fn take_tapped(&mut self) -> impl Iterator<Item = Tapped> + '_ {
+        self.tapped.drain(..)
+    }
+
     /// Takes the count of packets since it was taken last.
     pub fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.tally)
@@ -117,6 +126,7 @@ impl Outbox {
     pub fn clear(&mut self) {
         self.clear_outgoing();
         self.events.clear();
+        self.tapped.clear();
     }
 
     /// Forgets what was to be done, and keeps the events.
@@ -132,6 +142,15 @@ impl Outbox {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    /// Copies what a leg says; what nobody takes out is lost, and takes no further memory.
+    pub(crate) fn tap(&mut self, tap: TapId, at: Mono, codec: Codec, payload: &[u8]) {
+        for octets in payload.chunks(TAPPED_OCTETS_MAX) {
+            if self.tapped.len() < TAPPED_MAX {
+                self.tapped.push(Tapped::new(tap, at, codec, octets));
+            }
+        }
     }
 
     pub(crate) fn count(&mut self, fate: Fate) {
@@ -159,3 +178,5 @@ impl Outbox {
 /// What one step of a room seldom exceeds, in octets and in things to do.
 const OCTETS_USUAL: usize = 8_192;
 const ITEMS_USUAL: usize = 32;
+/// Copies for recordings that one step puts out at most.
+const TAPPED_MAX: usize = 16;

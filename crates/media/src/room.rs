@@ -78,6 +78,11 @@ impl Room {
                     leg.keypad.press(code);
                 }
             }
+            Command::Tap { port, tap, .. } => {
+                if let Some(leg) = self.leg(port) {
+                    leg.tap = tap;
+                }
+            }
             Command::Close { port, .. } => self.close(port, out),
             Command::CloseRoom { .. } => {
                 while let Some(port) = self.legs.first().map(|leg| leg.port) {
@@ -166,6 +171,9 @@ impl Room {
         let is_received = self.legs[index].hearing.as_ref().is_some_and(|hearing| hearing.agreed.direction.receives());
         if let Some(saboteur) = &mut self.saboteur {
             saboteur.heard(role, sound);
+        }
+        if let Some(tap) = self.legs[index].tap.filter(|_| is_received) {
+            out.tap(tap, now, sound.codec, sound.rtp.payload);
         }
         let mut is_heard = false;
         for (other, leg) in self.legs.iter_mut().enumerate() {

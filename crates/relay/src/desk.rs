@@ -13,7 +13,7 @@ use crate::precedence;
 use crate::sockets::Sockets;
 use crate::stock::{Pair, Stock};
 use crate::wakeup::{Alarm, Bell};
-use crate::{Counters, Sink, port_of};
+use crate::{Counters, Sink, TapSink, port_of};
 
 /// A command, with the sockets that it needs.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Desk {
     stock: Arc<Stock>,
     counters: Arc<Counters>,
     sink: Sink,
+    taps: TapSink,
     sockets: Sockets,
     alarm: Alarm,
     alarm_at: Option<Mono>,
@@ -47,7 +48,7 @@ impl Desk {
         epoch: Instant,
         orders: Receiver<Order>,
         bell: Arc<Bell>,
-        (stock, counters, sink): (Arc<Stock>, Arc<Counters>, Sink),
+        (stock, counters, sink, taps): (Arc<Stock>, Arc<Counters>, Sink, TapSink),
     ) -> io::Result<Desk> {
         let (sockets, alarm) = (Sockets::new()?, Alarm::new()?);
         sockets.watch(bell.as_fd(), BELL)?;
@@ -60,6 +61,7 @@ impl Desk {
             stock,
             counters,
             sink,
+            taps,
             sockets,
             alarm,
             alarm_at: None,
@@ -193,6 +195,11 @@ impl Desk {
             }
         }
         self.outbox.clear_outgoing();
+        for tapped in self.outbox.take_tapped() {
+            if !(self.taps)(tapped) {
+                tracing::trace!(tap = tapped.tap.0, "a packet is missing in a recording");
+            }
+        }
         while let Some(event) = self.outbox.pop_event() {
             if let Event::Closed { port, .. } = &event {
                 self.room_of.remove(port);

@@ -17,7 +17,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use baton_media::{Command, Event, Fate, Port, RoomSettings, Tally};
+use baton_media::{Command, Event, Fate, Port, RoomSettings, Tally, Tapped};
 
 use crate::desk::{Desk, Order};
 use crate::stock::Stock;
@@ -38,6 +38,10 @@ pub struct RelaySettings {
 
 /// Where events go: called on the media threads, must never block; says whether there was room. What finds none is told again.
 pub type Sink = Arc<dyn Fn(Event) -> bool + Send + Sync>;
+
+/// Where copies of what legs say go: called on the media threads, must never block; says whether there was room.
+/// What finds none is lost, and counted by whoever gives the sink.
+pub type TapSink = Arc<dyn Fn(Tapped) -> bool + Send + Sync>;
 
 /// Why the relay could not be started, or ports not be had.
 #[derive(Debug, thiserror::Error)]
@@ -80,13 +84,18 @@ struct Access {
 impl Relay {
     /// Starts the media threads.
     pub fn start(settings: RelaySettings, sink: Sink) -> Result<Relay, RelayError> {
+        Relay::start_with_taps(settings, sink, Arc::new(|_| true))
+    }
+
+    /// Starts the media threads; what [`Command::Tap`] asks for goes to `taps`.
+    pub fn start_with_taps(settings: RelaySettings, sink: Sink, taps: TapSink) -> Result<Relay, RelayError> {
         let (stock, counters) = (Arc::new(Stock::default()), Arc::new(Counters::default()));
         let rooms = Arc::new(settings.rooms.clone());
         let mut desks = Vec::new();
         for number in 0..settings.threads.max(1) {
             let (orders, ring) = sync_channel(ORDERS_MAX);
             let bell = Arc::new(Bell::new()?);
-            let shared = (Arc::clone(&stock), Arc::clone(&counters), Arc::clone(&sink));
+            let shared = (Arc::clone(&stock), Arc::clone(&counters), Arc::clone(&sink), Arc::clone(&taps));
             let mut desk = Desk::new(Arc::clone(&rooms), settings.epoch, ring, Arc::clone(&bell), shared)?;
             let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || desk.run())?;
             desks.push(Access { orders: Some(orders), bell, thread: Some(thread) });
@@ -119,6 +128,7 @@ impl Relay {
             Command::Connect { .. }
             | Command::Scene { .. }
             | Command::SendDigit { .. }
+            | Command::Tap { .. }
             | Command::Close { .. }
             | Command::CloseRoom { .. } => None,
         };

@@ -1,5 +1,6 @@
 //! A world in which time goes by when it is told to.
 
+mod recorder;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -123,6 +124,7 @@ pub struct World {
     pub events: Vec<Event>,
     /// Everything that was written, in order.
     pub records: Vec<(Mono, Record)>,
+    recorder: recorder::Recorder,
     /// Scripts that failed: whose, and how.
     pub failures: Vec<String>,
     answers: BTreeMap<u64, Result<Reply, Problem>>,
@@ -176,6 +178,7 @@ impl World {
             ladder: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
+            recorder: recorder::Recorder::default(),
             failures: Vec::new(),
             answers: BTreeMap::new(),
             asked: 0,
@@ -434,11 +437,26 @@ impl World {
                 let spoken = Some(Spoken { full: stage::speech(&full), short: stage::speech(&short) });
                 self.post(RENDER, Post::Board(Box::new(Input::Rendered { ticket, spoken })));
             }
+            Output::Record(order) => {
+                for told in self.recorder.obey(order) {
+                    self.post(COMMIT, Post::Board(Box::new(told)));
+                }
+            }
             Output::Answer { ticket, result } => {
                 self.answers.insert(ticket, result);
             }
             Output::WantPorts => waiting.push_back(Input::Ports(Vec::new())),
         }
+    }
+
+    /// The tracks of recordings that were closed, in their order.
+    pub fn recordings(&self) -> &[(baton_switchboard::Track, baton_switchboard::Recorded)] {
+        &self.recorder.closed
+    }
+
+    /// The boundaries that were written beside the tracks, in their order.
+    pub fn marks(&self) -> &[(baton_contract::CallId, &'static str)] {
+        &self.recorder.marks
     }
 
     fn sip_to_party(&mut self, to: SocketAddr, bytes: Bytes) {
@@ -496,6 +514,7 @@ impl World {
                 Outgoing::Packet { channel: Channel::Rtcp, .. } | Outgoing::Latch { .. } | Outgoing::Unlatch { .. } => {}
             }
         }
+        out.take_tapped().for_each(|tapped| self.recorder.hear(&tapped));
         let events: Vec<baton_media::Event> = out.take_events().collect();
         for (port, to, bytes) in packets {
             let from = SocketAddr::new(BATON.ip(), port.0);

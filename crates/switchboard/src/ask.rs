@@ -55,6 +55,7 @@ impl Switchboard {
             Command::Context(id) => Some(self.context(id).map(|context| Reply::Context(Box::new(context)))),
             Command::Pop(id) => Some(self.pop(id)),
             Command::PutContext { call, context } => Some(self.put_context(call, *context)),
+            Command::SetRecording { call, state } => Some(self.set_recording(now, call, state)),
             Command::Aes => Some(Ok(Reply::Aes(self.roster.views(now)))),
             Command::SetPresence { ae, presence } => Some(self.set_presence(now, &ae, presence)),
             Command::Slots { ae, timezone } => Some(self.slots(now, &ae, timezone.as_deref())),

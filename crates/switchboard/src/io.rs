@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use baton_contract::{Command, CommitLevel, Event, Problem, Record, Reply};
-use baton_media::Clip;
+use baton_media::{Clip, TapId};
 use baton_sip::{ConnectionId, Incoming, Transmit, Transport};
+
+use crate::{RecordFault, RecordOrder, Recorded};
 
 /// Something that the switchboard is told.
 #[derive(Debug)]
@@ -40,6 +42,13 @@ pub enum Input {
         ticket: u64,
         /// The clips; none where no voice managed in time.
         spoken: Option<Spoken>,
+    },
+    /// A track of a recording has ended: once for each that was opened.
+    Recorded {
+        /// The track.
+        tap: TapId,
+        /// What was written.
+        result: Result<Recorded, RecordFault>,
     },
     /// These ports are bound and free: the even one of each pair.
     Ports(Vec<u16>),
@@ -90,6 +99,8 @@ pub enum Output {
         /// Its first sentence.
         short: String,
     },
+    /// Tell the writer of recordings.
+    Record(RecordOrder),
     /// The answer to an [`Input::Ask`].
     Answer {
         /// Of the question.

@@ -20,6 +20,7 @@ mod midcall;
 mod offers;
 mod payload;
 mod peer;
+mod recording;
 mod refer;
 mod scene;
 mod settings;
@@ -27,6 +28,7 @@ mod switchboard;
 
 pub use gauges::Gauges;
 pub use io::{Input, Output, Spoken};
+pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
 pub use settings::{AeLine, Ai, Credentials, Network, NetworkError, Route, Sabotage, Settings, Trunk};
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 

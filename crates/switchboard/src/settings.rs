@@ -36,6 +36,8 @@ pub struct Settings {
     pub words_per_second: f64,
     /// How long an AI may take to answer before the next one is tried.
     pub ai_answer_max: Duration,
+    /// Which calls are recorded.
+    pub recording: crate::RecordingSettings,
     /// Makes the switchboard misbehave on purpose, so that a self-test can show that it is noticed.
     pub sabotage: Option<Sabotage>,
 }

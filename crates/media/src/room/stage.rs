@@ -12,7 +12,7 @@ use crate::sdp::{Direction, KeyTypes};
 use crate::{
     Channel, Clip, Codec, Command, Event, Negotiated, Outbox, Outgoing, Port, Role, Room, RoomId, RoomSettings, Sabotage,
 };
-use crate::{Scene, Sources};
+use crate::{Scene, Sources, Tapped};
 
 pub(super) const ROOM: RoomId = RoomId(1);
 pub(super) const CALLER: Port = Port(20_000);
@@ -58,6 +58,7 @@ pub(super) struct Stage {
     pub(super) reports: Vec<(Port, Channel, SocketAddr, Vec<u8>)>,
     pub(super) latches: Vec<(Port, Option<SocketAddr>)>,
     pub(super) events: Vec<Event>,
+    pub(super) tapped: Vec<Tapped>,
     pub(super) talkers: BTreeMap<Port, Talker>,
     pub(super) out: Outbox,
 }
@@ -95,6 +96,7 @@ impl Stage {
             reports: vec![],
             latches: vec![],
             events: vec![],
+            tapped: vec![],
             talkers: BTreeMap::new(),
             out: Outbox::new(),
         }
@@ -217,6 +219,7 @@ impl Stage {
             }
         }
         self.events.extend(self.out.take_events());
+        self.tapped.extend(self.out.take_tapped());
         self.out.clear();
     }
 

@@ -8,7 +8,7 @@ use super::stage::{AE, AI, CALLER, Got, ROOM, Stage, address, agreed, assert_who
 use crate::rtp::Head;
 use crate::sdp::Direction;
 use crate::{
-    Channel, Clip, Codec, Command, Event, Fate, Negotiated, PlayId, Playlist, Port, Role, Sabotage, Scene, Source, Then,
+    Channel, Clip, Codec, Command, Event, Fate, Negotiated, PlayId, Playlist, Port, Role, Sabotage, Scene, Source, TapId, Then,
 };
 
 fn conversation() -> Scene {
@@ -438,4 +438,28 @@ fn no_datagram_makes_a_room_panic_or_breaks_its_streams() {
         let numbers: BTreeSet<u16> = got.iter().map(|got| got.seq).collect();
         assert_eq!(numbers.len(), got.len(), "{port:?}: a number came twice");
     }
+}
+
+#[test]
+fn what_a_tapped_leg_says_is_copied_until_the_tap_ends_and_nothing_else_is() {
+    let mut stage = Stage::with_everybody(None, [0, 3_000, 7_000]);
+    stage.scene(Scene::new(1).hear(CALLER, Source::Leg(AI)).hear(AI, Source::Leg(CALLER)));
+    stage.run(100);
+    stage.command(Command::Tap { room: ROOM, port: CALLER, tap: Some(TapId(7)) });
+    stage.run(200);
+    let copies = std::mem::take(&mut stage.tapped);
+    assert_eq!(copies.len(), 10);
+    assert!(copies.iter().all(|copy| copy.tap == TapId(7) && copy.codec == Codec::Pcmu && copy.samples().count() == 160));
+    stage.command(Command::Tap { room: ROOM, port: CALLER, tap: None });
+    stage.run(200);
+    assert_eq!(stage.tapped, []);
+}
+
+#[test]
+fn a_leg_that_was_told_not_to_send_is_not_copied() {
+    let mut stage = Stage::with_everybody(None, [0, 3_000, 7_000]);
+    stage.command(Command::Tap { room: ROOM, port: CALLER, tap: Some(TapId(7)) });
+    stage.connect(Negotiated { direction: Direction::SendOnly, ..agreed(CALLER) });
+    stage.run(200);
+    assert_eq!(stage.tapped, []);
 }

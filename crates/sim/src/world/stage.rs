@@ -87,6 +87,7 @@ pub(super) fn settings(setup: &Setup) -> Settings {
         pop_link_ttl: Duration::from_secs(3_600),
         words_per_second: 3.0,
         ai_answer_max: Duration::from_secs(4),
+        recording: Default::default(),
         sabotage: None,
     }
 }
