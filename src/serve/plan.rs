@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
-use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
+use baton_switchboard::{AeLine, Ai, Allowed, Credentials, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
 
 use crate::config::{self, Config};
@@ -73,7 +73,8 @@ async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
         config::RtpPath::Symmetric => Sources::Symmetric,
         config::RtpPath::Signalled => Sources::Signalled,
     };
-    Ok(Trunk { name: trunk.name.clone(), uri, address, sources: trunk.sources.clone(), credentials, rtp })
+    let allow = trunk.allow.clone().map_or(Allowed::Usual, Allowed::Patterns);
+    Ok(Trunk { sources: trunk.sources.clone(), credentials, rtp, allow, ..Trunk::new(&trunk.name, uri, address) })
 }
 
 async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {

@@ -228,7 +228,7 @@ impl Switchboard {
         match (&call.phase, &call.transfer) {
             (Phase::Active, None) => {}
             (Phase::Active, Some(_)) => return Err(Problem::conflict("the caller is with a human already")),
-            (Phase::Connecting(_), _) => return Err(Problem::conflict("the caller is not up yet")),
+            (Phase::Placing | Phase::Connecting(_), _) => return Err(Problem::conflict("the caller is not up yet")),
             (Phase::Ending, _) => return Err(Problem::conflict("this call is ending")),
         }
         let mode = request.mode.unwrap_or_default();

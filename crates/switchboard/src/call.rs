@@ -8,7 +8,9 @@ use baton_sip::{ReferId, SessionId};
 use baton_time::Wall;
 use baton_transfer::{Progress, SayId, SceneName, Transfer};
 
+use crate::beginning::Beginning;
 use crate::leg::Leg;
+use crate::outbound::Opening;
 
 /// How many ended legs a call keeps in its view.
 const ENDED_LEGS_MAX: usize = 16;
@@ -23,7 +25,9 @@ pub(crate) struct Call {
     pub(crate) room: RoomId,
     pub(crate) from: String,
     pub(crate) to: String,
-    /// The name of the trunk that the caller came by.
+    /// How it began.
+    pub(crate) beginning: Beginning,
+    /// The name of the trunk that carries the caller.
     pub(crate) trunk: String,
     pub(crate) started: Wall,
     pub(crate) phase: Phase,
@@ -48,6 +52,8 @@ pub(crate) struct Call {
 /// How far a call has come.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// We dial the caller, or shall: an outbound call, or a callback.
+    Placing,
     /// The caller waits for an AI; these are the ones still to be tried, by their place in the settings.
     Connecting(VecDeque<usize>),
     /// The caller is up.
@@ -96,25 +102,18 @@ pub(crate) struct Referrer {
 }
 
 impl Call {
-    /// A call at its beginning: its caller waits for one of `ais`.
-    pub(crate) fn new(
-        id: CallId,
-        room: RoomId,
-        (from, to): (String, String),
-        trunk: String,
-        started: Wall,
-        ais: VecDeque<usize>,
-        caller: Leg,
-    ) -> Call {
+    /// A call at its beginning, without any legs yet.
+    pub(crate) fn new(id: CallId, room: RoomId, opening: Opening, started: Wall) -> Call {
         Call {
             id,
             room,
-            from,
-            to,
-            trunk,
+            from: opening.from,
+            to: opening.to,
+            beginning: opening.beginning,
+            trunk: opening.trunk,
             started,
-            phase: Phase::Connecting(ais),
-            legs: vec![caller],
+            phase: opening.phase,
+            legs: Vec::new(),
             driver: Driver::Ai,
             context: Context::default(),
             scene: SceneName::Conversation,
@@ -195,7 +194,7 @@ impl Call {
     pub(crate) fn view(&self, ended: Option<Wall>) -> CallView {
         let state = match (&self.phase, ended) {
             (_, Some(_)) => CallState::Ended,
-            (Phase::Connecting(_), None) => CallState::Connecting,
+            (Phase::Placing | Phase::Connecting(_), None) => CallState::Connecting,
             (Phase::Active | Phase::Ending, None) => CallState::Active,
         };
         CallView {

@@ -1,7 +1,8 @@
 //! Callbacks asked for through the API: durable before they are answered.
 
 use baton_contract::{
-    CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, NewCallback, Problem, Record, Reply, UpdateCallback,
+    CallId, CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, LegId, NewCallback, Problem, Record, Reply,
+    UpdateCallback,
 };
 use baton_time::Now;
 use baton_transfer::{Event, Zone};
@@ -133,5 +134,28 @@ impl Switchboard {
             self.publish(now, EventKind::CallbackScheduled, callback.call, callback.transfer, data);
         }
         self.emit(Output::Answer { ticket: asker, result: Ok(Reply::Callback(Box::new(callback))) });
+    }
+}
+
+/// What becomes of the caller whom a callback has us dial (`Switchboard::dial_caller`).
+impl Switchboard {
+    /// The caller has answered; their media is connected.
+    pub(crate) fn callback_caller_answered(&mut self, _now: Now, id: CallId, callback: CallbackId, leg: LegId) {
+        tracing::debug!(%callback, %leg, "the caller has answered");
+        self.swap_scene(id);
+    }
+
+    /// The caller has refused, or did not answer in time: 408.
+    pub(crate) fn callback_caller_refused(
+        &mut self,
+        now: Now,
+        id: CallId,
+        callback: CallbackId,
+        leg: LegId,
+        status: u16,
+        phrase: &str,
+    ) {
+        tracing::debug!(%callback, %leg, status, phrase, "the caller was not reached");
+        self.end_call(now, id);
     }
 }

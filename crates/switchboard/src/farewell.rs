@@ -144,6 +144,7 @@ impl Switchboard {
     fn bury(&mut self, now: Now, id: CallId) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.clear_ai_alarm(id);
+        self.clear_caller_alarm(id);
         self.set_transfer_alarm(now, id);
         self.rooms.remove(&call.room);
         self.media(Command::CloseRoom { room: call.room });

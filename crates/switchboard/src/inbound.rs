@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use baton_contract::{CallId, Driver, EventKind, LegId, LegRole, LegState};
-use baton_media::{Command, Role, RoomId, Sources, sdp};
+use baton_media::{Command, Role, Sources, sdp};
 use baton_sip::wire::{Header, NameAddr, Uri};
 use baton_sip::{Dial, Hop, InviteRequest, SessionId, Transport};
 use baton_time::Now;
@@ -12,8 +12,11 @@ use baton_transfer::SceneName;
 use bytes::Bytes;
 use serde_json::{Map, json};
 
+use crate::beginning::Beginning;
 use crate::call::{Call, Phase};
+use crate::identity::escaped_user;
 use crate::leg::{Agreement, Leg};
+use crate::outbound::Opening;
 use crate::payload::printable;
 use crate::peer::Peer;
 use crate::switchboard::{RETRY_AFTER, Switchboard, UNKNOWN_PEER};
@@ -69,24 +72,18 @@ impl Switchboard {
                 }
             },
         };
-        let id = CallId::new(&mut self.ids, now.wall);
+        let from = printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128);
+        let place = self.settings.trunk_named(&trunk);
+        let opening = Opening { from, to: user, trunk, beginning: Beginning::Inbound, phase: Phase::Connecting(ais) };
+        let id = self.open_call(now, opening);
         let mut caller = Leg::new(LegId::new(&mut self.ids, now.wall), LegRole::Caller, session, invite.call_id.clone(), local);
         caller.media = media;
-        self.room_count += 1;
-        let room = RoomId(self.room_count);
+        caller.trunk = place;
         self.sessions.insert(session, (id, caller.id));
-        self.rooms.insert(room, id);
-        let from = printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128);
-        let call = Call::new(id, room, (from.clone(), user.clone()), trunk, now.wall, ais, caller);
-        let _span = self.span(id, None).entered();
-        tracing::info!("call started");
-        self.record_call(call.view(None));
-        self.calls.insert(id, call);
-        self.open_media(id, LegRole::Caller, local.port, None);
-        let mut data = Map::new();
-        data.insert("from".into(), json!(from));
-        data.insert("to".into(), json!(user));
-        self.publish(now, EventKind::CallStarted, Some(id), None, data);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.add_leg(caller);
+        }
+        self.open_media(id, LegRole::Caller, local.port, place);
         self.dial_next_ai(now, id);
     }
 
@@ -102,10 +99,11 @@ impl Switchboard {
         })
     }
 
-    /// Tells the media threads of a leg; it sends nothing before it is connected.
+    /// Tells the media threads of a leg, over which trunk it goes; it sends nothing before it is connected.
     pub(crate) fn open_media(&mut self, call: CallId, role: LegRole, port: u16, trunk: Option<usize>) {
-        let Some(call) = self.calls.get(&call) else { return };
-        let (room, sources) = (call.room, self.sources(call, role, trunk));
+        let Some(room) = self.calls.get(&call).map(|call| call.room) else { return };
+        let trunk = trunk.and_then(|place| self.settings.trunks.get(place));
+        let sources = trunk.map_or(Sources::Symmetric, |trunk| trunk.rtp);
         let role = match role {
             LegRole::Caller => Role::Caller,
             LegRole::Ai => Role::Ai,
@@ -113,15 +111,6 @@ impl Switchboard {
         };
         let seed = self.ids.bits();
         self.media(Command::Open { room, port: baton_media::Port(port), role, sources, seed });
-    }
-
-    /// Where a leg's RTP is sent: as its trunk wants it; the caller's is the one that they came by.
-    fn sources(&self, call: &Call, role: LegRole, trunk: Option<usize>) -> Sources {
-        let trunk = match role {
-            LegRole::Caller => self.settings.trunks.iter().find(|one| one.name == call.trunk),
-            LegRole::Ai | LegRole::Ae => trunk.and_then(|place| self.settings.trunks.get(place)),
-        };
-        trunk.map_or(Sources::Symmetric, |trunk| trunk.rtp)
     }
 
     /// Dials the next AI that the route names; the caller is refused where none is left.
@@ -174,6 +163,7 @@ impl Switchboard {
         let sip_call_id = self.agent.call_id(session).unwrap_or_default().to_owned();
         let mut leg = Leg::new(leg_id, role, session, sip_call_id, local);
         leg.media = Agreement::Offered(offer);
+        leg.trunk = to.trunk;
         self.sessions.insert(session, (id, leg_id));
         self.calls.get_mut(&id)?.add_leg(leg);
         self.open_media(id, role, local.port, to.trunk);
@@ -291,19 +281,6 @@ pub(crate) struct Dialling {
 fn dialled_user(invite: &InviteRequest) -> String {
     let user = invite.request_uri.user_plain().or_else(|| invite.to.uri.user_plain());
     printable(&user.unwrap_or_default(), 128)
-}
-
-/// `user` with everything escaped that may not stand in the user part of a SIP URI (RFC 3261 §25.1).
-fn escaped_user(user: &str) -> String {
-    let mut text = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
 }
 
 /// The answer to an offer in the middle of a call, with what was agreed.

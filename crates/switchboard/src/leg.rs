@@ -19,6 +19,8 @@ pub(crate) struct Leg {
     pub(crate) sip_call_id: String,
     pub(crate) local: sdp::Local,
     pub(crate) media: Agreement,
+    /// The trunk that carries it, by its place in the settings.
+    pub(crate) trunk: Option<usize>,
     last_key: Option<(char, Mono)>,
 }
 
@@ -40,7 +42,8 @@ pub(crate) enum Agreement {
 impl Leg {
     /// A leg at its beginning.
     pub(crate) fn new(id: LegId, role: LegRole, session: SessionId, sip_call_id: String, local: sdp::Local) -> Leg {
-        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media: Agreement::None, last_key: None }
+        let media = Agreement::None;
+        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media, trunk: None, last_key: None }
     }
 
     /// The media end.

@@ -50,7 +50,8 @@ impl Switchboard {
                     tracing::debug!(%fault, "cannot ring");
                 }
             }
-            LegRole::Ai | LegRole::Caller => {}
+            LegRole::Caller => self.caller_rings(now, id, status),
+            LegRole::Ai => {}
         }
     }
 
@@ -77,7 +78,7 @@ impl Switchboard {
                         self.swap_scene(id);
                         self.tell(now, id, Told::Answered { leg: leg_id });
                     }
-                    LegRole::Caller => self.swap_scene(id),
+                    LegRole::Caller => self.caller_answered(now, id, leg_id),
                 }
             }
             Err(fault) => {
@@ -103,7 +104,7 @@ impl Switchboard {
             LegRole::Ai if matches!(call.phase, Phase::Connecting(_)) => self.dial_next_ai(now, id),
             LegRole::Ai => self.tell(now, id, Told::AiFailed),
             LegRole::Ae => self.tell(now, id, Told::Refused { leg, status, phrase: phrase.to_owned() }),
-            LegRole::Caller => {}
+            LegRole::Caller => self.caller_refused(now, id, leg, status, phrase),
         }
         self.settle(now, id);
     }

@@ -39,7 +39,7 @@ impl Switchboard {
             (Phase::Active, None) => Ok((id, target)),
             (Phase::Active, Some(running)) if running.transfer.outcome().is_none() => Ok((id, target)),
             (Phase::Active, Some(_)) => Err(403),
-            (Phase::Connecting(_) | Phase::Ending, _) => Err(403),
+            (Phase::Placing | Phase::Connecting(_) | Phase::Ending, _) => Err(403),
         }
     }
 

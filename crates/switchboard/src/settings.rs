@@ -9,6 +9,8 @@ use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_transfer::Line;
 
+use crate::destinations::Allowed;
+
 /// Everything that a switchboard needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -64,7 +66,83 @@ pub struct Trunk {
     pub credentials: Option<Credentials>,
     /// Where its RTP is sent.
     pub rtp: Sources,
+    /// What may be dialled over it.
+    pub allow: Allowed,
+    /// How long somebody who is dialled over it may ring, unless whoever dials says otherwise.
+    pub ring_max: Duration,
+    /// Whose number its calls show.
+    pub caller_id: CallerId,
+    /// Our own number on it.
+    pub number: Option<String>,
+    /// How many calls it carries.
+    pub capacity: Capacity,
+    /// How a caller of it is passed on to somebody outside.
+    pub cold_by: ColdWay,
 }
+
+/// Whose number a call shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallerId {
+    /// Ours.
+    #[default]
+    Own,
+    /// The caller's.
+    Caller,
+}
+
+/// How many calls a trunk carries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Calls at the same time; none: as many as come.
+    pub channels: Option<u32>,
+    /// How many of them are kept for consults, callbacks and hand-backs.
+    pub reserve: u32,
+    /// New calls in a second, in both directions; none: as many as come.
+    pub cps: Option<u32>,
+}
+
+/// How a caller is passed on to somebody outside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ColdWay {
+    /// Baton dials, and stays in between.
+    #[default]
+    Bridge,
+    /// The trunk is asked to, by REFER; where it refuses, Baton dials.
+    Refer,
+}
+
+impl Trunk {
+    /// A trunk as it is where nothing else is said: any source but its own address is a stranger, no limits, no password.
+    pub fn new(name: &str, uri: baton_sip::wire::Uri, address: SocketAddr) -> Trunk {
+        Trunk {
+            name: name.to_owned(),
+            uri,
+            address,
+            sources: vec![Network::only(address.ip())],
+            credentials: None,
+            rtp: Sources::Symmetric,
+            allow: Allowed::Usual,
+            ring_max: RING_MAX,
+            caller_id: CallerId::Own,
+            number: None,
+            capacity: Capacity::default(),
+            cold_by: ColdWay::Bridge,
+        }
+    }
+
+    /// Whether `host` is this trunk.
+    pub(crate) fn is_at(&self, host: &baton_sip::wire::HostPort) -> bool {
+        self.uri.host_port().is_some_and(|own| own.host == host.host && own.port.unwrap_or(5060) == host.port.unwrap_or(5060))
+    }
+
+    /// What it is told after 401 and 407.
+    pub(crate) fn answers(&self) -> Option<baton_sip::digest::Credentials> {
+        self.credentials.as_ref().map(|own| baton_sip::digest::Credentials::new(&own.username, &own.password))
+    }
+}
+
+/// How long somebody who is dialled over a trunk rings, unless it is configured: carriers give up after a minute.
+pub const RING_MAX: Duration = Duration::from_secs(45);
 
 /// User name and password for digest authentication.
 #[derive(Clone)]
@@ -131,6 +209,11 @@ pub struct Network {
 pub struct NetworkError;
 
 impl Network {
+    /// The range of one address.
+    pub fn only(address: IpAddr) -> Network {
+        Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
     /// Whether `address` lies in this range; an IPv4 address may come mapped into IPv6.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -105,6 +105,8 @@ pub(crate) enum Waiting {
 enum Alarm {
     /// An AI must have answered.
     Ai(CallId),
+    /// Whom we call must have answered.
+    Caller(CallId),
     /// The call's transfer wants to be woken.
     Transfer(CallId),
 }
@@ -182,6 +184,7 @@ impl Switchboard {
         let own = self.timers.next().map(|(at, alarm)| {
             let why = match alarm {
                 Alarm::Ai(_) => Why::AiMustAnswer,
+                Alarm::Caller(_) => Why::CallerMustAnswer,
                 Alarm::Transfer(call) => self.transfer_why(*call),
             };
             (at, why)
@@ -230,10 +233,11 @@ impl Switchboard {
             self.agent.on_timeout(now.mono);
         }
         while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
-            let (Alarm::Ai(call) | Alarm::Transfer(call)) = alarm;
+            let (Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Transfer(call)) = alarm;
             let _span = self.span(call, None).entered();
             match alarm {
                 Alarm::Ai(call) => self.ai_took_too_long(now, call),
+                Alarm::Caller(call) => self.caller_took_too_long(now, call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
             }
         }
@@ -276,6 +280,14 @@ impl Switchboard {
 
     pub(crate) fn set_ai_alarm(&mut self, call: CallId, at: Mono) {
         self.timers.set(Alarm::Ai(call), at);
+    }
+
+    pub(crate) fn set_caller_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Caller(call), at);
+    }
+
+    pub(crate) fn clear_caller_alarm(&mut self, call: CallId) {
+        self.timers.clear(&Alarm::Caller(call));
     }
 
     pub(crate) fn clear_ai_alarm(&mut self, call: CallId) {

@@ -65,14 +65,7 @@ pub(super) fn settings(setup: &Setup) -> Settings {
     Settings {
         domain: "baton.example".to_owned(),
         media_address: BATON.ip(),
-        trunks: vec![Trunk {
-            name: "carrier".to_owned(),
-            uri: "sip:10.0.1.1".parse().expect("a URI of an address"),
-            address: address(1, 5060),
-            sources: vec!["10.0.1.1".parse().expect("an address")],
-            credentials: None,
-            rtp: baton_media::Sources::Symmetric,
-        }],
+        trunks: vec![Trunk::new("carrier", "sip:10.0.1.1".parse().expect("a URI of an address"), address(1, 5060))],
         ais: vec![Ai {
             name: "agent".to_owned(),
             uri: "sip:ai@10.0.1.2".to_owned(),
