@@ -106,6 +106,12 @@ const PROMPTS: &[Recording] = recordings!("prompts/":
     "to-decline-press",
     "caller-has-left",
     "no-longer-waiting",
+    "callback-for-you",
+    "to-be-connected-press",
+    "this-is-your-callback",
+    "calling-them",
+    "not-reached",
+    "we-tried-to-call",
     "today",
     "tomorrow",
     "next-week",
@@ -244,7 +250,7 @@ mod tests {
     #[test]
     fn what_an_ae_hears_when_nobody_waits_any_more_is_short() {
         let clips = prompts();
-        for line in [Line::CallerHasLeft, Line::NoLongerWaiting] {
+        for line in [Line::CallerHasLeft, Line::NoLongerWaiting, Line::NotReached] {
             assert!(clips[&line].duration() <= std::time::Duration::from_secs(2), "{line:?}");
         }
     }

@@ -20,7 +20,10 @@ mod transfer;
 pub use ae::{AeId, AeState, AeView, Presence, Slot};
 pub use at::At;
 pub use call::{CallState, CallView, Driver, LegRole, LegState, LegView};
-pub use callback::{CallbackState, CallbackView, NewCallback, UpdateCallback};
+pub use callback::{
+    CallbackAttempt, CallbackClaim, CallbackOutcome, CallbackProgress, CallbackState, CallbackView, CallerAttempt, NewCallback,
+    UpdateCallback,
+};
 pub use command::{Command, DrainView, Page, Reply};
 pub use context::{Account, Caller, Consent, Context, Done, Signals, SourceRef, Utterance};
 pub use event::{Event, EventKind};

@@ -36,6 +36,13 @@ pub enum Record {
     Transfer(Box<TransferView>),
     /// A callback, written over the one before.
     Callback(Box<CallbackView>),
+    /// A callback as it stands once this node has claimed or changed it: refused unless the row on record still has this epoch.
+    Claim {
+        /// The epoch that must stand.
+        from: u64,
+        /// The row, with a higher one.
+        callback: Box<CallbackView>,
+    },
     /// A lease taken: refused where another one with the same or a higher epoch stands.
     Lease(LeaseRow),
     /// A lease given back.

@@ -61,6 +61,9 @@ pub enum Refusal {
     /// Another lease of this AE stands, with the same or a higher epoch.
     #[error("the AE is leased to somebody else")]
     LeaseTaken,
+    /// Somebody else has claimed or changed this callback.
+    #[error("the callback was claimed or changed by somebody else")]
+    ClaimTaken,
     /// Another audit line stands under this number.
     #[error("another audit line has this number")]
     Duplicate,
@@ -78,7 +81,7 @@ impl Refusal {
             | Refusal::Stalled
             | Refusal::FlushFailed
             | Refusal::Broken => true,
-            Refusal::LeaseTaken | Refusal::Duplicate => false,
+            Refusal::LeaseTaken | Refusal::ClaimTaken | Refusal::Duplicate => false,
         }
     }
 
@@ -94,6 +97,7 @@ impl Refusal {
             Refusal::FlushFailed => "flush_failed",
             Refusal::Broken => "broken",
             Refusal::LeaseTaken => "lease_taken",
+            Refusal::ClaimTaken => "claim_taken",
             Refusal::Duplicate => "duplicate",
         }
     }

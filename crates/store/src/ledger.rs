@@ -1,7 +1,7 @@
 //! What the store asks of a database. SQLite answers today; whatever else keeps these promises may follow.
 
 use async_trait::async_trait;
-use baton_contract::{AeId, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
 
 use crate::{Batch, JournalRow, ReadError, Refusal};
 
@@ -43,6 +43,7 @@ pub(crate) trait Archive: Send + Sync + 'static {
     async fn transfer(&self, id: TransferId) -> Result<Option<TransferView>, ReadError>;
     async fn callback(&self, id: CallbackId) -> Result<Option<CallbackView>, ReadError>;
     async fn callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, ReadError>;
+    async fn callbacks_due(&self, before: At) -> Result<Vec<CallbackView>, ReadError>;
     async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError>;
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<Event>, ReadError>;
     async fn events_of(&self, transfer: TransferId, limit: u32) -> Result<Vec<Event>, ReadError>;

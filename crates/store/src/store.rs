@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use baton_contract::{AeId, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
@@ -149,6 +149,11 @@ impl Store {
     /// At most `limit` callbacks of any state, latest first.
     pub async fn callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, ReadError> {
         self.archive.callbacks(limit).await
+    }
+
+    /// Callbacks that are scheduled or running and were promised for a time before `before`, soonest first.
+    pub async fn callbacks_due(&self, before: At) -> Result<Vec<CallbackView>, ReadError> {
+        self.archive.callbacks_due(before).await
     }
 
     /// Callbacks that are scheduled or running, soonest first.

@@ -176,7 +176,8 @@ impl Switchboard {
         }
         let zone = timezone.map(|name| name.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string())));
         let zone = zone.transpose()?;
-        Ok(Reply::Slots(baton_transfer::callback::slots(&self.roster, now, ae, zone.as_ref())))
+        let window = &self.settings.transfer.callback.window;
+        Ok(Reply::Slots(baton_transfer::callback::slots(&self.roster, now, ae, zone.as_ref(), window)))
     }
 
     /// The answer, or none where it is given once the request is on disk.

@@ -60,6 +60,7 @@ impl Switchboard {
             timezone,
             context: new.context.or_else(|| call.map(|call| call.context.clone())).unwrap_or_default(),
             created_at: now.wall.into(),
+            progress: Default::default(),
         };
         self.commit_callback(asker, callback, true);
         Ok(())

@@ -59,6 +59,7 @@ impl Switchboard {
                     | Record::Transfer(_)
                     | Record::Lease(_)
                     | Record::Release { .. }
+                    | Record::Claim { .. }
                     | Record::Audit(_) => None,
                 });
                 let ticket = self.next_ticket();

@@ -153,11 +153,13 @@ pub enum SceneName {
     Offering,
     /// Somebody was lost: the caller hears music and what they are told; nobody hears them.
     Rescue,
+    /// The caller of a callback is being dialled or asked: caller and AE hear music and what they are told, and not each other.
+    CallingBack,
 }
 
 impl SceneName {
     /// Every scene.
-    pub const ALL: [SceneName; 8] = [
+    pub const ALL: [SceneName; 9] = [
         SceneName::Conversation,
         SceneName::ConsultMusic,
         SceneName::ConsultAi,
@@ -166,6 +168,7 @@ impl SceneName {
         SceneName::AeHolds,
         SceneName::Offering,
         SceneName::Rescue,
+        SceneName::CallingBack,
     ];
 }
 

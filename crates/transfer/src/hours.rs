@@ -96,6 +96,23 @@ impl Hours {
         Hours { text: "Mon-Sun 00:00-24:00".to_owned(), days: std::array::from_fn(|_| all.clone()) }
     }
 
+    /// The same hours on every day, in minutes from midnight; the end is excluded.
+    pub(crate) fn daily(from: u16, to: u16) -> Hours {
+        let text = format!("Mon-Sun {:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60);
+        Hours { text, days: std::array::from_fn(|_| vec![Range { from, to }]) }
+    }
+
+    /// The first instant at or after `wall` that lies within these hours, as the clock in `zone` tells; none within the next eight days.
+    pub fn next_open(&self, wall: Wall, zone: &Zone) -> Option<Wall> {
+        if self.contain(wall, zone) {
+            return Some(wall);
+        }
+        let today = zone.at(wall).date();
+        let days = (0..=DAYS_LOOKED_AT).filter_map(|ahead| today.checked_add(ahead.days()).ok());
+        let openings = days.flat_map(|day| self.of(day).iter().filter_map(move |range| zone.instant(day, range.from)));
+        openings.filter(|at| *at > wall && self.contain(*at, zone)).min()
+    }
+
     /// Whether `wall` lies within these hours, as the clock in `zone` tells.
     pub fn contain(&self, wall: Wall, zone: &Zone) -> bool {
         let local = zone.at(wall);
@@ -151,6 +168,9 @@ impl FromStr for Hours {
 }
 
 const MINUTES_PER_DAY: u16 = 24 * 60;
+
+/// How far an opening is looked for: every day of the week, and one day more for a day that the clocks cut short.
+const DAYS_LOOKED_AT: i64 = 8;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 

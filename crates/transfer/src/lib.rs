@@ -20,6 +20,7 @@ mod transfer;
 mod why;
 
 pub use action::{Action, AeSpeech, Cause, Progress, SayId, SceneName};
+pub use callback::CallbackSettings;
 pub use event::{AcceptedBy, Event, Fact, LegEnd};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};

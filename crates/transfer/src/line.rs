@@ -43,6 +43,18 @@ pub enum Line {
     CallerHasLeft,
     /// To the AE, when the transfer was called off. At most two seconds long.
     NoLongerWaiting,
+    /// To the AE who is to make a callback, where no briefing could be rendered, or none yet.
+    CallbackForYou,
+    /// To the caller who is called back: opens the key that confirms; a [`Line::Key`] follows.
+    ToBeConnectedPress,
+    /// To the caller who is called back: who is calling.
+    ThisIsYourCallback,
+    /// To the AE who has accepted a callback: the caller is being dialled.
+    CallingThem,
+    /// To the AE, when the caller of a callback could not be had. At most two seconds long.
+    NotReached,
+    /// To a mailbox, or to whoever does not confirm a callback.
+    WeTriedToCall,
     /// A key.
     Key(Key),
     /// The day that is going on.
@@ -153,6 +165,12 @@ impl Line {
             Line::ToDeclinePress => "To decline, press",
             Line::CallerHasLeft => "The caller has hung up.",
             Line::NoLongerWaiting => "The caller no longer needs you.",
+            Line::CallbackForYou => "You promised somebody a call. It is time now.",
+            Line::ToBeConnectedPress => "To be connected, press",
+            Line::ThisIsYourCallback => "Hello. This is the call that we promised you.",
+            Line::CallingThem => "Thank you. I'm calling them now.",
+            Line::NotReached => "They could not be reached.",
+            Line::WeTriedToCall => "Hello. We promised to call you and could not reach you in person. Please call us again at any time.",
             Line::Key(key) => KEYS[key.index()].0,
             Line::Today => "today",
             Line::Tomorrow => "tomorrow",
@@ -188,6 +206,12 @@ impl Line {
             Line::ToDeclinePress => "to-decline-press",
             Line::CallerHasLeft => "caller-has-left",
             Line::NoLongerWaiting => "no-longer-waiting",
+            Line::CallbackForYou => "callback-for-you",
+            Line::ToBeConnectedPress => "to-be-connected-press",
+            Line::ThisIsYourCallback => "this-is-your-callback",
+            Line::CallingThem => "calling-them",
+            Line::NotReached => "not-reached",
+            Line::WeTriedToCall => "we-tried-to-call",
             Line::Key(key) => KEYS[key.index()].1,
             Line::Today => "today",
             Line::Tomorrow => "tomorrow",
@@ -202,7 +226,7 @@ impl Line {
     }
 }
 
-const SIMPLE: [Line; 25] = [
+const SIMPLE: [Line; 31] = [
     Line::OneMoment,
     Line::StillTrying,
     Line::TryingSomeoneElse,
@@ -222,6 +246,12 @@ const SIMPLE: [Line; 25] = [
     Line::ToDeclinePress,
     Line::CallerHasLeft,
     Line::NoLongerWaiting,
+    Line::CallbackForYou,
+    Line::ToBeConnectedPress,
+    Line::ThisIsYourCallback,
+    Line::CallingThem,
+    Line::NotReached,
+    Line::WeTriedToCall,
     Line::Today,
     Line::Tomorrow,
     Line::NextWeek,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_contract::{AeId, Stage};
 
-use crate::{Hours, Key, Zone};
+use crate::{CallbackSettings, Hours, Key, Zone};
 
 /// Everything that a transfer obeys. The defaults are those of the documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub wrap_up: Duration,
     /// The longest briefing.
     pub briefing_max: Duration,
+    /// How callbacks are carried out.
+    pub callback: CallbackSettings,
 }
 
 /// Target and worst case of every stage.
@@ -186,6 +188,7 @@ impl Default for Settings {
             after_ae: AfterAe::default(),
             wrap_up: Duration::ZERO,
             briefing_max: Duration::from_secs(30),
+            callback: CallbackSettings::default(),
         }
     }
 }

@@ -190,6 +190,7 @@ pub(super) fn callback() -> CallbackView {
         timezone: "America/Chicago".to_owned(),
         context: Context::default(),
         created_at: At(NOW),
+        progress: Default::default(),
     }
 }
 

@@ -116,6 +116,7 @@ pub(super) fn callback(state: CallbackState) -> CallbackView {
         timezone: "America/Chicago".to_owned(),
         context: Context::default(),
         created_at: At(Wall::from_seconds(12)),
+        progress: Default::default(),
     }
 }
 

@@ -72,6 +72,28 @@ async fn a_later_view_is_written_over_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_callback_is_claimed_by_one_of_two_and_only_by_whoever_knows_its_last_change() {
+    let scratch = Scratch::new();
+    let (store, mut acks) = open(&scratch).await;
+    let at_epoch = |state, epoch| {
+        let mut view = callback(state);
+        view.progress.epoch = epoch;
+        view
+    };
+    let claim = |from| vec![Record::Claim { from, callback: Box::new(at_epoch(CallbackState::Running, from + 1)) }];
+    let nobody = commit(&store, &mut acks, Power, claim(0)).await;
+    assert_eq!(nobody.result, Err(Refusal::ClaimTaken), "what is not on record cannot be claimed");
+    commit(&store, &mut acks, Power, vec![Record::Callback(Box::new(at_epoch(CallbackState::Scheduled, 4)))]).await;
+    assert_eq!(commit(&store, &mut acks, Power, claim(3)).await.result, Err(Refusal::ClaimTaken));
+    assert_eq!(commit(&store, &mut acks, Power, claim(4)).await.result, Ok(()));
+    assert_eq!(commit(&store, &mut acks, Power, claim(4)).await.result, Err(Refusal::ClaimTaken), "twice");
+    let due = |seconds| store.callbacks_due(At(Wall::from_seconds(seconds)));
+    assert_eq!(due(90_001).await.unwrap(), [at_epoch(CallbackState::Running, 5)]);
+    assert_eq!(due(90_000).await.unwrap(), []);
+    store.close().await;
+}
+
+#[tokio::test]
 async fn nothing_is_found_where_nothing_was_written() {
     let scratch = Scratch::new();
     let (store, _acks) = open(&scratch).await;

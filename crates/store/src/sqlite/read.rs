@@ -69,6 +69,12 @@ impl Archive for Reader {
         bodies("callbacks", &rows)
     }
 
+    async fn callbacks_due(&self, before: At) -> Result<Vec<CallbackView>, ReadError> {
+        let sql = "SELECT body FROM callbacks WHERE at_us < ? AND state IN ('scheduled', 'running') ORDER BY at_us, id";
+        let rows = sqlx::query(sql).bind(before.0.as_micros()).fetch_all(&self.pool).await.map_err(failed)?;
+        bodies("callbacks", &rows)
+    }
+
     async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError> {
         let sql = "SELECT body FROM callbacks WHERE state IN ('scheduled', 'running') ORDER BY at_us, id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(failed)?;

@@ -83,6 +83,7 @@ impl Writer {
                 undos.push(undo);
                 Ok(())
             }),
+            Record::Claim { from, callback } => self.claim(*from, callback).await.map(|claimed| claimed.map(|undo| undos.push(undo))),
             Record::Lease(lease) => self.lease(lease).await,
             Record::Release { ae, epoch } => {
                 sqlx::query("UPDATE leases SET held = 0 WHERE ae = ? AND epoch = ?")
@@ -148,6 +149,14 @@ impl Writer {
         let before = before.map(|row| row.try_get(0)).transpose()?;
         self.put_callback(callback, &written).await?;
         Ok(Undo { id: callback.id, written, before })
+    }
+
+    /// Writes a callback over the row that whoever writes it knows; refused where another one stands, or none.
+    async fn claim(&mut self, from: u64, callback: &CallbackView) -> Result<Result<Undo, Refusal>, Error> {
+        let undo = self.callback(callback).await?;
+        let known = |body: &String| serde_json::from_str::<CallbackView>(body).map(|before| before.progress.epoch);
+        let before = undo.before.as_ref().map(known).transpose().map_err(|error| Error::Decode(error.into()))?;
+        Ok(if before == Some(from) { Ok(undo) } else { Err(Refusal::ClaimTaken) })
     }
 
     async fn put_callback(&mut self, callback: &CallbackView, body: &str) -> Result<(), Error> {

@@ -262,7 +262,8 @@ impl Turn<'_> {
             | SceneName::Human
             | SceneName::AeHolds
             | SceneName::Offering
-            | SceneName::Rescue => self.comfort_later(),
+            | SceneName::Rescue
+            | SceneName::CallingBack => self.comfort_later(),
         }
     }
 

@@ -96,7 +96,7 @@ fn free_slots(turn: &Turn<'_>) -> Vec<Slot> {
         return Vec::new();
     }
     let zone = caller_zone(turn);
-    let slots = |ae| callback::slots(turn.roster, turn.now, ae, zone.as_ref());
+    let slots = |ae| callback::slots(turn.roster, turn.now, ae, zone.as_ref(), &turn.settings.callback.window);
     turn.case.plan.aes.iter().map(slots).find(|slots| !slots.is_empty()).unwrap_or_default()
 }
 
@@ -234,6 +234,7 @@ impl Promising {
             timezone: slot.timezone,
             context: turn.case.begin.context.clone(),
             created_at: At(turn.now.wall),
+            progress: Default::default(),
         };
         turn.roster.book(&callback.ae, callback.at);
         turn.act(crate::Action::HushCaller);

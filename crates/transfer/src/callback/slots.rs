@@ -1,4 +1,4 @@
-//! Callbacks: which times can be offered, how they are told, and what the AE's calendar gets.
+//! Which times can be offered for a callback, how they are told, and what the AE's calendar gets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use icalendar::{Calendar, Component, Event, EventStatus};
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use crate::{Hour, Line, Minute, Roster, Weekday, Zone};
+use crate::{Hour, Hours, Line, Minute, Roster, Weekday, Zone};
 
 /// How long an AE keeps free for a callback, in minutes; slots begin on multiples of it.
 const SLOT_MINUTES: u16 = 30;
@@ -24,9 +24,11 @@ const DAYS_AHEAD: i64 = 8;
 
 /// The next two times at which this AE could call back, soonest first, told in `zone` (absent: the AE's own).
 ///
-/// Fewer where their hours have no room in the next week.
-pub fn slots(roster: &Roster, now: Now, ae: &AeId, zone: Option<&Zone>) -> Vec<Slot> {
-    let free = slots_within(roster, now, ae, zone);
+/// Fewer where their hours have no room in the next week. None lies outside of `window`, the hours in which the caller may be called.
+pub fn slots(roster: &Roster, now: Now, ae: &AeId, zone: Option<&Zone>, window: &Hours) -> Vec<Slot> {
+    let mut free = slots_within(roster, now, ae, zone);
+    let told_in = zone.or_else(|| roster.find(ae).map(|ae| &ae.timezone));
+    free.retain(|slot| told_in.is_some_and(|zone| window.contain(slot.at.0, zone)));
     let Some(first) = free.first() else { return Vec::new() };
     let apart = free.iter().find(|slot| slot.at.0 >= first.at.0 + APART);
     std::iter::once(first).chain(apart.or(free.get(1))).cloned().collect()
@@ -142,7 +144,7 @@ mod tests {
     fn offered(hours: &str, at: &str, told_in: &str) -> Vec<(String, String)> {
         let roster = roster(hours, "America/New_York");
         let now = Now { mono: Mono::ZERO, wall: wall(at) };
-        let slots = slots(&roster, now, &"michael".into(), told_in.parse().ok().as_ref());
+        let slots = slots(&roster, now, &"michael".into(), told_in.parse().ok().as_ref(), &Hours::always());
         slots.into_iter().map(|slot| (slot.at.to_string(), slot.local)).collect()
     }
 
@@ -191,11 +193,11 @@ mod tests {
         let mut roster = roster("Mon-Fri 09:00-17:00", "UTC");
         let now = Now { mono: Mono::ZERO, wall: wall("2026-03-02T08:00:00Z") };
         let id = AeId::from("michael");
-        let first = slots(&roster, now, &id, None)[0].at;
+        let first = slots(&roster, now, &id, None, &Hours::always())[0].at;
         roster.book(&id, first);
         assert!(!slots_within(&roster, now, &id, None).iter().any(|slot| slot.at == first));
         roster.unbook(&id, first);
-        assert_eq!(slots(&roster, now, &id, None)[0].at, first);
+        assert_eq!(slots(&roster, now, &id, None, &Hours::always())[0].at, first);
     }
 
     #[test]
@@ -230,6 +232,7 @@ mod tests {
             timezone: "America/Chicago".into(),
             context,
             created_at: At(wall("2026-03-02T08:00:00Z")),
+            progress: Default::default(),
         };
         let text = ics(&callback, &roster("Mon-Fri 09:00-17:00", "UTC"));
         let lines: Vec<&str> = text.lines().collect();

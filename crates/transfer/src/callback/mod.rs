@@ -1,0 +1,8 @@
+//! Callbacks: which times can be offered, how they are told, and how a promised one is carried out.
+
+mod settings;
+mod slots;
+
+pub use settings::CallbackSettings;
+pub use slots::{ics, local, slots, spoken};
+pub(crate) use slots::slots_within;
