@@ -40,7 +40,11 @@ const fn row(scene: SceneName) -> [Hears; 3] {
 const fn keys_pass(scene: SceneName) -> bool {
     match scene {
         SceneName::Conversation | SceneName::ConsultAi | SceneName::Human => true,
-        SceneName::ConsultMusic | SceneName::ConsultRingback | SceneName::AeHolds | SceneName::Offering | SceneName::Rescue
+        SceneName::ConsultMusic
+        | SceneName::ConsultRingback
+        | SceneName::AeHolds
+        | SceneName::Offering
+        | SceneName::Rescue
         | SceneName::CallingBack => false,
     }
 }

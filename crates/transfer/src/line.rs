@@ -170,7 +170,9 @@ impl Line {
             Line::ThisIsYourCallback => "Hello. This is the call that we promised you.",
             Line::CallingThem => "Thank you. I'm calling them now.",
             Line::NotReached => "They could not be reached.",
-            Line::WeTriedToCall => "Hello. We promised to call you and could not reach you in person. Please call us again at any time.",
+            Line::WeTriedToCall => {
+                "Hello. We promised to call you and could not reach you in person. Please call us again at any time."
+            }
             Line::Key(key) => KEYS[key.index()].0,
             Line::Today => "today",
             Line::Tomorrow => "tomorrow",

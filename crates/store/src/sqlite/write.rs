@@ -83,7 +83,9 @@ impl Writer {
                 undos.push(undo);
                 Ok(())
             }),
-            Record::Claim { from, callback } => self.claim(*from, callback).await.map(|claimed| claimed.map(|undo| undos.push(undo))),
+            Record::Claim { from, callback } => {
+                self.claim(*from, callback).await.map(|claimed| claimed.map(|undo| undos.push(undo)))
+            }
             Record::Lease(lease) => self.lease(lease).await,
             Record::Release { ae, epoch } => {
                 sqlx::query("UPDATE leases SET held = 0 WHERE ae = ? AND epoch = ?")

@@ -4,5 +4,5 @@ mod settings;
 mod slots;
 
 pub use settings::CallbackSettings;
-pub use slots::{ics, local, slots, spoken};
 pub(crate) use slots::slots_within;
+pub use slots::{ics, local, slots, spoken};

@@ -563,7 +563,9 @@ fn a_slot_may_be_picked_through_the_api_if_it_is_on_offer() {
     desk.then().tell(Event::SlotPicked(MORNING.wall.into())).expect([]);
     desk.tell(Event::SlotPicked(slot.at));
     assert_eq!(desk.outcome(), Some(Outcome::CallbackScheduled));
-    assert!(!crate::callback::slots(&desk.roster, desk.now, &AeId::from("michael"), None, &crate::Hours::always()).contains(&slot));
+    assert!(
+        !crate::callback::slots(&desk.roster, desk.now, &AeId::from("michael"), None, &crate::Hours::always()).contains(&slot)
+    );
 }
 
 #[test]
