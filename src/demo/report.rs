@@ -13,6 +13,10 @@ use super::story::Story;
 /// The budget's targets, in milliseconds, beside each stage.
 const TARGETS_MS: [(&str, u64); 4] = [("start", 500), ("ringing", 2_000), ("accept", 20_000), ("total", 30_000)];
 
+/// What the figures of the gaps leave out.
+pub(crate) const STANDSTILLS: &str =
+    "bridge and worst gap leave out the moments in which this machine stood still or was busy with others";
+
 /// How one story came out.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
@@ -110,7 +114,7 @@ pub(crate) fn table(outcomes: &[Outcome], out: &Path, sabotage: Option<&str>) ->
         let verdict = if story.ok() { "ok" } else { "FAILED" };
         text.push_str(&format!(" {:>9} {:>9} {:>9}  {held}/{} {verdict}\n", gaps[0], gaps[1], gaps[2], story.findings.len()));
     }
-    text.push('\n');
+    text.push_str(&format!("{:<10} {STANDSTILLS}\n\n", ""));
     for story in outcomes {
         for finding in story.findings.iter().filter(|finding| !finding.ok) {
             text.push_str(&format!("{}: {} failed: {}\n", story.name, finding.check, finding.says));

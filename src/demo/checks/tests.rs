@@ -353,6 +353,43 @@ fn a_briefing_that_reaches_the_caller_is_found() {
     assert!(!finding.ok, "{finding:?}");
 }
 
+/// A tone of 220 Hz with a little noise of its own.
+fn hum(seed: u64) -> impl FnMut(u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    move |at| {
+        let sample = |n: u64| f64::from(at as u32 * 8 + n as u32) * std::f64::consts::TAU * 220.0 / 8_000.0;
+        (0..160).map(|n| g711::encode((sample(n).sin() * 6_000.0) as i16 + (dice.roll() % 401) as i16 - 200)).collect()
+    }
+}
+
+#[test]
+fn music_that_has_the_pitch_of_the_briefing_is_no_leak() {
+    let finding = spoilt(hearing::caller_hears_no_briefing, |call| {
+        for (role, seed) in [(Role::Caller, 21), (michael(), 22)] {
+            let mut hum = hum(seed);
+            let heard = call.record(&role).rtp_received.iter_mut().filter(|seen| seen.at >= ms(ANSWERS) && seen.at < ms(ACCEPTS));
+            heard.for_each(|seen| seen.bytes = packet(0, 0, 0, &hum(seen.at.as_micros() / 1_000)).bytes);
+        }
+    });
+    assert!(finding.ok, "{finding:?}");
+}
+
+#[test]
+fn a_briefing_that_is_mixed_into_the_music_is_found() {
+    let finding = spoilt(hearing::caller_hears_no_briefing, |call| {
+        let briefing: Vec<Vec<i16>> = call.record(&michael()).rtp_received.iter().map(RtpSeen::samples).collect();
+        let mut hum = hum(23);
+        let caller = call.record(&Role::Caller);
+        let hears = caller.rtp_received.iter_mut().filter(|seen| seen.at >= ms(ANSWERS + 60) && seen.at < ms(ACCEPTS));
+        for (seen, briefing) in hears.zip(briefing) {
+            let music = hum(seen.at.as_micros() / 1_000);
+            let mixed = music.into_iter().zip(briefing).map(|(one, other)| g711::encode(g711::decode(one) / 2 + other));
+            seen.bytes = packet(0, 0, 0, &mixed.collect::<Vec<u8>>()).bytes;
+        }
+    });
+    assert!(!finding.ok, "{finding:?}");
+}
+
 #[test]
 fn a_caller_who_is_heard_in_the_consult_is_found() {
     assert!(!spoilt(hearing::ae_hears_no_caller, |call| leak(call.record(&michael()), Pilot::Caller, 3_000, 3_100)).ok);

@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::checks::Finding;
 use super::evidence::{Evidence, Part};
-use super::report::Outcome;
+use super::report::{Outcome, STANDSTILLS};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -78,6 +78,7 @@ fn overview(outcomes: &[Outcome]) -> Markup {
                 }
             }
         }
+        p.small { (STANDSTILLS) "." }
     }
 }
 
