@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Door, EngineControl, Phase, Request, Snapshot, Streams};
+use crate::engine::{Door, EngineControl, Phase, Request, Snapshot};
 use crate::watchdog;
 
 /// How long transfers in flight may go on after SIGTERM.
@@ -68,7 +68,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     let http = tokio::spawn(baton_http::serve(opened.http, app, async move {
         drop(http_ends.await);
     }));
-    let streams = Streams::new(opened.door.clone());
+    let streams = opened.engine.outlets.streams.acceptor();
     for listener in opened.streams {
         tokio::spawn(streams.clone().listen(listener));
     }

@@ -9,9 +9,10 @@ mod turn;
 pub(crate) use control::{EngineControl, Phase};
 pub(crate) use outlets::Outlets;
 pub(crate) use sockets::Sockets;
-pub(crate) use streams::{StreamListener, Streams};
+pub(crate) use streams::StreamListener;
 pub(crate) use turn::{Engine, EngineParts};
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
@@ -30,10 +31,10 @@ pub(crate) enum Request {
     Ask(Box<Command>, oneshot::Sender<Result<Reply, Problem>>),
     /// A SIP message that came by a stream.
     Stream(Incoming),
-    /// A stream has come up; what is sent to it goes through this queue.
-    StreamOpened(ConnectionId, tokio::sync::mpsc::Sender<bytes::Bytes>),
-    /// A stream has ended.
-    StreamClosed(ConnectionId),
+    /// Somebody has opened a stream; what is sent to it goes through this queue.
+    StreamOpened(ConnectionId, SocketAddr, tokio::sync::mpsc::Sender<bytes::Bytes>),
+    /// A stream has ended, or never came up.
+    StreamClosed(ConnectionId, streams::Heard),
     /// The store has answered.
     Stored(baton_store::Ack),
     /// A media thread noticed something.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use baton_contract::{CommitLevel, Event, Problem, Record, Reply};
 use baton_media::Fate;
 use baton_relay::Relay;
-use baton_sip::{ConnectionId, Transmit, Transport};
+use baton_sip::{Transmit, Transport};
 use baton_store::{Batch, Store};
 use baton_switchboard::Spoken;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
 use super::sockets::Sockets;
+use super::streams::Connections;
 use super::{Door, Request};
 use crate::metrics::Metrics;
 use crate::voice::Voices;
@@ -39,7 +39,7 @@ pub(crate) struct Outlets {
     pub(crate) metrics: Arc<Mutex<Metrics>>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) door: Door,
-    pub(crate) streams: BTreeMap<ConnectionId, tokio::sync::mpsc::Sender<Bytes>>,
+    pub(crate) streams: Connections,
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
     unwatched: u64,
@@ -62,7 +62,7 @@ impl Outlets {
         runtime: tokio::runtime::Handle,
         door: Door,
     ) -> Outlets {
-        let (streams, askers) = (BTreeMap::new(), BTreeMap::new());
+        let (streams, askers) = (Connections::new(door.clone(), runtime.clone()), BTreeMap::new());
         let (fresh, held) = (Vec::new(), BTreeMap::new());
         Outlets {
             relay,
@@ -107,10 +107,7 @@ impl Outlets {
                     true
                 }
             },
-            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let stream = transmit.connection.and_then(|id| self.streams.get(&id));
-                stream.is_some_and(|stream| stream.try_send(transmit.bytes.clone()).is_ok())
-            }
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
         }
     }
 

@@ -129,12 +129,13 @@ impl Engine {
                 self.handle(now, Input::Ask { ticket, command });
             }
             Request::Stream(incoming) => self.handle(now, Input::Sip(incoming)),
-            Request::StreamOpened(id, queue) => {
-                self.outlets.streams.insert(id, queue);
-            }
-            Request::StreamClosed(id) => {
-                self.outlets.streams.remove(&id);
+            Request::StreamOpened(id, remote, queue) => self.outlets.streams.opened(id, remote, queue),
+            Request::StreamClosed(id, heard) => {
+                let silent = self.outlets.streams.closed(id, heard);
                 self.handle(now, Input::ConnectionClosed(id));
+                if let Some(remote) = silent {
+                    self.handle(now, Input::SendFailed { transport: Transport::Tcp, remote });
+                }
             }
             Request::Stored(ack) => self.stored(now, ack),
             Request::Media(event) => {

@@ -90,7 +90,10 @@ async fn line_of(ae: &AeSettings, trunks: &[Trunk]) -> anyhow::Result<AeLine> {
         Some((place, trunk)) => {
             let user = own.user().map(str::to_owned).unwrap_or_else(|| ae.uri.trim_start_matches("tel:").to_owned());
             let host = HostPort::from(trunk.address).to_string();
-            let uri = uri(&format!("sip:{user}@{host}"))?;
+            let mut uri = uri(&format!("sip:{user}@{host}"))?;
+            if let Some(transport) = trunk.uri.param("transport").flatten() {
+                uri = uri.with_param("transport", Some(transport));
+            }
             Ok(AeLine { uri, address: trunk.address, trunk: Some(place), trusted: ae.trusted })
         }
         None => Ok(AeLine { address: address_of(&own).await?, uri: own, trunk: None, trusted: ae.trusted }),

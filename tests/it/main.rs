@@ -6,3 +6,4 @@ mod demo;
 mod papers;
 mod scratch;
 mod serving;
+mod streams;

@@ -4,6 +4,8 @@ mod routing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use routing::Routing;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};

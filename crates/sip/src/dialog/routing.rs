@@ -15,6 +15,8 @@ pub(crate) struct Routing {
     pub(crate) hop: Hop,
     /// The stream to send it on, if the dialog's still lives.
     pub(crate) connection: Option<ConnectionId>,
+    /// The transport that the URI of the next element insists on.
+    pub(crate) fixed: Option<Transport>,
 }
 
 impl Dialog {
@@ -35,7 +37,8 @@ impl Dialog {
         let connection = self.connection.filter(|_| hop.transport == self.hop.transport && hop.transport.is_reliable());
         // While the dialog's stream lives its requests go by it, wherever the Contact points (RFC 5923 §9; behind a NAT there is no other way).
         let hop = if connection.is_some() { self.hop } else { hop };
-        Routing { request_uri, routes, hop, connection }
+        let fixed = next.as_ref().and_then(|uri| uri.param("transport").flatten().and_then(Transport::by_name));
+        Routing { request_uri, routes, hop, connection, fixed }
     }
 
     /// The address that a URI says in figures. A name is none of ours to look up: there the dialog's own hop is taken.

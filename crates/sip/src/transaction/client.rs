@@ -46,6 +46,14 @@ impl Client {
         }
     }
 
+    /// The request, while nothing at all was said to it.
+    pub(crate) fn unheard_mut(&mut self) -> Option<&mut Transmit> {
+        match &mut self.state {
+            State::Trying { request, provisional: false, .. } => Some(request),
+            State::Trying { .. } | State::Completed { .. } | State::Terminated => None,
+        }
+    }
+
     /// A response has come: whether it is new.
     pub(crate) fn on_response(&mut self, now: Mono, status: u16) -> bool {
         match &mut self.state {

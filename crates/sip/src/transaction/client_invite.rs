@@ -65,6 +65,14 @@ impl ClientInvite {
         }
     }
 
+    /// The INVITE, while nothing at all was said to it.
+    pub(crate) fn unheard_mut(&mut self) -> Option<&mut Transmit> {
+        match &mut self.state {
+            State::Calling { request, .. } => Some(request),
+            State::Proceeding { .. } | State::Completed { .. } | State::Accepted { .. } | State::Terminated => None,
+        }
+    }
+
     /// Whether a provisional response has come and no final one: the only state in which a CANCEL may be sent (RFC 3261 §9.1).
     pub(crate) fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Proceeding { .. })

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use baton_time::{Mono, Timers};
 
 use super::{Client, ClientInvite, Server, ServerInvite, Wake};
-use crate::timing::Why;
-use crate::transport::Transmit;
+use crate::timing::{Timing, Why};
+use crate::transport::{ConnectionId, Transmit};
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +117,20 @@ impl<C: Clone, S> Transactions<C, S> {
         self.clients.iter().filter(|(_, (machine, _))| waits(machine)).map(|(key, _)| *key).collect()
     }
 
+    /// Requests that were sent by this stream and that nobody has said anything to: they are to be sent by another one.
+    pub(crate) fn reroute(&mut self, connection: ConnectionId) -> Vec<Transmit> {
+        let requests = self.clients.values_mut().filter_map(|(machine, _)| match machine {
+            ClientMachine::Invite(machine) => machine.unheard_mut(),
+            ClientMachine::Other(machine) => machine.unheard_mut(),
+        });
+        let lost = requests.filter(|request| request.connection == Some(connection));
+        lost.map(|request| {
+            request.connection = None;
+            request.clone()
+        })
+        .collect()
+    }
+
     /// Sets the timer of a client transaction after a step of its machine.
     pub(crate) fn rearm_client(&mut self, key: ClientKey) {
         let next = self.clients.get(&key).and_then(|(machine, _)| machine.poll_timeout());
@@ -199,6 +213,14 @@ impl<C: Clone, S> Transactions<C, S> {
 }
 
 impl ClientMachine {
+    /// The machine of a request that is being sent now.
+    pub(crate) fn new(now: Mono, method: &str, request: Transmit, timing: Timing) -> ClientMachine {
+        match method {
+            "INVITE" => ClientMachine::Invite(ClientInvite::new(now, request, timing)),
+            _ => ClientMachine::Other(Client::new(now, request, timing)),
+        }
+    }
+
     fn poll_timeout(&self) -> Option<(Mono, Why)> {
         match self {
             ClientMachine::Invite(machine) => machine.poll_timeout(),

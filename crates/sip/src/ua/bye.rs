@@ -4,11 +4,11 @@ use baton_time::Mono;
 
 use super::door::Request;
 use super::session::{Called, Ending, Exchange, ReferStage, Session, Stage, Up};
-use super::tables::{AskAgain, Asked, Purpose, Reply};
+use super::tables::{AskAgain, Purpose, Reply};
 use super::{Event, Gone, Reason, SessionId, UserAgent, VerbError};
 use crate::dialog::Dialog;
 use crate::random::token;
-use crate::transaction::{Client, ClientMachine, ServerKey};
+use crate::transaction::ServerKey;
 use crate::wire::{Header, Name};
 
 impl UserAgent {
@@ -109,10 +109,9 @@ impl UserAgent {
     /// Ends a fork that nobody wanted.
     pub(crate) fn send_stray_bye(&mut self, now: Mono, session: SessionId, mut dialog: Dialog) {
         let seq = dialog.next_seq();
-        let (key, transmit) = self.request(&dialog, "BYE", seq, &[], None);
-        let machine = ClientMachine::Other(Client::new(now, transmit.clone(), self.settings.timing));
-        self.transactions.add_client(key, machine, Asked { session, purpose: Purpose::StrayBye, method: "BYE", again: None });
-        self.send("BYE", 0, transmit);
+        let elsewhere = Reason::sip(200, "Call completed elsewhere").to_string();
+        let request = self.request(&dialog, "BYE", seq, &[Header::new("Reason", elsewhere)], None);
+        self.begin(now, request, session, Purpose::StrayBye, None);
     }
 
     /// Our BYE was answered finally, or never: either way the session is over.

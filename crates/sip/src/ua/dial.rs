@@ -4,13 +4,14 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use super::door::Response;
-use super::print::{self, phrase};
+use super::print::{self, Outgoing, phrase};
 use super::session::{Cancel, Dialing, Exchange, OurInvite, Session, Stage, Up};
-use super::tables::{AskAgain, Asked, Purpose};
+use super::tables::{AskAgain, Purpose};
 use super::{Dial, Event, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Side};
 use crate::random::token;
-use crate::transaction::{Client, ClientInvite, ClientKey, ClientMachine};
+use crate::transaction::{ClientKey, ClientMachine};
+use crate::transport::{Hop, Transport};
 use crate::wire::Header;
 
 /// The type of a session description.
@@ -22,9 +23,11 @@ impl UserAgent {
     /// # Errors
     /// When nothing listens on the transport, or a table is full.
     pub fn dial(&mut self, now: Mono, dial: Dial) -> Result<SessionId, VerbError> {
-        let listen =
-            self.settings.listen.iter().find(|listen| listen.transport == dial.route.transport).ok_or(VerbError::NoTransport)?;
-        let local_addr = listen.addr;
+        self.datagrams_only.forget(now);
+        // RFC 3263 §4.1: a transport that the URI names is the one that is taken.
+        let named = dial.target.param("transport").flatten();
+        let transport = named.map_or(Some(dial.route.transport), Transport::by_name).ok_or(VerbError::NoTransport)?;
+        let local_addr = self.first_listen(transport).ok_or(VerbError::NoTransport)?.addr;
         if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
             return Err(VerbError::Full);
         }
@@ -43,7 +46,7 @@ impl UserAgent {
             remote_seq: None,
             remote_target: target,
             route_set: Vec::new(),
-            hop: dial.route,
+            hop: Hop { transport, addr: dial.route.addr },
             connection: None,
             local_addr,
         };
@@ -70,17 +73,12 @@ impl UserAgent {
 
     fn send_first_invite(&mut self, now: Mono, session: &mut Session, mut half: Dialog, ask: AskAgain) -> ClientKey {
         let seq = half.next_seq();
-        let (key, transmit) = self.request(&half, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
-        let machine = ClientMachine::Invite(ClientInvite::new(now, transmit.clone(), self.settings.timing));
+        let request = self.request(&half, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
+        let key = request.key;
         let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
         let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.transactions.add_client(
-            key,
-            machine,
-            Asked { session: session.id, purpose: Purpose::Invite, method: "INVITE", again },
-        );
+        self.begin(now, request, session.id, Purpose::Invite, again);
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half });
-        self.send("INVITE", 0, transmit);
         key
     }
 
@@ -268,17 +266,15 @@ impl UserAgent {
     fn send_cancel(&mut self, now: Mono, session: SessionId, key: ClientKey, reason: Option<&str>) {
         let Some((ClientMachine::Invite(machine), _)) = self.transactions.client(key) else { return };
         let Some(transmit) = machine.request().and_then(|invite| print::cancel(invite, reason)) else { return };
-        let machine = ClientMachine::Other(Client::new(now, transmit.clone(), self.settings.timing));
         let key = ClientKey { is_cancel: true, ..key };
-        self.transactions.add_client(key, machine, Asked { session, purpose: Purpose::Cancel, method: "CANCEL", again: None });
-        self.send("CANCEL", 0, transmit);
+        self.begin(now, Outgoing { key, transmit, plain: None }, session, Purpose::Cancel, None);
     }
 
     /// Sends the ACK of a 2xx and keeps it for the repetitions of that 2xx.
     pub(crate) fn acknowledge(&mut self, session: &mut Session, key: ClientKey, dialog: &Dialog, sdp: Option<Bytes>) {
         let Some(invite) = session.invites.iter_mut().find(|invite| invite.key == key) else { return };
         let body = sdp.map(|sdp| (SDP.to_owned(), sdp));
-        let (_, ack) = self.request(dialog, "ACK", invite.seq, &invite.authorization, body.as_ref());
+        let ack = self.request(dialog, "ACK", invite.seq, &invite.authorization, body.as_ref()).transmit;
         invite.acks.retain(|(tag, _)| *tag != dialog.remote_tag);
         invite.acks.push((dialog.remote_tag.clone(), Some(ack.clone())));
         self.send("ACK", 0, ack);

@@ -14,6 +14,7 @@ mod multipart;
 mod offer;
 mod options;
 mod print;
+mod recent;
 mod refer;
 mod response;
 mod ring;
@@ -40,6 +41,7 @@ pub use event::{Event, Gone, InviteRequest, ReferId, Rejected, SessionId};
 pub use settings::{Limits, Settings};
 pub use verb::{Dial, Reason, VerbError};
 
+use recent::Recent;
 use session::Session;
 use tables::{Asked, Served};
 
@@ -61,6 +63,8 @@ pub struct UserAgent {
     /// Sessions by the number in our tag.
     tags: BTreeMap<u64, SessionId>,
     timers: Timers<SessionId>,
+    /// Peers that have refused a stream.
+    datagrams_only: Recent,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counts: Counts,
@@ -89,6 +93,7 @@ impl UserAgent {
             sessions: BTreeMap::new(),
             tags: BTreeMap::new(),
             timers: Timers::default(),
+            datagrams_only: Recent::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counts: Counts::default(),

@@ -9,10 +9,10 @@ use super::dial::SDP;
 use super::door::{Request, Response};
 use super::event::whole_seconds;
 use super::session::{Brings, Exchange, Later, OurInvite, Session, Stage, Up};
-use super::tables::{AskAgain, Asked, Purpose, Reply};
+use super::tables::{AskAgain, Purpose, Reply};
 use super::{Event, Gone, Rejected, SessionId, UserAgent, VerbError};
 use crate::dialog::Side;
-use crate::transaction::{ClientInvite, ClientKey, ClientMachine, ServerKey};
+use crate::transaction::{ClientKey, ServerKey};
 use crate::wire::Header;
 
 impl UserAgent {
@@ -130,19 +130,14 @@ impl UserAgent {
     fn send_reinvite(&mut self, now: Mono, session: &mut Session, ask: AskAgain) {
         let Stage::Up(up) = &mut session.stage else { return };
         let seq = up.dialog.next_seq();
-        let (key, transmit) = self.request(&up.dialog, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
+        let request = self.request(&up.dialog, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
+        let key = request.key;
         let sdp = ask.body.as_ref().map(|(_, sdp)| sdp.clone());
         let (offered, authorization) = (sdp.is_some(), ask.authorization.clone());
-        let machine = ClientMachine::Invite(ClientInvite::new(now, transmit.clone(), self.settings.timing));
         let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.transactions.add_client(
-            key,
-            machine,
-            Asked { session: session.id, purpose: Purpose::Reinvite, method: "INVITE", again },
-        );
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone() });
         up.exchange = Exchange::Ours { key, sdp };
-        self.send("INVITE", 0, transmit);
+        self.begin(now, request, session.id, Purpose::Reinvite, again);
     }
 
     /// An answer to a re-INVITE of ours.

@@ -6,10 +6,10 @@ use super::UserAgent;
 use super::door::{Request, Response};
 use super::options::ALLOW;
 use super::tables::Reply;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Routing};
 use crate::random::token;
 use crate::transaction::ClientKey;
-use crate::transport::{Hop, Listen, Transmit, Transport};
+use crate::transport::{Listen, Transmit, Transport};
 use crate::wire::{Builder, COOKIE, Header, Message, Name, Via};
 
 /// How many elements a request of ours may pass (RFC 3261 §8.1.1.6).
@@ -17,6 +17,18 @@ pub(crate) const MAX_FORWARDS: u8 = 70;
 
 /// A body with its type.
 pub(crate) type Body = (String, Bytes);
+
+/// RFC 3261 §18.1.1: a request that is longer, or may become so on its way, is not sent as a datagram to a peer that takes streams.
+const DATAGRAM_MAX: usize = 1_300;
+
+/// A request of ours, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) key: ClientKey,
+    pub(crate) transmit: Transmit,
+    /// The same as a datagram, if only its length sends it by TCP.
+    pub(crate) plain: Option<Transmit>,
+}
 
 impl UserAgent {
     /// A request in a dialog, or the INVITE that is to make one; with the key of its transaction.
@@ -27,16 +39,29 @@ impl UserAgent {
         seq: u32,
         headers: &[Header],
         body: Option<&Body>,
-    ) -> (ClientKey, Transmit) {
+    ) -> Outgoing {
         let key = ClientKey { branch: self.random.draw(), is_cancel: false };
         let mut routing = dialog.routing();
         if self.first_listen(routing.hop.transport).is_none() {
             // A Contact may name a transport that we do not speak; the one that brought us here will have to do.
             routing.hop = dialog.hop;
         }
-        let listen = self.listen(routing.hop.transport, dialog);
-        let via = via(listen, key.branch);
-        let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via);
+        let draft = Draft { dialog, routing, method, seq, headers, body, branch: key.branch };
+        let by = draft.routing.hop.transport;
+        let transmit = self.write(&draft, by);
+        let is_long = transmit.bytes.len() > DATAGRAM_MAX && by == Transport::Udp && method != "ACK";
+        let may_move = is_long && draft.routing.fixed.is_none() && self.first_listen(Transport::Tcp).is_some();
+        if may_move && !self.datagrams_only.contains(transmit.remote) {
+            return Outgoing { key, transmit: self.write(&draft, Transport::Tcp), plain: Some(transmit) };
+        }
+        Outgoing { key, transmit, plain: None }
+    }
+
+    /// The request as it is sent by this transport. The Contact stays that of the dialog: only this one message may go by another.
+    fn write(&self, draft: &Draft<'_>, by: Transport) -> Transmit {
+        let Draft { dialog, routing, method, seq, headers, body, branch } = draft;
+        let (method, listen) = (*method, self.listen(by, dialog));
+        let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via(listen, *branch));
         for route in &routing.routes {
             builder = builder.header(Name::Route, route);
         }
@@ -47,7 +72,7 @@ impl UserAgent {
             builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
         if matches!(method, "INVITE" | "REFER" | "NOTIFY") {
-            builder = builder.header(Name::Contact, contact(listen));
+            builder = builder.header(Name::Contact, contact(self.listen(routing.hop.transport, dialog)));
         }
         if method == "INVITE" {
             builder = builder.header(Name::Allow, ALLOW);
@@ -55,13 +80,12 @@ impl UserAgent {
         if !self.settings.user_agent.is_empty() {
             builder = builder.header(Name::UserAgent, &self.settings.user_agent);
         }
-        builder = builder.headers(headers);
+        builder = builder.headers(*headers);
         if let Some((content_type, body)) = body {
             builder = builder.body(content_type, body.clone());
         }
-        let Hop { transport, addr } = routing.hop;
-        let local = listen.addr;
-        (key, Transmit { transport, connection: routing.connection, local, remote: addr, bytes: builder.build() })
+        let (local, remote) = (listen.addr, routing.hop.addr);
+        Transmit { transport: by, connection: routing.connection, local, remote, bytes: builder.build() }
     }
 
     /// A response to a request.
@@ -114,6 +138,17 @@ impl UserAgent {
     pub(crate) fn first_listen(&self, transport: Transport) -> Option<&Listen> {
         self.settings.listen.iter().find(|listen| listen.transport == transport)
     }
+}
+
+/// What a request says, before it is known what carries it.
+struct Draft<'a> {
+    dialog: &'a Dialog,
+    routing: Routing,
+    method: &'a str,
+    seq: u32,
+    headers: &'a [Header],
+    body: Option<&'a Body>,
+    branch: u64,
 }
 
 /// The ACK of a response other than 2xx: part of its INVITE's transaction (RFC 3261 §17.1.1.3).

@@ -3,12 +3,13 @@
 use baton_time::Mono;
 
 use super::door::Response;
+use super::print::{self, Outgoing};
 use super::session::{Session, Stage};
 use super::tables::{AskAgain, Asked, Purpose};
-use super::{Gone, Rejected, SessionId, UserAgent, print};
+use super::{Gone, Rejected, SessionId, UserAgent};
 use crate::dialog::Dialog;
-use crate::transaction::{Answer, Client, ClientKey, ClientMachine};
-use crate::transport::{ConnectionId, Transport};
+use crate::transaction::{Answer, ClientKey, ClientMachine};
+use crate::transport::{ConnectionId, Transmit, Transport};
 
 impl UserAgent {
     /// A response has come: its transaction decides whether it is new (RFC 3261 §17.1.3).
@@ -104,12 +105,27 @@ impl UserAgent {
     ) -> ClientKey {
         let method = purpose.method();
         let seq = dialog.next_seq();
-        let (key, transmit) = self.request(dialog, method, seq, &ask.all_headers(), ask.body.as_ref());
-        let machine = ClientMachine::Other(Client::new(now, transmit.clone(), self.settings.timing));
+        let request = self.request(dialog, method, seq, &ask.all_headers(), ask.body.as_ref());
+        let key = request.key;
         let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.transactions.add_client(key, machine, Asked { session: session.id, purpose, method, again });
-        self.send(method, 0, transmit);
+        self.begin(now, request, session.id, purpose, again);
         key
+    }
+
+    /// Sends a request for the first time, with a transaction that waits for its answer.
+    pub(crate) fn begin(
+        &mut self,
+        now: Mono,
+        request: Outgoing,
+        session: SessionId,
+        purpose: Purpose,
+        again: Option<Box<AskAgain>>,
+    ) {
+        let method = purpose.method();
+        let Outgoing { key, transmit, plain } = request;
+        let machine = ClientMachine::new(now, method, transmit.clone(), self.settings.timing);
+        self.transactions.add_client(key, machine, Asked { session, purpose, method, again, plain: plain.map(Box::new) });
+        self.send(method, 0, transmit);
     }
 
     /// Nobody has answered a request of ours (status 408), or it could not be sent (503).
@@ -128,19 +144,36 @@ impl UserAgent {
     }
 
     /// Told by the owner of the sockets: nothing can be sent to this address. Requests that wait for an answer from there are given up
-    /// (RFC 3261 §17.1.4: as if 503 had come).
+    /// (RFC 3261 §17.1.4: as if 503 had come), but those that only their length has sent by TCP go by UDP (RFC 3261 §18.1.1).
     pub fn send_failed(&mut self, now: Mono, transport: Transport, remote: std::net::SocketAddr) {
         let keys = self.transactions.unanswered(|transmit| transmit.transport == transport && transmit.remote == remote);
         for key in keys {
-            if let Some(asked) = self.transactions.drop_client(key) {
+            if let Some(plain) = self.transactions.client(key).and_then(|(_, asked)| asked.plain.take()) {
+                self.fall_back(now, key, *plain);
+            } else if let Some(asked) = self.transactions.drop_client(key) {
                 self.unanswered(now, &asked, 503);
                 self.forget_client(key, &asked);
             }
         }
     }
 
-    /// Told by the owner of the sockets: this stream is closed. Sessions that used it go on by whatever stream comes next.
+    /// A long request again as a datagram, to a peer that takes no streams; it is remembered as such for a while.
+    fn fall_back(&mut self, now: Mono, key: ClientKey, plain: Transmit) {
+        self.datagrams_only.insert(now, plain.remote);
+        let Some((machine, asked)) = self.transactions.client(key) else { return };
+        let method = asked.method;
+        *machine = ClientMachine::new(now, method, plain.clone(), self.settings.timing);
+        self.transactions.rearm_client(key);
+        self.send(method, 0, plain);
+    }
+
+    /// Told by the owner of the sockets: this stream is closed. Sessions that used it go on by whatever stream comes next, and so do requests
+    /// that nobody has said anything to yet: a stream repeats nothing by itself, and whether they have arrived is not known.
     pub fn connection_closed(&mut self, _now: Mono, connection: ConnectionId) {
+        for again in self.transactions.reroute(connection) {
+            self.counts.repeated += 1;
+            self.transmits.push_back(again);
+        }
         for session in self.sessions.values_mut() {
             for dialog in session.dialogs_mut() {
                 if dialog.connection == Some(connection) {

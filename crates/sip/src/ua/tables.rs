@@ -18,6 +18,8 @@ pub(crate) struct Asked {
     pub(crate) method: &'static str,
     /// What it takes to ask once more with credentials; none where there are no credentials.
     pub(crate) again: Option<Box<AskAgain>>,
+    /// The same request as a datagram, if only its length has sent it by TCP.
+    pub(crate) plain: Option<Box<Transmit>>,
 }
 
 /// What a request of ours is about.
@@ -76,6 +78,7 @@ impl AskAgain {
 impl UserAgent {
     /// Time has gone by: sends what is due, forgets what is over. Harmless if called early.
     pub fn on_timeout(&mut self, now: Mono) {
+        self.datagrams_only.forget(now);
         while let Some(expired) = self.transactions.pop_due(now) {
             match expired {
                 Expired::Send(transmit) => {

@@ -7,4 +7,5 @@ mod door;
 mod offers;
 mod pair;
 mod refers;
+mod streams;
 mod up;

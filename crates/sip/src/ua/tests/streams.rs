@@ -1,0 +1,137 @@
+//! Requests of ours by TCP: because the URI says so, or because they are long.
+
+use super::desk::*;
+use crate::wire::Header;
+use crate::{ConnectionId, Dial, SessionId, Transport, VerbError};
+
+const STREAM: ConnectionId = ConnectionId(4);
+
+fn by_tcp() -> Dial {
+    Dial { target: uri("sip:far@192.0.2.9:5070;transport=tcp"), ..call(Some(OFFER)) }
+}
+
+fn long() -> Dial {
+    Dial { headers: vec![Header::new("X-Baton-Summary", "s".repeat(1_300))], ..call(Some(OFFER)) }
+}
+
+/// A call by TCP that was answered by the stream.
+fn up_by_tcp(desk: &mut Desk) -> (SessionId, String) {
+    let session = desk.ua.dial(desk.now, by_tcp()).unwrap();
+    let invite = desk.only();
+    let answer = reply(&invite, 200, "far", "Contact: <sip:far@192.0.2.9:5070;transport=tcp>\n", ANSWER);
+    desk.hear_by(Transport::Tcp, Some(STREAM), PEER, &answer);
+    assert_eq!(desk.told(), ["Answered"]);
+    (session, invite)
+}
+
+#[test]
+fn a_uri_that_names_tcp_is_called_by_tcp_and_the_call_stays_on_its_stream() {
+    let mut desk = Desk::new();
+    let session = desk.ua.dial(desk.now, by_tcp()).unwrap();
+    let sent = desk.transmits();
+    let invite = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+    assert_eq!((sent[0].transport, sent[0].connection, sent[0].remote), (Transport::Tcp, None, addr(PEER)));
+    assert!(value(&invite, "Via").starts_with("SIP/2.0/TCP 192.0.2.1:5060;"), "{invite}");
+    assert_eq!(value(&invite, "Contact"), "<sip:192.0.2.1:5060;transport=tcp>");
+    desk.wait_ms(20_000);
+    assert_eq!(desk.brief(), [""; 0], "a stream loses nothing, so nothing is sent again");
+    desk.hear_by(Transport::Tcp, Some(STREAM), PEER, &reply(&invite, 200, "far", CONTACT, ANSWER));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let ways: Vec<_> = desk.transmits().iter().map(|sent| (sent.transport, sent.connection)).collect();
+    assert_eq!(ways, [(Transport::Tcp, Some(STREAM)); 2], "ACK and BYE");
+}
+
+#[test]
+fn when_the_stream_is_gone_the_next_request_opens_another() {
+    let mut desk = Desk::new();
+    let (session, _) = up_by_tcp(&mut desk);
+    desk.transmits();
+    desk.ua.connection_closed(desk.now, STREAM);
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let sent = desk.transmits();
+    assert_eq!((sent[0].transport, sent[0].connection, sent[0].remote), (Transport::Tcp, None, addr(PEER)));
+}
+
+#[test]
+fn what_a_dying_stream_may_have_lost_goes_once_more_by_another() {
+    let mut desk = Desk::new();
+    let (session, _) = up_by_tcp(&mut desk);
+    desk.transmits();
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let first = desk.transmits();
+    desk.ua.connection_closed(desk.now, STREAM);
+    let again = desk.transmits();
+    assert_eq!((again.len(), &again[0].bytes, again[0].connection), (1, &first[0].bytes, None));
+    desk.ua.connection_closed(desk.now, STREAM);
+    assert_eq!(desk.brief(), [""; 0], "once");
+}
+
+#[test]
+fn a_peer_that_takes_no_stream_although_its_uri_names_it_cannot_be_called() {
+    let mut desk = Desk::new();
+    desk.ua.dial(desk.now, by_tcp()).unwrap();
+    assert_eq!(desk.brief(), ["INVITE"]);
+    desk.ua.send_failed(desk.now, Transport::Tcp, addr(PEER));
+    assert_eq!(desk.told(), ["Refused 503 local"]);
+    assert_eq!(desk.brief(), [""; 0]);
+    desk.settle();
+}
+
+#[test]
+fn a_transport_that_we_do_not_have_is_said_at_once() {
+    let mut desk = Desk::new();
+    for transport in ["tls", "sctp", "ws"] {
+        let target = uri(&format!("sip:far@192.0.2.9:5070;transport={transport}"));
+        assert_eq!(desk.ua.dial(desk.now, Dial { target, ..call(None) }), Err(VerbError::NoTransport));
+    }
+    assert_eq!(desk.brief(), [""; 0]);
+}
+
+#[test]
+fn a_long_request_goes_by_tcp_and_by_datagrams_to_a_peer_that_refuses_streams() {
+    let mut desk = Desk::new();
+    desk.ua.dial(desk.now, long()).unwrap();
+    let sent = desk.transmits();
+    let stream = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+    assert_eq!((sent.len(), sent[0].transport), (1, Transport::Tcp));
+    assert_eq!(value(&stream, "Contact"), "<sip:192.0.2.1:5060>", "only this message goes by TCP");
+    desk.ua.send_failed(desk.now, Transport::Tcp, addr(PEER));
+    let sent = desk.transmits();
+    let datagram = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+    assert_eq!((sent.len(), sent[0].transport), (1, Transport::Udp));
+    assert_eq!(datagram, stream.replacen("SIP/2.0/TCP", "SIP/2.0/UDP", 1), "the same request");
+    desk.wait_ms(500);
+    assert_eq!(desk.brief(), ["INVITE"], "a datagram is sent again");
+    desk.hear(&reply(&datagram, 486, "far", "", ""));
+    assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 486".to_owned()]));
+    desk.ua.dial(desk.now, long()).unwrap();
+    assert_eq!(desk.transmits()[0].transport, Transport::Udp, "it is remembered");
+    desk.wait(std::time::Duration::from_secs(601));
+    desk.said();
+    desk.ua.dial(desk.now, long()).unwrap();
+    assert_eq!(desk.transmits()[0].transport, Transport::Tcp, "and tried again later");
+}
+
+#[test]
+fn a_long_request_is_answered_and_acknowledged_whatever_carried_it() {
+    let mut desk = Desk::new();
+    let session = desk.ua.dial(desk.now, long()).unwrap();
+    let invite = desk.only();
+    desk.hear_by(Transport::Tcp, Some(STREAM), PEER, &reply(&invite, 200, "far", CONTACT, ANSWER));
+    assert_eq!(desk.told(), ["Answered"]);
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let ways: Vec<_> = desk.transmits().iter().map(|sent| sent.transport).collect();
+    assert_eq!(ways, [Transport::Udp; 2], "ACK and BYE are short, and the Contact names no transport");
+}
+
+#[test]
+fn no_length_moves_a_request_where_udp_is_written_or_tcp_is_not_spoken() {
+    let mut desk = Desk::new();
+    desk.ua.dial(desk.now, Dial { target: uri("sip:far@192.0.2.9:5070;transport=udp"), ..long() }).unwrap();
+    assert_eq!(desk.transmits()[0].transport, Transport::Udp);
+    let mut settings = settings();
+    settings.listen.truncate(1);
+    let mut desk = Desk::with(settings);
+    desk.ua.dial(desk.now, long()).unwrap();
+    assert_eq!(desk.transmits()[0].transport, Transport::Udp);
+}

@@ -1,0 +1,181 @@
+//! SIP by TCP, with Baton as the one that opens the connection.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::scratch::{Ports, Scratch};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A daemon whose only AI is called by TCP, and who calls it.
+struct Daemon {
+    child: Child,
+    sip: SocketAddr,
+    caller: UdpSocket,
+    _scratch: Scratch,
+}
+
+impl Daemon {
+    fn start(ai: SocketAddr) -> Daemon {
+        let (scratch, ports) = (Scratch::new(), Ports::free());
+        let caller = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for the caller");
+        caller.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
+        let trunk = caller.local_addr().expect("it is bound");
+        let text =
+            ports.configuration("sqlite:baton.db").replacen("uri = \"sip:127.0.0.1:9\"", &format!("uri = \"sip:{trunk}\""), 1);
+        let text = text.replacen("sip:ai@127.0.0.1:9", &format!("sip:ai@{ai};transport=tcp"), 1);
+        scratch.write("baton.toml", &text);
+        let log = std::fs::File::create(scratch.path().join("log")).expect("a file for the log");
+        let mut command = scratch.baton();
+        command.args(["serve", "--config", "baton.toml"]).stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().expect("the binary runs");
+        let daemon = Daemon { child, sip: (Ipv4Addr::LOCALHOST, ports.sip).into(), caller, _scratch: scratch };
+        daemon.is_up(&ports);
+        daemon
+    }
+
+    fn is_up(&self, ports: &Ports) {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, ports.http)).is_err() {
+            assert!(Instant::now() < until, "the daemon does not come up");
+            std::thread::yield_now();
+        }
+    }
+
+    fn call(&self, number: u32) {
+        let from = self.caller.local_addr().expect("it is bound");
+        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        let text = format!(
+            "INVITE sip:100@{} SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{number};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:jamie@{from}>;tag=c{number}\r\nTo: <sip:100@{}>\r\nCall-ID: {number}@caller\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:jamie@{from}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            self.sip,
+            self.sip,
+            sdp.len()
+        );
+        self.caller.send_to(text.as_bytes(), self.sip).expect("a datagram leaves");
+    }
+
+    /// The next final answer to the caller.
+    fn answered(&self) -> String {
+        let mut buffer = [0; 4_096];
+        loop {
+            let length = self.caller.recv(&mut buffer).expect("an answer comes");
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1") {
+                return text;
+            }
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The AI's end of a connection.
+struct Stream {
+    stream: TcpStream,
+    read: String,
+}
+
+impl Stream {
+    fn accept(listener: &TcpListener) -> Stream {
+        let (stream, _) = listener.accept().expect("Baton connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
+        Stream { stream, read: String::new() }
+    }
+
+    /// The next message, which must be this request.
+    fn hears(&mut self, method: &str) -> String {
+        loop {
+            if let Some(end) = self.read.find("\r\n\r\n") {
+                let length: usize = header(&self.read, "Content-Length").parse().expect("a number");
+                if self.read.len() >= end + 4 + length {
+                    let message: String = self.read.drain(..end + 4 + length).collect();
+                    assert!(message.starts_with(method), "{method}: {message}");
+                    return message;
+                }
+            }
+            let mut buffer = [0; 4_096];
+            let length = self.stream.read(&mut buffer).expect("Baton says something");
+            assert!(length > 0, "Baton has closed the connection");
+            self.read.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    }
+
+    fn answers(&mut self, request: &str, status: u16, sdp: &str) {
+        let header = |name| format!("{name}: {}\r\n", header(request, name));
+        let (via, from, to) = (header("Via"), header("From"), header("To").replace("\r\n", ";tag=ai\r\n"));
+        let here = self.stream.local_addr().expect("it is connected");
+        let text = format!(
+            "SIP/2.0 {status} Fine\r\n{via}{from}{to}{}{}Contact: <sip:ai@{here};transport=tcp>\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            header("Call-ID"),
+            header("CSeq"),
+            sdp.len()
+        );
+        self.stream.write_all(text.as_bytes()).expect("Baton reads");
+    }
+
+    fn takes_a_call(&mut self) -> String {
+        let invite = self.hears("INVITE");
+        let sdp = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4002 RTP/AVP 0\r\n";
+        self.answers(&invite, 200, sdp);
+        self.hears("ACK");
+        invite
+    }
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    let lines = message.lines().filter_map(|line| line.split_once(": "));
+    lines.into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no {name} in {message}")).1
+}
+
+#[test]
+fn an_ai_is_called_by_tcp_and_all_calls_share_its_connection() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for the AI");
+    let daemon = Daemon::start(listener.local_addr().expect("it is bound"));
+    daemon.call(1);
+    let mut stream = Stream::accept(&listener);
+    let invite = stream.takes_a_call();
+    assert!(
+        header(&invite, "Via").starts_with("SIP/2.0/TCP ") && header(&invite, "Contact").contains(";transport=tcp"),
+        "{invite}"
+    );
+    assert!(daemon.answered().starts_with("SIP/2.0 200"));
+    daemon.call(2);
+    stream.takes_a_call();
+    listener.set_nonblocking(true).expect("a listener can be asked");
+    assert!(listener.accept().is_err(), "one connection is enough");
+}
+
+#[test]
+fn a_connection_that_is_gone_is_opened_again_and_a_peer_that_is_gone_is_503() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for the AI");
+    let daemon = Daemon::start(listener.local_addr().expect("it is bound"));
+    daemon.call(1);
+    let mut stream = Stream::accept(&listener);
+    stream.takes_a_call();
+    assert!(daemon.answered().starts_with("SIP/2.0 200"));
+    drop(stream);
+    daemon.call(2);
+    let mut stream = Stream::accept(&listener);
+    stream.takes_a_call();
+    drop((stream, listener));
+    let begun = Instant::now();
+    loop {
+        daemon.call(3);
+        let answer = daemon.answered();
+        if header(&answer, "Call-ID").starts_with('3') {
+            assert!(answer.starts_with("SIP/2.0 503"), "{answer}");
+            break;
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(3), "a refusal is noticed at once, not when the AI's time is over");
+}
