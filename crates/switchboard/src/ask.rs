@@ -5,7 +5,7 @@ use baton_contract::{
     TransferRequest,
 };
 use baton_time::Now;
-use baton_transfer::{Begin, Event, Fact, Progress, Target, Transfer, Zone};
+use baton_transfer::{Begin, ColdBy, Event, Fact, Progress, Target, Transfer, Zone};
 use serde_json::{Map, json};
 
 use crate::Output;
@@ -275,6 +275,8 @@ impl Switchboard {
             id: transfer_id,
             call: id,
             mode: wanted.mode,
+            options: self.settings.transfer.options(),
+            cold_by: ColdBy::Bridge,
             target: wanted.target,
             reason,
             context: call.context.clone(),

@@ -7,7 +7,7 @@ use baton_media::{Clip, Playlist, Then};
 use baton_sip::wire::Header;
 use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
-use baton_transfer::{Action, AeSpeech, Cause, Event, Fact, Line, SayId};
+use baton_transfer::{Action, AeSpeech, Callee, Cause, Event, Fact, Line, SayId};
 
 use crate::call::{Asked, Speech};
 use crate::inbound::Dialling;
@@ -66,7 +66,8 @@ impl Switchboard {
                 self.commits.insert(ticket, Waiting::Transfer(id, transfer, fact, callback));
                 self.emit(Output::Commit { ticket: Some(ticket), level, records });
             }
-            Action::Dial { leg, ae, .. } => self.dial_ae(now, id, leg, &ae),
+            Action::Dial { leg, to: Callee::Ae(ae), .. } => self.dial_ae(now, id, leg, &ae),
+            Action::Dial { leg, to: Callee::Outside(_), .. } => self.tell(now, id, not_dialled(leg)),
             Action::HangUp { leg, cause } => self.hang_up_ae(now, id, leg, cause),
             Action::Scene(scene) => {
                 if let Some(call) = self.calls.get_mut(&id) {
@@ -93,7 +94,10 @@ impl Switchboard {
                 self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short });
             }
             Action::DropAi => self.drop_ai(now, id),
-            Action::RecallAi { resume } => self.recall_ai(now, id, resume),
+            Action::ReferCaller { .. } => self.tell(now, id, Event::ReferFailed { status: 501 }),
+            Action::Record { .. } => self.tell(now, id, Event::RecordFailed),
+            Action::StopRecording => {}
+            Action::RecallAi { resume, .. } => self.recall_ai(now, id, resume),
             Action::ForgetAi => self.drop_ai(now, id),
             Action::Progress(progress) => self.progress(now, id, progress),
             Action::Report(kind, mut data) => {
@@ -125,8 +129,7 @@ impl Switchboard {
                 self.tell(now, id, Event::Dialed { leg });
             }
             None => {
-                let phrase = "No port, no address or no room for another call".to_owned();
-                self.tell(now, id, Event::Refused { leg, status: 503, phrase });
+                self.tell(now, id, not_dialled(leg));
             }
         }
     }
@@ -292,13 +295,18 @@ impl Switchboard {
     }
 }
 
+/// Nobody can be dialled for this leg.
+fn not_dialled(leg: LegId) -> Event {
+    Event::Refused { leg, status: 503, phrase: "No port, no address or no room for another call".to_owned() }
+}
+
 /// The Reason header (RFC 3326) of an AE leg's end.
 fn reason_of(cause: Cause) -> Reason {
     let status = match cause {
         Cause::NoAnswer | Cause::Unreachable | Cause::NotAccepted | Cause::BudgetExceeded | Cause::Lost => 480,
         Cause::Declined | Cause::Later => 603,
         Cause::CallerGone | Cause::Cancelled => 487,
-        Cause::CallOver => 200,
+        Cause::CallOver | Cause::HandedBack | Cause::MovedOn => 200,
     };
     Reason::sip(status, cause.words())
 }

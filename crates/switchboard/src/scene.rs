@@ -30,8 +30,11 @@ const fn row(scene: SceneName) -> [Hears; 3] {
         SceneName::Conversation => [Hears::Ai, Hears::Caller, Hears::Silence],
         SceneName::ConsultMusic | SceneName::ConsultRingback => [Hears::Music, Hears::Silence, Hears::Silence],
         SceneName::ConsultAi => [Hears::Ai, Hears::Caller, Hears::Silence],
+        SceneName::ConsultLive | SceneName::PassingOn | SceneName::Introduction => [Hears::Music, Hears::Silence, Hears::Silence],
         SceneName::Human => [Hears::Ae, Hears::Silence, Hears::Caller],
-        SceneName::AeHolds | SceneName::Offering | SceneName::Rescue => [Hears::Music, Hears::Silence, Hears::Silence],
+        SceneName::AeHolds | SceneName::Offering | SceneName::Voicemail | SceneName::Rescue => {
+            [Hears::Music, Hears::Silence, Hears::Silence]
+        }
         SceneName::CallingBack => [Hears::Music, Hears::Silence, Hears::Music],
     }
 }
@@ -42,8 +45,12 @@ const fn keys_pass(scene: SceneName) -> bool {
         SceneName::Conversation | SceneName::ConsultAi | SceneName::Human => true,
         SceneName::ConsultMusic
         | SceneName::ConsultRingback
+        | SceneName::ConsultLive
+        | SceneName::PassingOn
+        | SceneName::Introduction
         | SceneName::AeHolds
         | SceneName::Offering
+        | SceneName::Voicemail
         | SceneName::Rescue
         | SceneName::CallingBack => false,
     }

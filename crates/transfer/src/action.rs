@@ -1,9 +1,11 @@
 //! What a transfer wants done.
 
-use baton_contract::{AeId, CommitLevel, EventKind, LegId, Outcome, Record, TransferId};
+use std::time::Duration;
+
+use baton_contract::{CommitLevel, EventKind, LegId, Outcome, Record, TransferId};
 use serde_json::{Map, Value};
 
-use crate::{Fact, Line};
+use crate::{Callee, Fact, Line};
 
 /// Something to be done, in the order in which it is handed out.
 ///
@@ -19,12 +21,12 @@ pub enum Action {
         /// The rows.
         records: Vec<Record>,
     },
-    /// Send the INVITE to an AE.
+    /// Send the INVITE to an AE, or to somebody outside.
     Dial {
         /// The consult leg.
         leg: LegId,
         /// Who.
-        ae: AeId,
+        to: Callee,
         /// Which attempt, from 1.
         attempt: u8,
     },
@@ -63,7 +65,27 @@ pub enum Action {
     RecallAi {
         /// Which transfer it resumes from.
         resume: TransferId,
+        /// What it is called back for.
+        purpose: Purpose,
+        /// What the AE wants it to know.
+        note: Option<String>,
     },
+    /// Ask the caller's trunk to take the call on (REFER on the caller's leg, which stays up), and answer with
+    /// [`crate::Event::ReferAccepted`] or [`crate::Event::ReferFailed`], then with what its NOTIFYs say.
+    ReferCaller {
+        /// Where to.
+        to: Callee,
+    },
+    /// Record what the caller says from now on, and answer with [`crate::Event::Recorded`] or [`crate::Event::RecordFailed`] once it
+    /// has ended: by itself at a limit, by [`Action::StopRecording`], or with the caller's leg.
+    Record {
+        /// The longest message.
+        max: Duration,
+        /// A silence of this length ends it.
+        silence_max: Duration,
+    },
+    /// End the recording and keep what there is of it.
+    StopRecording,
     /// Give up dialling the AI again.
     ForgetAi,
     /// Tell whoever asked by REFER.
@@ -79,6 +101,31 @@ pub enum Action {
 /// Names one speech, within its transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SayId(pub u32);
+
+/// What an AI is called back for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// The transfer has come to nothing, and the AI that asked for it has left meanwhile.
+    Return,
+    /// The AE hands the caller back.
+    HandBack,
+    /// The AE has hung up, and the AI is to go on.
+    AfterAe,
+    /// The AE was lost.
+    Lost,
+}
+
+impl Purpose {
+    /// The name in events and headers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Purpose::Return => "return",
+            Purpose::HandBack => "handback",
+            Purpose::AfterAe => "after_ae",
+            Purpose::Lost => "lost",
+        }
+    }
+}
 
 /// What an AE is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +161,10 @@ pub enum Cause {
     Lost,
     /// The call is over.
     CallOver,
+    /// The caller is with the AI again, as the AE wanted.
+    HandedBack,
+    /// The caller is with somebody else now, as the AE wanted.
+    MovedOn,
 }
 
 impl Cause {
@@ -130,6 +181,8 @@ impl Cause {
             Cause::Cancelled => "Transfer cancelled",
             Cause::Lost => "Media lost",
             Cause::CallOver => "Call over",
+            Cause::HandedBack => "Handed back",
+            Cause::MovedOn => "Passed on",
         }
     }
 }
@@ -145,13 +198,22 @@ pub enum SceneName {
     ConsultAi,
     /// As with music, but a ringback tone.
     ConsultRingback,
+    /// The AI briefs the AE: these two hear each other, the caller hears music and what they are told.
+    ConsultLive,
+    /// The caller is passed on without a briefing: they hear what the AE's leg sends before its answer, or a ringback tone, and what they
+    /// are told; the AE and the AI hear nothing.
+    PassingOn,
+    /// Caller, AI and AE each hear the two others.
+    Introduction,
     /// Caller and AE hear each other; the AI hears nothing.
     Human,
     /// The AE holds: the caller hears music, the AE nothing.
     AeHolds,
     /// The caller is offered something and hears music around it; nobody hears them.
     Offering,
-    /// Somebody was lost: the caller hears music and what they are told; nobody hears them.
+    /// The caller leaves a message: they hear what they are told, then silence; nobody hears them.
+    Voicemail,
+    /// Somebody was lost, or the caller is on their way from one to another: the caller hears music and what they are told; nobody hears them.
     Rescue,
     /// The caller of a callback is being dialled or asked: caller and AE hear music and what they are told, and not each other.
     CallingBack,
@@ -159,14 +221,18 @@ pub enum SceneName {
 
 impl SceneName {
     /// Every scene.
-    pub const ALL: [SceneName; 9] = [
+    pub const ALL: [SceneName; 13] = [
         SceneName::Conversation,
         SceneName::ConsultMusic,
         SceneName::ConsultAi,
         SceneName::ConsultRingback,
+        SceneName::ConsultLive,
+        SceneName::PassingOn,
+        SceneName::Introduction,
         SceneName::Human,
         SceneName::AeHolds,
         SceneName::Offering,
+        SceneName::Voicemail,
         SceneName::Rescue,
         SceneName::CallingBack,
     ];

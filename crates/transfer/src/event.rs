@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_contract::{At, LegId};
 
-use crate::{Key, SayId};
+use crate::{Callee, Key, SayId};
 
 /// Something that has happened. An event that does not fit where the transfer stands changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,40 @@ pub enum Event {
     AiBack,
     /// The AI that was called back cannot be had.
     AiFailed,
+    /// Whatever the AI was to tell the AE, it is done with it: the live briefing, or the introduction. Through the API, or by a BYE.
+    AiDone,
+    /// The trunk has taken the REFER: a 2xx.
+    ReferAccepted,
+    /// A NOTIFY of the REFER says how far it is: 1xx.
+    ReferProgress(u16),
+    /// The trunk has connected the caller: a NOTIFY with 2xx.
+    ReferDone,
+    /// The trunk has refused the REFER, could not be asked, or a NOTIFY says that it came to nothing.
+    ReferFailed {
+        /// The status.
+        status: u16,
+    },
+    /// The recording has ended and can be kept.
+    Recorded(Message),
+    /// There is no recording.
+    RecordFailed,
+    /// The caller is to go back to the AI: by the AE's key, through the API, or by the AE's REFER to the AI.
+    HandBack {
+        /// How.
+        by: HandBackBy,
+        /// What the AI is to know.
+        note: Option<String>,
+    },
+    /// The AE passes the caller on: a REFER to somebody who is not the AI.
+    AeRefers {
+        /// To whom; outside targets are allowed ones already.
+        to: Callee,
+    },
+    /// An INVITE with Replaces has taken the place of the AE's leg, and was answered.
+    AeReplaced {
+        /// The new leg.
+        leg: LegId,
+    },
     /// Somebody calls the transfer off.
     Cancel,
     /// A slot was picked through the API.
@@ -117,6 +151,8 @@ pub enum Fact {
     Accepted(u8),
     /// The promise of a callback.
     Callback,
+    /// The message that the caller has left.
+    Message,
     /// The callback that the store was silent about is not promised.
     Withdrawn,
     /// How the transfer came out.
@@ -145,6 +181,41 @@ pub enum AcceptedBy {
     Api,
     /// By answering.
     Answer,
+    /// By being dialled without a briefing: a cold transfer, or one passed on by an AE.
+    Cold,
+}
+
+/// How an AE hands the caller back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HandBackBy {
+    /// By the hand-back key.
+    Key,
+    /// Through the API.
+    Api,
+    /// By a REFER to the AI.
+    Refer,
+}
+
+impl HandBackBy {
+    /// The name in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            HandBackBy::Key => "key",
+            HandBackBy::Api => "api",
+            HandBackBy::Refer => "refer",
+        }
+    }
+}
+
+/// A message that a caller has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where it is kept.
+    pub file: String,
+    /// How long it is.
+    pub duration: Duration,
+    /// How much of it is speech.
+    pub speech: Duration,
 }
 
 impl AcceptedBy {
@@ -154,6 +225,7 @@ impl AcceptedBy {
             AcceptedBy::Key => "key",
             AcceptedBy::Api => "api",
             AcceptedBy::Answer => "answer",
+            AcceptedBy::Cold => "cold",
         }
     }
 }

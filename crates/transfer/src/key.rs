@@ -22,6 +22,8 @@ impl Key {
     pub const TWO: Key = Key('2');
     /// `3`
     pub const THREE: Key = Key('3');
+    /// `9`
+    pub const NINE: Key = Key('9');
     /// `*`
     pub const STAR: Key = Key('*');
     /// `#`

@@ -19,13 +19,16 @@ mod settings;
 mod transfer;
 mod why;
 
-pub use action::{Action, AeSpeech, Cause, Progress, SayId, SceneName};
+pub use action::{Action, AeSpeech, Cause, Progress, Purpose, SayId, SceneName};
 pub use callback::CallbackSettings;
-pub use event::{AcceptedBy, Event, Fact, LegEnd};
+pub use event::{AcceptedBy, Event, Fact, HandBackBy, LegEnd, Message};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};
 pub use line::{Hour, Line, Minute, Weekday};
-pub use roster::{Lease, Roster, Target};
-pub use settings::{AcceptBy, AeSettings, AfterAe, BudgetSettings, GroupSettings, Keys, Limits, Settings, WhileDialing};
+pub use roster::{Callee, Lease, Roster, Target};
+pub use settings::{
+    AcceptBy, AeSettings, AfterAe, BriefingBy, BudgetSettings, ColdBy, GroupSettings, KeyPair, Keys, Limits, Options, Settings,
+    WhileDialing,
+};
 pub use transfer::{Begin, Transfer};
 pub use why::Why;

@@ -22,6 +22,7 @@ impl Plan {
             Target::Group(name) => {
                 roster.groups().iter().find(|group| group.name == *name).map(|group| group.aes.clone()).unwrap_or_default()
             }
+            Target::Outside(_) => Vec::new(),
             Target::Anyone => {
                 let assigned = context.account.as_ref().and_then(|account| account.assigned_ae.as_ref());
                 match assigned.filter(|id| roster.find(id).is_some()) {

@@ -46,6 +46,27 @@ pub enum Target {
     Group(String),
     /// The account's own AE and their backup, or else whoever is configured first.
     Anyone,
+    /// Somebody who is no AE: a SIP URI or a number that may be dialled.
+    Outside(String),
+}
+
+/// Somebody who is dialled, or to whom a caller is passed on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Callee {
+    /// An AE.
+    Ae(AeId),
+    /// Somebody who is no AE: a SIP URI or a number that may be dialled.
+    Outside(String),
+}
+
+impl Callee {
+    /// The AE's id, or the URI or number.
+    pub fn name(&self) -> &str {
+        match self {
+            Callee::Ae(id) => id.as_str(),
+            Callee::Outside(to) => to,
+        }
+    }
 }
 
 /// The right to ring an AE, for one transfer.

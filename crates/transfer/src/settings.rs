@@ -29,6 +29,62 @@ pub struct Settings {
     pub briefing_max: Duration,
     /// How callbacks are carried out.
     pub callback: CallbackSettings,
+    /// Who briefs the AE.
+    pub briefing: BriefingBy,
+    /// Whether the AI introduces caller and AE to each other before it leaves.
+    pub introduce: bool,
+    /// The longest introduction.
+    pub introduce_max: Duration,
+    /// What the AE presses after the bridge to hand the caller back.
+    pub handback_key: KeyPair,
+    /// The longest message.
+    pub message_max: Duration,
+    /// A silence of this length ends a message.
+    pub message_silence_max: Duration,
+}
+
+/// What of the settings one transfer may do otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// What the caller hears meanwhile.
+    pub while_dialing: WhileDialing,
+    /// What counts as acceptance.
+    pub accept: AcceptBy,
+    /// Who briefs the AE.
+    pub briefing: BriefingBy,
+    /// Whether the AI introduces caller and AE to each other before it leaves.
+    pub introduce: bool,
+    /// What follows when the AE hangs up after the bridge.
+    pub after_ae: AfterAe,
+}
+
+/// Who briefs the AE.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BriefingBy {
+    /// A voice reads it.
+    #[default]
+    Voice,
+    /// The AI tells it, live, while the caller hears music.
+    Ai,
+}
+
+/// How a cold transfer is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ColdBy {
+    /// We dial, and stay in the middle.
+    #[default]
+    Bridge,
+    /// The caller's trunk is asked by REFER; where it does not do it, we dial.
+    Refer,
+}
+
+/// Two keys, one after the other: `*9`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The first.
+    pub first: Key,
+    /// The second.
+    pub then: Key,
 }
 
 /// Target and worst case of every stage.
@@ -61,6 +117,8 @@ pub enum AcceptBy {
     Key,
     /// The answer: the AE is connected when the briefing has ended.
     Answer,
+    /// The AE says so to the AI, which accepts for them; the keys and the API do, too.
+    Spoken,
 }
 
 /// Which key does what, on the AE's phone before the bridge.
@@ -176,6 +234,25 @@ impl Default for Keys {
     }
 }
 
+impl Settings {
+    /// What a transfer does that asks for nothing else.
+    pub const fn options(&self) -> Options {
+        Options {
+            while_dialing: self.while_dialing,
+            accept: self.accept,
+            briefing: self.briefing,
+            introduce: self.introduce,
+            after_ae: self.after_ae,
+        }
+    }
+}
+
+impl Default for KeyPair {
+    fn default() -> KeyPair {
+        KeyPair { first: Key::STAR, then: Key::NINE }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -189,6 +266,12 @@ impl Default for Settings {
             wrap_up: Duration::ZERO,
             briefing_max: Duration::from_secs(30),
             callback: CallbackSettings::default(),
+            briefing: BriefingBy::default(),
+            introduce: false,
+            introduce_max: Duration::from_secs(20),
+            handback_key: KeyPair::default(),
+            message_max: Duration::from_secs(120),
+            message_silence_max: Duration::from_secs(5),
         }
     }
 }

@@ -31,7 +31,7 @@ use self::state::{
     Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store,
 };
 use crate::plan::Plan;
-use crate::{Action, Event, Fact, Line, Roster, SceneName, Settings, Target, Why, briefing};
+use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why, briefing};
 
 /// What a transfer begins with.
 #[derive(Debug, Clone)]
@@ -40,8 +40,12 @@ pub struct Begin {
     pub id: TransferId,
     /// The call that it belongs to.
     pub call: CallId,
-    /// Its kind; only warm ones so far.
+    /// Its kind.
     pub mode: Mode,
+    /// What it does otherwise than the settings say, resolved: [`Settings::options`] where nobody asked for anything.
+    pub options: Options,
+    /// How it is made if it is a cold one.
+    pub cold_by: ColdBy,
     /// Whom it is to reach.
     pub target: Target,
     /// Why it was asked for.
@@ -150,6 +154,11 @@ impl Transfer {
         matches!(self.state, State::Dialing(_) | State::Invited(_) | State::Ringing(_) | State::Listening(_))
     }
 
+    /// Whether [`Event::HandBack`] and [`Event::AeRefers`] would do anything: caller and AE are talking.
+    pub fn can_be_handed_back(&self) -> bool {
+        matches!(self.state, State::Human(_))
+    }
+
     /// Whether [`Event::Cancel`] would do anything: nobody has accepted, and there is no outcome.
     pub fn can_be_cancelled(&self) -> bool {
         let before = self.state.is_waiting() || matches!(self.state, State::Offering(_) | State::Recalling(_));
@@ -180,6 +189,16 @@ impl Transfer {
             Event::Key { leg, key } if turn.case.is_same_press(now.mono, Some(leg), key) => return Some(Ignored::Twice),
             Event::CallerKey(key) if turn.case.is_same_press(now.mono, None, key) => return Some(Ignored::Twice),
             Event::Cancel if turn.case.outcome.is_some() => return Some(Ignored::Decided),
+            Event::AiDone
+            | Event::ReferAccepted
+            | Event::ReferProgress(_)
+            | Event::ReferDone
+            | Event::ReferFailed { .. }
+            | Event::Recorded(_)
+            | Event::RecordFailed
+            | Event::HandBack { .. }
+            | Event::AeRefers { .. }
+            | Event::AeReplaced { .. } => return Some(Ignored::TooEarly),
             Event::AiGone => turn.ai_gone(),
             Event::AiSilent => turn.ai_silent(),
             event @ (of_the_store!()
@@ -261,6 +280,7 @@ fn target_name(target: &Target) -> Option<&str> {
     match target {
         Target::Ae(id) => Some(id.as_str()),
         Target::Group(name) => Some(name),
+        Target::Outside(to) => Some(to),
         Target::Anyone => None,
     }
 }
@@ -292,6 +312,16 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::AiSilent
         | Event::AiBack
         | Event::AiFailed
+        | Event::AiDone
+        | Event::ReferAccepted
+        | Event::ReferProgress(_)
+        | Event::ReferDone
+        | Event::ReferFailed { .. }
+        | Event::Recorded(_)
+        | Event::RecordFailed
+        | Event::HandBack { .. }
+        | Event::AeRefers { .. }
+        | Event::AeReplaced { .. }
         | Event::Cancel
         | Event::SlotPicked(_)
         | Event::Wake => None,

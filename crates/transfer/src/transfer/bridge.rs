@@ -186,7 +186,7 @@ impl Human {
     }
 
     fn hung_up(self, turn: &mut Turn<'_>) -> State {
-        match turn.settings.after_ae {
+        match turn.case.begin.options.after_ae {
             AfterAe::End => self.over(turn),
             AfterAe::Ai => {
                 let wrap_up = turn.settings.wrap_up;

@@ -201,7 +201,7 @@ impl Turn<'_> {
 
     /// The scene in which AEs are dialled and briefed.
     pub(crate) fn consult_scene(&mut self) {
-        let scene = match (self.settings.while_dialing, self.case.ai) {
+        let scene = match (self.case.begin.options.while_dialing, self.case.ai) {
             (WhileDialing::Music, _) | (WhileDialing::Ai, Ai::Gone | Ai::Failed) => SceneName::ConsultMusic,
             (WhileDialing::Ai, Ai::Up) => SceneName::ConsultAi,
             (WhileDialing::Ringback, _) => SceneName::ConsultRingback,
@@ -259,9 +259,13 @@ impl Turn<'_> {
             }
             SceneName::ConsultAi
             | SceneName::Conversation
+            | SceneName::ConsultLive
+            | SceneName::PassingOn
+            | SceneName::Introduction
             | SceneName::Human
             | SceneName::AeHolds
             | SceneName::Offering
+            | SceneName::Voicemail
             | SceneName::Rescue
             | SceneName::CallingBack => self.comfort_later(),
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{Begin, Transfer};
 use crate::roster::tests::ae;
-use crate::{Action, AeSpeech, Event, Fact, Key, Line, Roster, SayId, SceneName, Settings, Target, Why};
+use crate::{Action, AeSpeech, ColdBy, Event, Fact, Key, Line, Purpose, Roster, SayId, SceneName, Settings, Target, Why};
 
 /// Monday, 2 March 2026, 09:00 in New York.
 pub(crate) const MORNING: Now = Now { mono: Mono::from_millis(1_000), wall: Wall::from_seconds(1_772_460_000) };
@@ -25,6 +25,8 @@ pub(crate) struct Desk {
 
 /// How a play begins.
 pub(crate) struct Opening {
+    pub(crate) mode: Mode,
+    pub(crate) cold_by: ColdBy,
     pub(crate) settings: Settings,
     pub(crate) roster: Roster,
     pub(crate) target: Target,
@@ -36,6 +38,8 @@ pub(crate) struct Opening {
 impl Default for Opening {
     fn default() -> Opening {
         Opening {
+            mode: Mode::Warm,
+            cold_by: ColdBy::Bridge,
             settings: Settings::default(),
             roster: Roster::new(vec![ae("michael", Some("sara")), ae("sara", None)], vec![]),
             target: Target::Ae("michael".into()),
@@ -55,12 +59,14 @@ impl Opening {
     }
 
     pub(crate) fn silent_store(self) -> Desk {
-        let Opening { settings, mut roster, target, ai_up, context, from } = self;
+        let Opening { mode, cold_by, settings, mut roster, target, ai_up, context, from } = self;
         let mut ids = IdSource::seeded(11);
         let begin = Begin {
             id: TransferId::new(&mut ids, MORNING.wall),
             call: CallId::new(&mut ids, MORNING.wall),
-            mode: Mode::Warm,
+            mode,
+            options: settings.options(),
+            cold_by,
             target,
             reason: Some("explicit_request".into()),
             context,
@@ -225,7 +231,7 @@ fn short(action: &Action) -> Option<String> {
     Some(match action {
         Action::Commit { fact: Fact::Released | Fact::Outcome, .. } | Action::Report(..) => return None,
         Action::Commit { fact, level, .. } => format!("commit {fact:?} {level:?}"),
-        Action::Dial { ae, attempt, .. } => format!("dial {ae} {attempt}"),
+        Action::Dial { to, attempt, .. } => format!("dial {} {attempt}", to.name()),
         Action::HangUp { cause, .. } => format!("hang up {cause:?}"),
         Action::Scene(scene) => format!("scene {scene:?}"),
         Action::SayToCaller { lines, .. } => format!("caller: {}", words(lines)),
@@ -235,7 +241,14 @@ fn short(action: &Action) -> Option<String> {
         Action::SayToAe { speech: AeSpeech::Lines(lines), .. } => format!("ae: {}", words(lines)),
         Action::Render(_) => "render".into(),
         Action::DropAi => "drop ai".into(),
-        Action::RecallAi { .. } => "recall ai".into(),
+        Action::RecallAi { purpose: Purpose::Return, .. } => "recall ai".into(),
+        Action::RecallAi { purpose, note, .. } => {
+            let note = note.as_ref().map(|note| format!(" {note:?}")).unwrap_or_default();
+            format!("recall ai {}{note}", purpose.name())
+        }
+        Action::ReferCaller { to } => format!("refer caller {}", to.name()),
+        Action::Record { max, silence_max } => format!("record {} s, silence {} s", max.as_secs(), silence_max.as_secs()),
+        Action::StopRecording => "stop recording".into(),
         Action::ForgetAi => "forget ai".into(),
         Action::Progress(progress) => {
             let outcome = progress.outcome.map(|outcome| format!(" {outcome}")).unwrap_or_default();

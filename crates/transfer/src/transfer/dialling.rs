@@ -15,7 +15,7 @@ use super::state::{
     of_the_store,
 };
 use crate::budget::millis;
-use crate::{Action, Cause, Event, Fact, Why};
+use crate::{Action, Callee, Cause, Event, Fact, Why};
 
 /// The AE is held, and the store is told.
 ///
@@ -97,7 +97,7 @@ impl Journalling {
         let Attempt { leg, ae, number, .. } = &self.attempt;
         let passed_over = turn.case.passed_over();
         turn.report(EventKind::AttemptStarted, json!({"ae": ae, "leg": leg, "attempt": number, "passed_over": passed_over}));
-        turn.act(Action::Dial { leg: *leg, ae: ae.clone(), attempt: *number });
+        turn.act(Action::Dial { leg: *leg, to: Callee::Ae(ae.clone()), attempt: *number });
         Dialing { attempt: self.attempt }.into()
     }
 

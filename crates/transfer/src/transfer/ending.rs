@@ -13,7 +13,7 @@ use super::state::{
     of_the_store,
 };
 use crate::budget::Budget;
-use crate::{Action, AeSpeech, Cause, Event, LegEnd, Line, SayId, SceneName, Why};
+use crate::{Action, AeSpeech, Cause, Event, LegEnd, Line, Purpose, SayId, SceneName, Why};
 
 /// A fresh AI is being dialled for the caller, who hears music.
 ///
@@ -114,7 +114,7 @@ impl Recall {
             return self.failed(turn);
         }
         turn.scene(SceneName::Rescue);
-        turn.act(Action::RecallAi { resume: turn.case.begin.id });
+        turn.act(Action::RecallAi { resume: turn.case.begin.id, purpose: self.purpose(), note: None });
         Recalling { recall: self, until: turn.now.mono + AI_MAX }.into()
     }
 
@@ -128,6 +128,14 @@ impl Recall {
                 turn.case.budget = Budget::begin(turn.now.mono, turn.settings.budget.clone());
                 attempt::next(turn)
             }
+        }
+    }
+
+    const fn purpose(self) -> Purpose {
+        match self {
+            Recall::Attempts | Recall::Cancel | Recall::Offer => Purpose::Return,
+            Recall::Human => Purpose::AfterAe,
+            Recall::Loss => Purpose::Lost,
         }
     }
 

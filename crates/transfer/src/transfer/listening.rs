@@ -163,8 +163,8 @@ impl Listening {
     }
 
     fn skip(self, turn: &mut Turn<'_>) -> State {
-        match turn.settings.accept {
-            AcceptBy::Key => self.tell_keys(turn),
+        match turn.case.begin.options.accept {
+            AcceptBy::Key | AcceptBy::Spoken => self.tell_keys(turn),
             AcceptBy::Answer => self.accept(turn, AcceptedBy::Answer),
         }
     }
@@ -189,13 +189,15 @@ impl Listening {
 
     /// What the AE was hearing has been said to its end.
     fn heard(self, turn: &mut Turn<'_>) -> State {
-        match (self.hears, turn.case.briefing, turn.settings.accept) {
+        match (self.hears, turn.case.briefing, turn.case.begin.options.accept) {
             (Hears::Opener { .. }, Rendering::Ready { full, short }, _) => {
                 let hears = brief(turn, &self.attempt, full, short);
                 Listening { hears, ..self }.into()
             }
             (Hears::Opener { .. } | Hears::Briefing { .. }, _, AcceptBy::Answer) => self.accept(turn, AcceptedBy::Answer),
-            (Hears::Opener { .. }, Rendering::Pending | Rendering::Failed, AcceptBy::Key) => self.tell_keys(turn),
+            (Hears::Opener { .. }, Rendering::Pending | Rendering::Failed, AcceptBy::Key | AcceptBy::Spoken) => {
+                self.tell_keys(turn)
+            }
             (Hears::Briefing { .. } | Hears::Keys { .. } | Hears::Nothing { .. }, _, _) => {
                 Listening { hears: Hears::Nothing { until: turn.now.mono + REMIND_EVERY }, ..self }.into()
             }
@@ -281,8 +283,10 @@ fn brief(turn: &mut Turn<'_>, attempt: &Attempt, full: Duration, short: Duration
 /// What to press, where anything must be.
 fn keys(turn: &Turn<'_>) -> Vec<Line> {
     let keys = turn.settings.keys;
-    match turn.settings.accept {
-        AcceptBy::Key => vec![Line::ToAcceptPress, Line::Key(keys.accept), Line::ToDeclinePress, Line::Key(keys.decline)],
+    match turn.case.begin.options.accept {
+        AcceptBy::Key | AcceptBy::Spoken => {
+            vec![Line::ToAcceptPress, Line::Key(keys.accept), Line::ToDeclinePress, Line::Key(keys.decline)]
+        }
         AcceptBy::Answer => Vec::new(),
     }
 }

@@ -133,7 +133,21 @@ states!(
 /// Events that mean the same in every state: they are dealt with before the state sees them.
 macro_rules! everywhere {
     () => {
-        Event::BriefingReady { .. } | Event::BriefingFailed | Event::AiGone | Event::AiSilent | Event::Wake
+        Event::BriefingReady { .. }
+            | Event::BriefingFailed
+            | Event::AiGone
+            | Event::AiSilent
+            | Event::AiDone
+            | Event::ReferAccepted
+            | Event::ReferProgress(_)
+            | Event::ReferDone
+            | Event::ReferFailed { .. }
+            | Event::Recorded(_)
+            | Event::RecordFailed
+            | Event::HandBack { .. }
+            | Event::AeRefers { .. }
+            | Event::AeReplaced { .. }
+            | Event::Wake
     };
 }
 

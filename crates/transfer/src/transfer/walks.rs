@@ -215,6 +215,16 @@ impl Walk {
             | Event::AiSilent
             | Event::AiBack
             | Event::AiFailed
+            | Event::AiDone
+            | Event::ReferAccepted
+            | Event::ReferProgress(_)
+            | Event::ReferDone
+            | Event::ReferFailed { .. }
+            | Event::Recorded(_)
+            | Event::RecordFailed
+            | Event::HandBack { .. }
+            | Event::AeRefers { .. }
+            | Event::AeReplaced { .. }
             | Event::Cancel
             | Event::SlotPicked(_) => false,
         }
@@ -272,6 +282,9 @@ impl Walk {
             | Action::DropAi
             | Action::RecallAi { .. }
             | Action::ForgetAi
+            | Action::ReferCaller { .. }
+            | Action::Record { .. }
+            | Action::StopRecording
             | Action::Report(..) => {}
         }
     }
