@@ -118,6 +118,7 @@ pub struct Party {
     lingers: Duration,
     silent_at: Mono,
     notified: BTreeSet<u16>,
+    referred: bool,
     told: BTreeSet<String>,
     record: Record,
     out: VecDeque<Output>,
@@ -163,6 +164,7 @@ impl Party {
             lingers: Duration::ZERO,
             silent_at: Mono::ZERO,
             notified: BTreeSet::new(),
+            referred: false,
             told: BTreeSet::new(),
             out: VecDeque::new(),
             me,
@@ -280,6 +282,7 @@ impl Party {
                 Happening::Notified(status) => {
                     self.notified.insert(status);
                 }
+                Happening::Referred => self.referred = true,
                 Happening::Media(body) => self.media_follows(now, &body),
                 Happening::Over(why) => {
                     self.over = Some(why);
@@ -364,6 +367,8 @@ impl Party {
             Step::Press { key, by } => return self.press(now, *key, *by),
             Step::Refer { to, headers } => self.ua.refer(now, to, headers),
             Step::HangUp => self.ua.hang_up(now),
+            Step::Vanish => self.vanish(),
+            Step::Notify { status } => self.ua.notify(now, *status),
             Step::Note(label) => {
                 self.record.notes.push((now, label.clone()));
                 self.told.insert(label.clone());
@@ -393,6 +398,13 @@ impl Party {
             self.media_follows(now, &offer);
         }
         progress
+    }
+
+    /// The far side hears nothing from here any more, of any kind.
+    fn vanish(&mut self) {
+        self.ua.vanish();
+        self.media = None;
+        self.over = Some("vanished".to_owned());
     }
 
     fn mute(&mut self, muted: bool) {
@@ -442,6 +454,7 @@ impl Party {
             Cue::Voice => self.ear.voice_since(since),
             Cue::Quiet(span) => self.ear.quiet_at(since, *span) <= now,
             Cue::Notified(status) => self.notified.contains(status),
+            Cue::Referred => self.referred,
         };
         match (&self.over, come) {
             (_, true) => Progress::Done,
@@ -468,6 +481,8 @@ impl Party {
             | Step::Offer(_)
             | Step::Mute
             | Step::HangUp
+            | Step::Vanish
+            | Step::Notify { .. }
             | Step::Note(_) => (!self.started).then_some(self.me.origin),
         }
     }

@@ -218,3 +218,45 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(run()[0].rtp_sent, run()[0].rtp_sent);
     assert_eq!(run()[1].sip, run()[1].sip);
 }
+
+#[test]
+fn a_trunk_that_takes_a_refer_says_how_it_went() {
+    let caller = party(
+        0,
+        Pilot::Caller,
+        [
+            Step::call("sip:ai@127.0.0.1:5001"),
+            Step::wait_for(Cue::Referred, 9_000),
+            Step::Notify { status: 100 },
+            Step::pause(300),
+            Step::Notify { status: 200 },
+            Step::wait_for(Cue::Gone, 5_000),
+        ],
+    );
+    let ai = party(
+        1,
+        Pilot::Ai,
+        [
+            Step::Answer,
+            Step::Refer { to: "sip:sara@127.0.0.1".to_owned(), headers: Vec::new() },
+            Step::wait_for(Cue::Notified(100), 2_000),
+            Step::wait_for(Cue::Notified(200), 2_000),
+            Step::HangUp,
+        ],
+    );
+    let records = World::new(vec![caller, ai], |_, _| false).run(Mono::from_millis(60_000));
+    assert_eq!((&records[0].verdict, &records[1].verdict), (&Some(Ok(())), &Some(Ok(()))));
+    assert!(records[1].sip.iter().any(|seen| seen.title == "202 Accepted"));
+}
+
+#[test]
+fn a_party_that_vanishes_answers_nothing_and_sends_nothing() {
+    let ai = party(1, Pilot::Ai, [Step::Answer, Step::pause(600), Step::note("vanishes"), Step::Vanish, Step::pause(3_000)]);
+    let parties = vec![party(0, Pilot::Caller, [Step::call("sip:ai@127.0.0.1:5001"), Step::pause(2_000), Step::HangUp]), ai];
+    let records = World::new(parties, |_, _| false).run(Mono::from_millis(60_000));
+    let gone = records[1].notes[0].0;
+    assert_eq!(records[1].verdict, Some(Ok(())));
+    assert!(records[1].rtp_sent.iter().all(|packet| packet.at <= gone));
+    assert!(records[1].sip.iter().all(|seen| !seen.sent || seen.at <= gone), "the caller's BYE gets no answer");
+    assert!(records[0].sip.iter().filter(|seen| seen.title == "BYE").count() > 3, "so it is sent again and again");
+}

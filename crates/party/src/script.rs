@@ -76,6 +76,13 @@ pub enum Step {
     Mute,
     /// CANCEL or BYE, by state.
     HangUp,
+    /// Is gone without a word: sends nothing any more, neither RTP nor SIP, and answers nothing. The call is over for this party.
+    Vanish,
+    /// Tells the sender of the REFER that came what has become of it: a NOTIFY with this status in its sipfrag (RFC 3515 §2.4.4).
+    Notify {
+        /// 100 to 699; a final one ends the subscription.
+        status: u16,
+    },
     /// Tells everybody else, and the record, that this point is reached.
     Note(String),
 }
@@ -134,6 +141,8 @@ pub enum Cue {
     Quiet(Duration),
     /// A NOTIFY with this status in its sipfrag has come.
     Notified(u16),
+    /// A REFER has come, and was answered with 202.
+    Referred,
 }
 
 impl Script {

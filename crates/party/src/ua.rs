@@ -35,6 +35,8 @@ pub(crate) enum Happening {
     /// Our INVITE was answered, or the ACK brought an answer to our offer, or there is a new offer.
     Media(Bytes),
     Notified(u16),
+    /// A REFER has come.
+    Referred,
     Over(String),
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Ua {
     servers: Vec<Server>,
     cancel_when_heard: bool,
     ack_body: Option<String>,
+    is_deaf: bool,
     pub(crate) out: VecDeque<Datagram>,
     pub(crate) happened: VecDeque<Happening>,
 }
@@ -79,6 +82,7 @@ impl Ua {
             servers: Vec::new(),
             cancel_when_heard: false,
             ack_body: None,
+            is_deaf: false,
             out: VecDeque::new(),
             happened: VecDeque::new(),
         }
@@ -155,6 +159,23 @@ impl Ua {
         self.send(now, refer);
     }
 
+    /// Tells the far side what has become of its REFER.
+    pub(crate) fn notify(&mut self, now: Mono, status: u16) {
+        let state = if status < 200 { "active;expires=60" } else { "terminated;reason=noresource" };
+        let notify = self.request("NOTIFY").with("Event", "refer").with("Subscription-State", state);
+        let word = if status < 200 { "Trying" } else { "Done" };
+        self.send(now, notify.with_body("message/sipfrag;version=2.0", format!("SIP/2.0 {status} {word}\r\n")));
+    }
+
+    /// From now on nothing leaves and nothing is heard.
+    pub(crate) fn vanish(&mut self) {
+        self.is_deaf = true;
+        self.phase = Phase::Over;
+        self.clients.clear();
+        self.servers.clear();
+        self.out.clear();
+    }
+
     /// BYE, CANCEL or a refusal, by what the call has come to.
     pub(crate) fn hang_up(&mut self, now: Mono) {
         match self.phase {
@@ -180,6 +201,9 @@ impl Ua {
     }
 
     pub(crate) fn receive(&mut self, now: Mono, message: Message, from: SocketAddr) {
+        if self.is_deaf {
+            return;
+        }
         if message.status().is_some() {
             self.receive_response(now, &message);
         } else {
@@ -286,6 +310,10 @@ impl Ua {
                 let status = sipfrag_status(&request.body);
                 self.serve(now, request, from, 200);
                 self.happened.extend(status.map(Happening::Notified));
+            }
+            "REFER" => {
+                self.serve(now, request, from, 202);
+                self.happened.push_back(Happening::Referred);
             }
             "INFO" | "OPTIONS" => self.serve(now, request, from, 200),
             _ => self.serve(now, request, from, 405),
