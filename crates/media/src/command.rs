@@ -80,6 +80,15 @@ pub enum Command {
         /// The track; `None` ends it.
         tap: Option<TapId>,
     },
+    /// Waits for a leg to say nothing for a while, from now on, and tells [`Event::Quiet`] once; or waits no longer.
+    AwaitQuiet {
+        /// The room.
+        room: RoomId,
+        /// The leg that is listened to.
+        port: Port,
+        /// For how long; `None` ends the wait.
+        after: Option<std::time::Duration>,
+    },
     /// Ends a leg; the port comes back with [`Event::Closed`].
     Close {
         /// The room.
@@ -103,6 +112,7 @@ impl Command {
             | Command::Scene { room, .. }
             | Command::SendDigit { room, .. }
             | Command::Tap { room, .. }
+            | Command::AwaitQuiet { room, .. }
             | Command::Close { room, .. }
             | Command::CloseRoom { room } => *room,
         }
@@ -170,6 +180,15 @@ pub enum Event {
         /// The leg.
         port: Port,
     },
+    /// A leg has said nothing for as long as [`Command::AwaitQuiet`] asked for, and the wait is over.
+    Quiet {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// When.
+        at: Mono,
+    },
     /// The first packet of a leg's new input left. Told again, without a gap, by each later scene that lets the leg go on hearing
     /// the other leg that it hears.
     Switched {
@@ -179,7 +198,7 @@ pub enum Event {
         port: Port,
         /// [`Scene::serial`] of the scene that asked for it.
         serial: u64,
-        /// What it hears is another leg (not what Baton made).
+        /// What it hears is another leg, or the sum of several (not what Baton made).
         live: bool,
         /// The time since the last packet of the old input, in microseconds; `None` where there was none to speak of.
         gap_us: Option<u64>,
@@ -216,6 +235,7 @@ impl Event {
             | Event::FirstPacket { room, .. }
             | Event::Lost { room, .. }
             | Event::Back { room, .. }
+            | Event::Quiet { room, .. }
             | Event::Switched { room, .. }
             | Event::BindFailed { room, .. }
             | Event::Closed { room, .. } => *room,

@@ -8,6 +8,7 @@ use crate::hearing::Hearing;
 use crate::key::{KeyEvent, Keypad};
 use crate::outbox::{Channel, Outbox};
 use crate::output::{Feed, Output};
+use crate::quiet::Quiet;
 use crate::rtcp::{Report, Sent};
 use crate::rtp::{Head, Rtp};
 use crate::sender::Sender;
@@ -30,6 +31,8 @@ pub(crate) struct Leg {
     pub(crate) lose: u8,
     /// Where copies of what it says go.
     pub(crate) tap: Option<TapId>,
+    /// Waits for the end of what it says.
+    pub(crate) quiet: Option<Quiet>,
     sources: Sources,
     stats: LegStats,
     report_at: Option<Mono>,
@@ -73,6 +76,7 @@ impl Leg {
             star_until: None,
             lose: 0,
             tap: None,
+            quiet: None,
             sources,
             stats: LegStats::default(),
             report_at: None,
@@ -147,8 +151,7 @@ impl Leg {
     pub(crate) fn forward(&mut self, now: Mono, sound: &Sound<'_>, out: &mut Outbox) -> bool {
         let Some(terms) = self.terms() else { return false };
         if let Feed::Mix(mixer) = &mut self.output.feed {
-            mixer.hear(sound.from, sound.codec, sound.rtp.payload);
-            return true;
+            return mixer.hear(sound);
         }
         let Some(live) = self.output.live_from(sound.from, sound.swap) else { return false };
         if self.keypad.is_pressed() || self.keypad.is_busy() && live.residue.is_empty() {
@@ -251,7 +254,9 @@ impl Leg {
 
     fn emit(&mut self, now: Mono, head: Head, fate: Fate, out: &mut Outbox, sound: impl FnOnce(&mut Vec<u8>)) {
         let Some(to) = self.hearing.as_ref().map(|hearing| hearing.origin.destination()) else { return };
-        let is_input = fate != Fate::SentKey && self.output.waiting.is_none();
+        // A sum is heard from its first sound on: until then nobody who is in it has spoken.
+        let is_awaited = matches!(self.output.feed, Feed::Mix(_)) && fate == Fate::SentSilence;
+        let is_input = fate != Fate::SentKey && self.output.waiting.is_none() && !is_awaited;
         if is_input && std::mem::take(&mut self.output.fresh) {
             self.tell_switched(now, out);
         }
@@ -272,7 +277,7 @@ impl Leg {
             room: self.room,
             port: self.port,
             serial: self.output.serial,
-            live: matches!(self.output.feed, Feed::Live(_)),
+            live: matches!(self.output.feed, Feed::Live(_) | Feed::Mix(_)),
             gap_us: self.sender.gap(now).map(|gap| gap.as_micros() as u64),
             at: now,
         });
@@ -295,8 +300,8 @@ impl Leg {
     /// When [`Leg::tick`] must be called next.
     pub(crate) fn poll_timeout(&self, lost_after: &[Duration]) -> Option<Mono> {
         let hearing = self.hearing.as_ref()?;
-        let times =
-            [self.output_due(), hearing.lost_at(lost_after), hearing.origin.poll_timeout(), self.report_at, self.star_until];
+        let (relearned, quiet) = (hearing.origin.poll_timeout(), self.quiet.map(|quiet| quiet.at()));
+        let times = [self.output_due(), hearing.lost_at(lost_after), relearned, self.report_at, self.star_until, quiet];
         times.into_iter().flatten().min()
     }
 
@@ -309,6 +314,9 @@ impl Leg {
         }
         if hearing.origin.tick(now) {
             out.unlatch(self.port);
+        }
+        if self.quiet.take_if(|quiet| quiet.at() <= now).is_some() {
+            out.event(Event::Quiet { room: self.room, port: self.port, at: now });
         }
         if self.report_at.is_some_and(|at| at <= now) {
             self.report_at = Some(now + REPORT_EVERY);
@@ -352,7 +360,8 @@ impl Leg {
                 (false, Default::default())
             }
         };
-        let marker = self.output.fresh && self.output.waiting.is_none() || self.sender.packets == 0;
+        let is_first = is_sound || !matches!(self.output.feed, Feed::Mix(_));
+        let marker = self.output.fresh && is_first && self.output.waiting.is_none() || self.sender.packets == 0;
         let head = self.sender.append(marker, terms.payload_type, u32::from(terms.frame));
         let fate = if is_sound { Fate::SentMade } else { Fate::SentSilence };
         self.emit(now, head, fate, out, |arena| arena.extend(frame.iter().map(|sample| terms.codec.encode(*sample))));

@@ -76,7 +76,7 @@ impl Output {
     pub(crate) fn swap(&mut self, source: &Source, serial: u64) -> bool {
         self.serial = serial;
         if is_same(&self.wants, source) {
-            return matches!(self.feed, Feed::Live(_));
+            return matches!(self.feed, Feed::Live(_)) || matches!(self.feed, Feed::Mix(_)) && !self.fresh;
         }
         let was_live = matches!(self.feed, Feed::Live(_) | Feed::Mix(_));
         (self.fresh, self.waiting) = (true, None);

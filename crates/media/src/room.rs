@@ -10,6 +10,7 @@ use crate::hearing::Heard;
 use crate::key::{KeyEvent, Press, Pressing, code_of, digit_of};
 use crate::leg::{KeyPass, Leg, Sound};
 use crate::output::Feed;
+use crate::quiet::Quiet;
 use crate::rtp::{Rtp, is_rtcp};
 use crate::sabotage::{Sabotage, Saboteur};
 use crate::{Channel, Clip, Codec, Command, Digits, Event, Fate, Outbox, Port, RoomId, Scene, Source};
@@ -81,6 +82,11 @@ impl Room {
             Command::Tap { port, tap, .. } => {
                 if let Some(leg) = self.leg(port) {
                     leg.tap = tap;
+                }
+            }
+            Command::AwaitQuiet { port, after, .. } => {
+                if let Some(leg) = self.leg(port) {
+                    leg.quiet = after.map(|after| Quiet::new(now, after));
                 }
             }
             Command::Close { port, .. } => self.close(port, out),
@@ -174,6 +180,9 @@ impl Room {
         }
         if let Some(tap) = self.legs[index].tap.filter(|_| is_received) {
             out.tap(tap, now, sound.codec, sound.rtp.payload);
+        }
+        if let Some(quiet) = self.legs[index].quiet.as_mut().filter(|_| is_received) {
+            quiet.hear(now, sound.codec, sound.rtp.payload);
         }
         let mut is_heard = false;
         for (other, leg) in self.legs.iter_mut().enumerate() {

@@ -129,6 +129,7 @@ impl Relay {
             | Command::Scene { .. }
             | Command::SendDigit { .. }
             | Command::Tap { .. }
+            | Command::AwaitQuiet { .. }
             | Command::Close { .. }
             | Command::CloseRoom { .. } => None,
         };

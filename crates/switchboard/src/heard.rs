@@ -33,7 +33,7 @@ impl Switchboard {
                 tracing::error!(room = room.0, port = port.0, %error, "no media port");
             }
             Media::Closed { port, .. } => self.ports.give_back(port.0),
-            Media::Switched { live: false, .. } | Media::FirstPacket { .. } | Media::Back { .. } => {}
+            Media::Switched { live: false, .. } | Media::FirstPacket { .. } | Media::Back { .. } | Media::Quiet { .. } => {}
         }
     }
 

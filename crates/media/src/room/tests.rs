@@ -463,3 +463,39 @@ fn a_leg_that_was_told_not_to_send_is_not_copied() {
     stage.run(200);
     assert_eq!(stage.tapped, []);
 }
+
+#[test]
+fn the_end_of_what_a_leg_says_is_told_once() {
+    let mut stage = Stage::with_everybody(None, [0, 3_000, 7_000]);
+    let quiet = |stage: &Stage| stage.events.iter().filter(|event| matches!(event, Event::Quiet { port: CALLER, .. })).count();
+    stage.command(Command::AwaitQuiet { room: ROOM, port: CALLER, after: Some(Duration::from_secs(2)) });
+    stage.run(3_000);
+    assert_eq!(quiet(&stage), 0, "they speak all the time");
+    stage.talker(CALLER).talks = false;
+    stage.run(1_900);
+    assert_eq!(quiet(&stage), 0);
+    stage.run(3_000);
+    assert_eq!(quiet(&stage), 1);
+    stage.command(Command::AwaitQuiet { room: ROOM, port: CALLER, after: Some(Duration::from_secs(2)) });
+    stage.command(Command::AwaitQuiet { room: ROOM, port: CALLER, after: None });
+    stage.run(5_000);
+    assert_eq!(quiet(&stage), 1);
+}
+
+#[test]
+fn a_sum_counts_as_switched_with_its_first_sound() {
+    let mut stage = Stage::with_everybody(None, [0, 3_000, 7_000]);
+    stage.talker(AI).talks = false;
+    stage.talker(AE).talks = false;
+    stage.run(100);
+    let switched = |stage: &Stage| {
+        let is = |event: &Event| matches!(event, Event::Switched { port: CALLER, serial: 1, live: true, .. });
+        stage.events.iter().filter(|event| is(event)).count()
+    };
+    stage.scene(Scene::new(1).hear(CALLER, Source::Mix(vec![AI, AE])));
+    stage.run(500);
+    assert_eq!(switched(&stage), 0);
+    stage.talker(AE).talks = true;
+    stage.run(100);
+    assert_eq!(switched(&stage), 1);
+}
