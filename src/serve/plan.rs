@@ -42,14 +42,17 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
         let line = line_of(ae, &trunks).await.with_context(|| format!("AE \"{}\"", ae.id))?;
         aes.insert(ae.id.clone(), line);
     }
-    let routes =
-        config.routes.iter().map(|route| Route { to: route.to.clone(), trunk: route.trunk.clone(), ais: route.ais.clone() });
+    let routes = config.routes.iter().map(|route| {
+        let ais: Vec<&str> = route.ais.iter().map(String::as_str).collect();
+        Route { trunk: route.trunk.clone(), ..Route::new(&route.to, &ais) }
+    });
     Ok(Settings {
         domain: config.sip.domain.clone(),
         media_address: config.media.advertise,
         trunks,
         ais,
         routes: routes.collect(),
+        ai_routes: Vec::new(),
         aes: aes.into_iter().collect::<BTreeMap<AeId, AeLine>>(),
         transfer: config.transfer.clone(),
         prompts: spoken.prompts,
@@ -79,7 +82,7 @@ async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
 
 async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {
     let address = address_of(&uri(&ai.uri.replace("{to}", "0"))?).await?;
-    Ok(Ai { name: ai.name.clone(), uri: ai.uri.clone(), address, trust_context: ai.trust_context })
+    Ok(Ai { trust_context: ai.trust_context, ..Ai::new(&ai.name, &ai.uri, address) })
 }
 
 /// An AE behind a trunk is dialled at the trunk's host, whatever host their URI has.
@@ -94,9 +97,9 @@ async fn line_of(ae: &AeSettings, trunks: &[Trunk]) -> anyhow::Result<AeLine> {
             if let Some(transport) = trunk.uri.param("transport").flatten() {
                 uri = uri.with_param("transport", Some(transport));
             }
-            Ok(AeLine { uri, address: trunk.address, trunk: Some(place), trusted: ae.trusted })
+            Ok(AeLine { uri, address: trunk.address, trunk: Some(place), trusted: ae.trusted, caller_id: None })
         }
-        None => Ok(AeLine { address: address_of(&own).await?, uri: own, trunk: None, trusted: ae.trusted }),
+        None => Ok(AeLine { address: address_of(&own).await?, uri: own, trunk: None, trusted: ae.trusted, caller_id: None }),
     }
 }
 

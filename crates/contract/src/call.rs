@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{At, CallId, LegId, TransferId};
+use crate::{At, CallId, Context, LegId, TransferId};
 
 /// Whether a call has come up, and whether it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,71 @@ pub enum LegState {
     Ended,
 }
 
+/// How a call begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallDirection {
+    /// The caller called.
+    #[default]
+    Inbound,
+    /// Baton called them for an AI.
+    Outbound,
+    /// Baton called them because a callback was due.
+    Callback,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallOutcome {
+    /// Somebody talked to the caller.
+    Completed,
+    /// The callee was busy.
+    Busy,
+    /// The callee did not answer in time, or let it ring.
+    NoAnswer,
+    /// The callee did not want the call.
+    Refused,
+    /// The callee could not be reached: no such number, no way there, no room on the trunk.
+    Unreachable,
+    /// Hung up before anybody had answered, by the caller, by the AI or through the API.
+    Cancelled,
+    /// No AI could be had, and nobody else either.
+    NoAi,
+    /// Anything else.
+    Failed,
+}
+
+/// How a call ended, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallEnd {
+    /// What came of it.
+    pub outcome: CallOutcome,
+    /// The final SIP status of the far side, where there is one.
+    pub sip_status: Option<u16>,
+    /// The phrase that came with it, or our own words.
+    pub reason: String,
+}
+
+/// A call that is to be placed for an AI.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCall {
+    /// Number, `tel:` or SIP URI.
+    pub to: String,
+    /// The number that is shown; absent: the trunk's own.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// The name of the trunk; absent: the first that may dial `to`.
+    #[serde(default)]
+    pub trunk: Option<String>,
+    /// The name of the AI that is to talk.
+    pub ai: String,
+    /// What is known about whoever is called.
+    #[serde(default)]
+    pub context: Option<Context>,
+}
+
 /// A call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallView {
@@ -61,6 +126,9 @@ pub struct CallView {
     pub id: CallId,
     /// How far it has come.
     pub state: CallState,
+    /// How it began.
+    #[serde(default)]
+    pub direction: CallDirection,
     /// Who may speak to the caller.
     pub driver: Driver,
     /// The caller's number or user.
@@ -75,6 +143,9 @@ pub struct CallView {
     pub legs: Vec<LegView>,
     /// The transfer that runs, or else the last one.
     pub transfer: Option<TransferId>,
+    /// How it ended; none while it has not.
+    #[serde(default)]
+    pub end: Option<CallEnd>,
 }
 
 /// A leg.

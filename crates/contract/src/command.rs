@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCallback, Presence, RecordingState, RecordingView,
-    Slot, TransferId, TransferRequest, TransferView, UpdateCallback,
+    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCall, NewCallback, Presence, RecordingState,
+    RecordingView, Slot, TransferId, TransferRequest, TransferView, UpdateCallback,
 };
 
 /// A command or a question. The answer is a [`Reply`] or a [`crate::Problem`].
@@ -14,6 +14,13 @@ pub enum Command {
     Calls,
     /// Shows a call; [`Reply::Call`].
     Call(CallId),
+    /// Places a call for an AI; [`Reply::Call`], once it is on record.
+    PlaceCall {
+        /// What is wanted.
+        request: Box<NewCall>,
+        /// The same key gives the same call.
+        idempotency_key: Option<String>,
+    },
     /// Hangs a call up; [`Reply::Call`].
     HangUp(CallId),
     /// Asks for a transfer; [`Reply::Transfer`], the running one if there is one.

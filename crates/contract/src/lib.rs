@@ -19,7 +19,7 @@ mod transfer;
 
 pub use ae::{AeId, AeState, AeView, Presence, Slot};
 pub use at::At;
-pub use call::{CallState, CallView, Driver, LegRole, LegState, LegView};
+pub use call::{CallDirection, CallEnd, CallOutcome, CallState, CallView, Driver, LegRole, LegState, LegView, NewCall};
 pub use callback::{
     CallbackAttempt, CallbackClaim, CallbackOutcome, CallbackProgress, CallbackState, CallbackView, CallerAttempt, NewCallback,
     UpdateCallback,

@@ -1,8 +1,8 @@
 //! Commands and questions from outside, and their answers.
 
 use baton_contract::{
-    AeId, BriefingRequest, CallId, CallView, Command, Context, DrainView, EventKind, Mode, Presence, Problem, Reply, TransferId,
-    TransferRequest,
+    AeId, BriefingRequest, CallId, CallOutcome, CallView, Command, Context, DrainView, EventKind, Mode, Presence, Problem, Reply,
+    TransferId, TransferRequest,
 };
 use baton_time::Now;
 use baton_transfer::{Begin, ColdBy, Event, Fact, Progress, Target, Transfer, Zone};
@@ -44,6 +44,7 @@ impl Switchboard {
             Command::CancelCallback(id) => later(self.cancel_callback(ticket, id)),
             Command::Calls => Some(Ok(Reply::Calls(self.call_views()))),
             Command::Call(id) => Some(self.call_view(id).map(|view| Reply::Call(Box::new(view)))),
+            Command::PlaceCall { request, idempotency_key } => self.place_call(now, ticket, *request, idempotency_key),
             Command::HangUp(id) => Some(self.hang_up(now, id)),
             Command::Transfer(id) => Some(self.transfer_reply(id)),
             Command::CancelTransfer(id) => Some(self.tell_transfer(now, id, &CANCEL, Event::Cancel)),
@@ -88,7 +89,7 @@ impl Switchboard {
         live.chain(self.ended.calls().map(|call| call.view.clone())).collect()
     }
 
-    fn call_view(&self, id: CallId) -> Result<CallView, Problem> {
+    pub(crate) fn call_view(&self, id: CallId) -> Result<CallView, Problem> {
         let live = self.calls.get(&id).map(|call| call.view(None));
         live.or_else(|| self.ended.call(id).map(|call| call.view.clone()))
             .ok_or_else(|| Problem::not_found("call", &id.to_string()))
@@ -98,6 +99,9 @@ impl Switchboard {
         if self.calls.contains_key(&id) {
             let _span = self.span(id, None).entered();
             self.tell(now, id, Event::Cancel);
+            if self.calls.get(&id).is_some_and(|call| matches!(call.phase, Phase::Placing | Phase::Connecting(_))) {
+                self.conclude(id, CallOutcome::Cancelled, None, "hung up through the API");
+            }
             self.end_call(now, id);
         }
         self.call_view(id).map(|view| Reply::Call(Box::new(view)))
@@ -280,7 +284,7 @@ impl Switchboard {
             target: wanted.target,
             reason,
             context: call.context.clone(),
-            from: call.from.clone(),
+            from: call.human().to_owned(),
             briefing: wanted.briefing,
             words_per_second: self.settings.words_per_second,
             ai_up: call.ai().is_some_and(crate::leg::Leg::is_up),
@@ -333,7 +337,7 @@ fn later(taken: Result<(), Problem>) -> Option<Result<Reply, Problem>> {
     taken.err().map(Err)
 }
 
-fn check_size(context: &Context) -> Result<(), Problem> {
+pub(crate) fn check_size(context: &Context) -> Result<(), Problem> {
     let bytes = serde_json::to_vec(context).map_or(usize::MAX, |json| json.len());
     if bytes > CONTEXT_BYTES_MAX {
         return Err(Problem::invalid(

@@ -31,6 +31,5 @@ pub(crate) enum PlacedBy {
     /// `POST /v1/calls`: the AI is dialled once the callee has answered.
     Api,
     /// An INVITE of the AI itself, which is answered once the callee has answered.
-    #[allow(dead_code, reason = "INVITEs of AIs open such calls")]
     Ai,
 }

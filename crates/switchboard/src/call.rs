@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 
-use baton_contract::{At, CallId, CallState, CallView, Context, Driver, LegId, LegRole, TransferId, TransferView};
+use baton_contract::{
+    At, CallDirection, CallEnd, CallId, CallState, CallView, Context, Driver, LegId, LegRole, TransferId, TransferView,
+};
 use baton_media::{PlayId, Playlist, RoomId};
 use baton_sip::{ReferId, SessionId};
 use baton_time::Wall;
 use baton_transfer::{Progress, SayId, SceneName, Transfer};
 
 use crate::beginning::Beginning;
+use crate::connecting::Recall;
 use crate::leg::Leg;
 use crate::outbound::Opening;
 
@@ -47,6 +50,12 @@ pub(crate) struct Call {
     pub(crate) keys: Vec<(String, TransferId)>,
     /// Counts playlists.
     pub(crate) plays: u64,
+    /// How it came out, as far as one can say.
+    pub(crate) end: Option<CallEnd>,
+    /// The Session-ID (RFC 7989) that the caller's side gave it.
+    pub(crate) session_id: Option<String>,
+    /// The AIs that a transfer wants back.
+    pub(crate) recall: Recall,
 }
 
 /// How far a call has come.
@@ -96,9 +105,19 @@ pub(crate) enum Asked {
 
 /// Where progress is told to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Referrer {
-    pub(crate) session: SessionId,
-    pub(crate) refer: ReferId,
+pub(crate) enum Referrer {
+    /// To a REFER, by NOTIFY.
+    Refer {
+        /// In which session.
+        session: SessionId,
+        /// Which of its REFERs.
+        refer: ReferId,
+    },
+    /// To an INVITE that asks for a human, by its answers.
+    Invite {
+        /// Its session.
+        session: SessionId,
+    },
 }
 
 impl Call {
@@ -125,6 +144,9 @@ impl Call {
             past: Vec::new(),
             keys: Vec::new(),
             plays: 0,
+            end: None,
+            session_id: None,
+            recall: Recall::default(),
         }
     }
 
@@ -200,6 +222,11 @@ impl Call {
         CallView {
             id: self.id,
             state,
+            direction: match &self.beginning {
+                Beginning::Inbound => CallDirection::Inbound,
+                Beginning::Outbound(_) => CallDirection::Outbound,
+                Beginning::Callback(_) => CallDirection::Callback,
+            },
             driver: self.driver,
             from: self.from.clone(),
             to: self.to.clone(),
@@ -207,6 +234,7 @@ impl Call {
             ended_at: ended.map(At),
             legs: self.legs.iter().map(Leg::view).collect(),
             transfer: self.transfer.as_ref().map(|running| running.transfer.id()).or(self.past.last().map(|view| view.id)),
+            end: self.end.clone().filter(|_| ended.is_some()),
         }
     }
 }

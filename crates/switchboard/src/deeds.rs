@@ -148,15 +148,17 @@ impl Switchboard {
             headers.push(Header::new("User-to-User", user_to_user(transfer)));
             headers.push(Header::new("Call-Info", &link));
         }
-        let display = line.trusted.then(|| display_name(&call.context, &call.from));
-        let credentials = line.trunk.and_then(|trunk| self.settings.trunks.get(trunk)?.credentials.as_ref());
+        let display = line.trusted.then(|| display_name(&call.context, call.human()));
+        let credentials = line.trunk.and_then(|trunk| self.settings.trunks.get(trunk)?.answers());
+        let identity = self.consult_identity(call, ae, display)?;
+        headers.extend(identity.headers);
         Some(Dialling {
             target: line.uri.clone(),
             route: Hop { transport: Transport::Udp, addr: line.address },
-            from: self.caller_address(call, display)?,
+            from: identity.from,
             headers,
             trunk: line.trunk,
-            credentials: credentials.map(|own| baton_sip::digest::Credentials::new(&own.username, &own.password)),
+            credentials,
         })
     }
 
@@ -214,18 +216,6 @@ impl Switchboard {
         self.settle(now, id);
     }
 
-    fn recall_ai(&mut self, now: Now, id: CallId, resume: TransferId) {
-        let ais: Vec<usize> = match self.calls.get(&id) {
-            Some(call) => self.settings.ai_places_for(&call.to, &call.trunk),
-            None => return,
-        };
-        let header = vec![Header::new("X-Baton-Resume", resume.to_string())];
-        let dialled = ais.first().and_then(|ai| self.dial_ai(now, id, *ai, header));
-        if dialled.is_none() {
-            self.tell(now, id, Event::AiFailed);
-        }
-    }
-
     /// Follows the transfer's driver.
     fn follow_driver(&mut self, _now: Now, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -249,6 +239,10 @@ impl Switchboard {
                     self.tell(now, id, if written { Event::Committed(fact) } else { Event::CommitRefused(fact) });
                     self.answer_pickers(id, fact, written);
                 }
+            }
+            Some(Waiting::Placed { call, to, askers }) => {
+                let _span = self.span(call, None).entered();
+                self.placed_call_committed(now, call, *to, askers, written);
             }
             Some(Waiting::Callback { asker, callback, is_new }) => {
                 self.callback_committed(now, asker, *callback, is_new, written)

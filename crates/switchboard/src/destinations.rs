@@ -139,7 +139,9 @@ impl Settings {
             match trunk.allow.check(&number) {
                 Ok(()) => {
                     let host = trunk.uri.host_port().unwrap_or_else(|| HostPort::from(trunk.address));
-                    let uri = Uri::sip(&number, &host);
+                    let plain = Uri::sip(&number, &host);
+                    let transport = trunk.uri.param("transport").flatten();
+                    let uri = transport.map_or_else(|| plain.clone(), |transport| plain.with_param("transport", Some(transport)));
                     return Ok(Destination { number, trunk: place, uri, address: trunk.address });
                 }
                 Err(why) => denied = why,

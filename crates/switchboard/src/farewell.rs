@@ -1,6 +1,6 @@
 //! How legs and calls come to their end, by the far side or by us.
 
-use baton_contract::{CallId, LegId, LegRole, LegState};
+use baton_contract::{CallEnd, CallId, CallOutcome, LegId, LegRole, LegState};
 use baton_media::Command;
 use baton_sip::{Gone, SessionId};
 use baton_time::Now;
@@ -14,6 +14,9 @@ use crate::switchboard::{Leaving, Switchboard};
 impl Switchboard {
     /// The far end has ended a leg, or it was lost.
     pub(crate) fn on_gone(&mut self, now: Now, session: SessionId, why: &Gone) {
+        if self.invite_withdrawn(now, session) {
+            return;
+        }
         let Some((id, leg_id)) = self.call_of(session) else { return };
         self.sessions.remove(&session);
         let Some(role) = self.calls.get(&id).and_then(|call| call.leg(leg_id)).map(|leg| leg.role) else { return };
@@ -21,7 +24,7 @@ impl Switchboard {
         self.leg_ended(id, leg_id);
         match role {
             LegRole::Caller => self.tell(now, id, Told::CallerGone),
-            LegRole::Ai => self.ai_gone(now, id),
+            LegRole::Ai => self.ai_gone(now, id, leg_id, why),
             LegRole::Ae => {
                 let why = match why {
                     Gone::Bye { .. } | Gone::Cancelled { .. } => LegEnd::HungUp,
@@ -31,18 +34,6 @@ impl Switchboard {
             }
         }
         self.settle(now, id);
-    }
-
-    fn ai_gone(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.get(&id) else { return };
-        if matches!(call.phase, Phase::Connecting(_)) {
-            self.dial_next_ai(now, id);
-        } else if call.transfer.is_some() {
-            self.swap_scene(id);
-            self.tell(now, id, Told::AiGone);
-        } else {
-            self.end_call(now, id);
-        }
     }
 
     /// The far end has agreed to the end of a leg.
@@ -106,7 +97,10 @@ impl Switchboard {
         let room = call.room;
         let Some(leg) = call.leg_mut(leg_id).filter(|leg| leg.is_live()) else { return };
         leg.state = LegState::Ended;
-        let port = leg.port();
+        let (port, trunk) = (leg.port(), leg.trunk);
+        if let Some(load) = trunk.and_then(|trunk| self.loads.get_mut(trunk)) {
+            load.release();
+        }
         self.media(Command::Close { room, port });
     }
 
@@ -142,15 +136,23 @@ impl Switchboard {
     }
 
     fn bury(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.calls.remove(&id) else { return };
+        let Some(mut call) = self.calls.remove(&id) else { return };
         self.clear_ai_alarm(id);
         self.clear_caller_alarm(id);
+        self.clear_quiet_alarm(id);
+        self.forget_invited(now, id);
         self.set_transfer_alarm(now, id);
         self.rooms.remove(&call.room);
         self.media(Command::CloseRoom { room: call.room });
         for view in &call.past {
             self.transfers.remove(&view.id);
         }
+        let nobody = || CallEnd {
+            outcome: CallOutcome::Cancelled,
+            sip_status: None,
+            reason: "hung up before anybody had answered".to_owned(),
+        };
+        call.end.get_or_insert_with(nobody);
         let view = call.view(Some(now.wall));
         tracing::info!("call ended");
         self.record_call(view.clone());
@@ -159,6 +161,10 @@ impl Switchboard {
             "duration_ms".into(),
             serde_json::json!(u64::try_from(now.wall.since(call.started).as_millis()).unwrap_or(u64::MAX)),
         );
+        if let Some(end) = &view.end {
+            data.insert("outcome".into(), serde_json::json!(end.outcome));
+            data.insert("sip_status".into(), serde_json::json!(end.sip_status));
+        }
         self.publish(now, baton_contract::EventKind::CallEnded, Some(id), None, data);
         self.ended.keep(EndedCall { view, transfers: call.past, context: call.context });
     }

@@ -16,8 +16,27 @@ pub struct Gauges {
     pub calls: usize,
     /// AEs by what they are doing.
     pub aes: BTreeMap<AeState, usize>,
+    /// What each trunk carries, in the order of the configuration.
+    pub trunks: Vec<TrunkGauge>,
     /// Callbacks by how far they have come.
     pub callbacks: BTreeMap<CallbackState, usize>,
+}
+
+/// What a trunk carries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrunkGauge {
+    /// Its name.
+    pub name: String,
+    /// Channels that are taken.
+    pub used: u32,
+    /// How many it has; none: as many as are wanted.
+    pub channels: Option<u32>,
+    /// How many of them are kept for humans.
+    pub reserve: u32,
+    /// Calls for which there was no channel, since the start.
+    pub full_channels: u64,
+    /// Calls that came too fast, since the start.
+    pub full_rate: u64,
 }
 
 impl Gauges {
@@ -26,6 +45,16 @@ impl Gauges {
         for role in [LegRole::Caller, LegRole::Ai, LegRole::Ae] {
             let live = |call: &crate::call::Call| call.legs.iter().filter(|leg| leg.role == role && leg.is_live()).count();
             gauges.legs.insert(role, board.calls.values().map(live).sum());
+        }
+        for (trunk, load) in board.settings.trunks.iter().zip(&board.loads) {
+            gauges.trunks.push(TrunkGauge {
+                name: trunk.name.clone(),
+                used: load.used,
+                channels: trunk.capacity.channels,
+                reserve: trunk.capacity.reserve,
+                full_channels: load.full_channels,
+                full_rate: load.full_rate,
+            });
         }
         for view in board.roster.views(now) {
             *gauges.aes.entry(view.state).or_default() += 1;

@@ -87,7 +87,7 @@ impl Switchboard {
                 tracing::warn!(leg = %leg_id, silent_ms, "the AE's media is lost");
                 self.tell(now, id, Told::LegGone { leg: leg_id, why: LegEnd::Lost });
             }
-            LegRole::Ai if silent_ms >= AI_SILENT_MS => self.tell(now, id, Told::AiSilent),
+            LegRole::Ai if silent_ms >= AI_SILENT_MS => self.ai_is_silent(now, id, leg_id, silent_ms),
             LegRole::Ae | LegRole::Ai | LegRole::Caller => {}
         }
     }

@@ -3,34 +3,35 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use baton_contract::{CallId, Driver, EventKind, LegId, LegRole, LegState};
+use baton_contract::{CallId, LegId, LegRole};
 use baton_media::{Command, Role, Sources, sdp};
 use baton_sip::wire::{Header, NameAddr, Uri};
-use baton_sip::{Dial, Hop, InviteRequest, SessionId, Transport};
+use baton_sip::{Dial, Hop, InviteRequest, SessionId};
 use baton_time::Now;
-use baton_transfer::SceneName;
 use bytes::Bytes;
-use serde_json::{Map, json};
 
 use crate::beginning::Beginning;
-use crate::call::{Call, Phase};
-use crate::identity::escaped_user;
+use crate::call::Phase;
+use crate::capacity::{Claim, Full};
+use crate::invited::session_named;
 use crate::leg::{Agreement, Leg};
 use crate::outbound::Opening;
 use crate::payload::printable;
 use crate::peer::Peer;
+use crate::settings::AnswerCaller;
 use crate::switchboard::{RETRY_AFTER, Switchboard, UNKNOWN_PEER};
 
 impl Switchboard {
     /// An INVITE outside of any dialog.
     pub(crate) fn on_invite(&mut self, now: Now, session: SessionId, source: SocketAddr, invite: InviteRequest) {
         let peer = self.settings.peer(source);
-        if peer != Peer::Stranger && self.is_our_own_consult(&invite) {
+        if matches!(peer, Peer::Trunk(_) | Peer::Ae(_)) && self.is_our_own_consult(&invite) {
             return self.refuse(now, session, 482, Vec::new());
         }
         let trunk = match peer {
             Peer::Trunk(trunk) => trunk,
-            Peer::Ai(_) | Peer::Ae(_) => return self.refuse(now, session, 404, Vec::new()),
+            Peer::Ai(ai) => return self.on_ai_invite(now, session, source, ai, &invite),
+            Peer::Ae(_) => return self.refuse(now, session, 404, Vec::new()),
             Peer::Stranger => {
                 self.unknown_peers += 1;
                 self.reject_line(source, UNKNOWN_PEER);
@@ -43,7 +44,15 @@ impl Switchboard {
         if ais.is_empty() {
             return self.refuse(now, session, 404, Vec::new());
         }
-        self.take_call(now, session, &invite, trunk_name, user, ais);
+        if let Err(full) = self.claim(now, trunk, Claim::Ordinary) {
+            tracing::warn!(trunk = trunk_name, reason = full.name(), "trunk is full");
+            return self.refuse_for_now(now, session);
+        }
+        if let Some(id) = self.take_call(now, session, &invite, trunk, user, ais) {
+            self.greet(now, id);
+        } else {
+            self.loads[trunk].release();
+        }
     }
 
     /// Whether an AE's phone was forwarded to a number of ours, so that our consult comes back to us.
@@ -52,39 +61,72 @@ impl Switchboard {
         call.is_some_and(|id| self.calls.contains_key(&id))
     }
 
+    /// The caller's leg and their call; none where the INVITE had to be refused.
     fn take_call(
         &mut self,
         now: Now,
         session: SessionId,
         invite: &InviteRequest,
-        trunk: String,
+        trunk: usize,
         user: String,
         ais: VecDeque<usize>,
-    ) {
-        let Some(local) = self.take_port() else { return self.refuse_for_now(now, session) };
+    ) -> Option<CallId> {
+        let Some(local) = self.take_port() else {
+            self.refuse_for_now(now, session);
+            return None;
+        };
         let media = match &invite.sdp {
             None => Agreement::None,
             Some(offer) => match sdp::answer(offer, &local, &sdp::Capabilities::default()) {
                 Ok((answer, negotiated)) => Agreement::Answering(answer, negotiated),
                 Err(fault) => {
                     self.ports.give_back(local.port);
-                    return self.refuse(now, session, fault.status(), Vec::new());
+                    self.refuse(now, session, fault.status(), Vec::new());
+                    return None;
                 }
             },
         };
-        let from = printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128);
-        let place = self.settings.trunk_named(&trunk);
-        let opening = Opening { from, to: user, trunk, beginning: Beginning::Inbound, phase: Phase::Connecting(ais) };
+        let opening = Opening {
+            from: printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128),
+            to: user,
+            trunk: self.settings.trunks[trunk].name.clone(),
+            beginning: Beginning::Inbound,
+            phase: Phase::Connecting(ais),
+        };
         let id = self.open_call(now, opening);
         let mut caller = Leg::new(LegId::new(&mut self.ids, now.wall), LegRole::Caller, session, invite.call_id.clone(), local);
         caller.media = media;
-        caller.trunk = place;
+        caller.trunk = Some(trunk);
         self.sessions.insert(session, (id, caller.id));
         if let Some(call) = self.calls.get_mut(&id) {
+            call.session_id = invite.message.header("Session-ID").and_then(session_named);
             call.add_leg(caller);
         }
-        self.open_media(id, LegRole::Caller, local.port, place);
+        self.open_media(id, LegRole::Caller, local.port, Some(trunk));
+        Some(id)
+    }
+
+    /// The caller is answered at once where their route says so; an AI is looked for.
+    fn greet(&mut self, now: Now, id: CallId) {
+        let _span = self.span(id, None).entered();
+        let Some(call) = self.calls.get(&id) else { return };
+        let at_once = self.settings.route_for(&call.to, &call.trunk).is_some_and(|route| route.answer == AnswerCaller::Immediate);
+        let caller = call.caller().map(|leg| leg.id).filter(|_| at_once);
+        if let Some(caller) = caller
+            && self.answer_leg(now, id, caller, Vec::new())
+        {
+            self.let_it_ring(id);
+        }
         self.dial_next_ai(now, id);
+    }
+
+    /// Takes a channel of a trunk.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn claim(&mut self, now: Now, trunk: usize, claim: Claim) -> Result<(), Full> {
+        let (Some(load), Some(trunk)) = (self.loads.get_mut(trunk), self.settings.trunks.get(trunk)) else { return Ok(()) };
+        load.claim(now.mono, &trunk.capacity, claim)
     }
 
     /// Takes a free port for a leg.
@@ -113,32 +155,32 @@ impl Switchboard {
         self.media(Command::Open { room, port: baton_media::Port(port), role, sources, seed });
     }
 
-    /// Dials the next AI that the route names; the caller is refused where none is left.
-    pub(crate) fn dial_next_ai(&mut self, now: Now, id: CallId) {
-        loop {
-            let Some(call) = self.calls.get_mut(&id) else { return };
-            let Phase::Connecting(waiting) = &mut call.phase else { return };
-            let Some(ai) = waiting.pop_front() else { return self.no_ai_answers(now, id) };
-            if self.dial_ai(now, id, ai, Vec::new()).is_some() {
-                self.set_ai_alarm(id, now.mono + self.settings.ai_answer_max);
-                return;
-            }
+    /// Takes a port, makes the offer and sends the INVITE of a new leg.
+    pub(crate) fn dial_leg(&mut self, now: Now, id: CallId, role: LegRole, leg: Option<LegId>, to: Dialling) -> Option<LegId> {
+        let trunk = to.trunk;
+        if let Some(trunk) = trunk
+            && let Err(full) = self.claim(now, trunk, self.claim_of(id, role))
+        {
+            tracing::warn!(?role, reason = full.name(), "trunk is full");
+            return None;
+        }
+        let dialled = self.invite_leg(now, id, role, leg, to);
+        if let Some(load) = trunk.filter(|_| dialled.is_none()).and_then(|trunk| self.loads.get_mut(trunk)) {
+            load.release();
+        }
+        dialled
+    }
+
+    /// The reserve is for whoever brings a human: everybody but the callee of a call that we place for an AI.
+    fn claim_of(&self, id: CallId, role: LegRole) -> Claim {
+        let is_outbound = self.calls.get(&id).is_some_and(|call| matches!(call.beginning, Beginning::Outbound(_)));
+        match role {
+            LegRole::Caller if is_outbound => Claim::Ordinary,
+            LegRole::Caller | LegRole::Ai | LegRole::Ae => Claim::Reserved,
         }
     }
 
-    /// Dials an AI; none where it cannot be dialled at all.
-    pub(crate) fn dial_ai(&mut self, now: Now, id: CallId, ai: usize, mut headers: Vec<Header>) -> Option<LegId> {
-        let call = self.calls.get(&id)?;
-        let ai = self.settings.ais.get(ai)?;
-        let target: Uri = ai.uri.replace("{to}", &escaped_user(&call.to)).parse().ok()?;
-        let route = Hop { transport: Transport::Udp, addr: ai.address };
-        let from = self.caller_address(call, None)?;
-        headers.insert(0, Header::new("X-Baton-Call", id.to_string()));
-        self.dial_leg(now, id, LegRole::Ai, None, Dialling { target, route, from, headers, credentials: None, trunk: None })
-    }
-
-    /// Takes a port, makes the offer and sends the INVITE of a new leg.
-    pub(crate) fn dial_leg(&mut self, now: Now, id: CallId, role: LegRole, leg: Option<LegId>, to: Dialling) -> Option<LegId> {
+    fn invite_leg(&mut self, now: Now, id: CallId, role: LegRole, leg: Option<LegId>, to: Dialling) -> Option<LegId> {
         let local = self.take_port()?;
         let offer = sdp::offer(&local, &self.capabilities(id));
         let dial = Dial {
@@ -170,11 +212,11 @@ impl Switchboard {
         Some(leg_id)
     }
 
-    /// The caller's codec first, so that nothing is transcoded without need.
+    /// The codec of whoever was here first, the caller's where there is one, so that nothing is transcoded without need.
     fn capabilities(&self, id: CallId) -> sdp::Capabilities {
         let mut can = sdp::Capabilities::default();
-        let caller = self.calls.get(&id).and_then(Call::caller);
-        let codec = caller.and_then(|leg| match &leg.media {
+        let first = self.calls.get(&id).and_then(|call| call.caller().or(call.ai()));
+        let codec = first.and_then(|leg| match &leg.media {
             Agreement::Answering(_, agreed) | Agreement::Agreed(agreed) | Agreement::Reoffered(agreed, _) => Some(agreed.codec),
             Agreement::None | Agreement::Offered(_) => None,
         });
@@ -182,70 +224,6 @@ impl Switchboard {
             can.codecs.sort_by_key(|one| *one != codec);
         }
         can
-    }
-
-    /// Who calls, as the next leg is told.
-    pub(crate) fn caller_address(&self, call: &Call, display: Option<String>) -> Option<NameAddr> {
-        let uri: Uri = format!("sip:{}@{}", escaped_user(&call.from), self.settings.domain).parse().ok()?;
-        Some(NameAddr::new(display.as_deref(), uri))
-    }
-
-    /// The AI has answered the caller's call.
-    pub(crate) fn ai_answered(&mut self, now: Now, id: CallId) {
-        self.clear_ai_alarm(id);
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(caller) = call.legs.iter_mut().find(|leg| leg.role == LegRole::Caller) else { return };
-        let (session, room) = (caller.session, call.room);
-        let (answer, agreed) = match std::mem::replace(&mut caller.media, Agreement::None) {
-            Agreement::Answering(answer, agreed) => {
-                caller.media = Agreement::Agreed(agreed.clone());
-                (answer, Some(agreed))
-            }
-            Agreement::None | Agreement::Offered(_) | Agreement::Agreed(_) | Agreement::Reoffered(..) => {
-                let offer = sdp::offer(&caller.local, &sdp::Capabilities::default());
-                caller.media = Agreement::Offered(offer.clone());
-                (offer, None)
-            }
-        };
-        caller.state = LegState::Up;
-        let port = caller.port();
-        call.phase = Phase::Active;
-        call.driver = Driver::Ai;
-        call.scene = SceneName::Conversation;
-        if let Some(negotiated) = agreed {
-            self.media(Command::Connect { room, port, negotiated });
-        }
-        self.swap_scene(id);
-        if let Err(fault) = self.agent.answer(now.mono, session, answer, Vec::new()) {
-            tracing::warn!(%fault, "cannot answer the caller");
-        }
-        if let Some(view) = self.calls.get(&id).map(|call| call.view(None)) {
-            self.record_call(view);
-        }
-        let mut data = Map::new();
-        data.insert("driver".into(), json!("ai"));
-        self.publish(now, EventKind::DriverChanged, Some(id), None, data);
-    }
-
-    /// The AI did not answer in time: the next one.
-    pub(crate) fn ai_took_too_long(&mut self, now: Now, id: CallId) {
-        let leg =
-            self.calls.get(&id).filter(|call| matches!(call.phase, Phase::Connecting(_))).and_then(Call::ai).map(|leg| leg.id);
-        if let Some(leg) = leg {
-            tracing::warn!("the AI does not answer");
-            self.end_leg(now, id, leg, None);
-            self.dial_next_ai(now, id);
-        }
-    }
-
-    fn no_ai_answers(&mut self, now: Now, id: CallId) {
-        let Some(session) = self.calls.get(&id).and_then(Call::caller).map(|leg| leg.session) else { return };
-        tracing::warn!("no AI answers");
-        self.refuse_for_now(now, session);
-        if let Some((call, leg)) = self.call_of(session) {
-            self.leg_ended(call, leg);
-        }
-        self.settle(now, id);
     }
 
     /// 503 with Retry-After.

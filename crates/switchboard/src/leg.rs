@@ -21,6 +21,8 @@ pub(crate) struct Leg {
     pub(crate) media: Agreement,
     /// The trunk that carries it, by its place in the settings.
     pub(crate) trunk: Option<usize>,
+    /// The AI at its other end, by its place in the settings.
+    pub(crate) ai: Option<usize>,
     last_key: Option<(char, Mono)>,
 }
 
@@ -43,7 +45,7 @@ impl Leg {
     /// A leg at its beginning.
     pub(crate) fn new(id: LegId, role: LegRole, session: SessionId, sip_call_id: String, local: sdp::Local) -> Leg {
         let media = Agreement::None;
-        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media, trunk: None, last_key: None }
+        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media, trunk: None, ai: None, last_key: None }
     }
 
     /// The media end.

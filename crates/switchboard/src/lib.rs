@@ -3,12 +3,13 @@
 //! There is no clock, socket or thread in here: whoever owns these drives a [`Switchboard`] with [`Input`]s and does what its
 //! [`Output`]s say.
 #![forbid(unsafe_code)]
-#![allow(dead_code, reason = "calls that we place have no door yet")]
 
 mod ask;
 mod beginning;
 mod call;
 mod callbacks;
+mod capacity;
+mod connecting;
 mod deeds;
 mod destinations;
 mod ended;
@@ -17,6 +18,7 @@ mod gauges;
 mod heard;
 mod identity;
 mod inbound;
+mod invited;
 mod io;
 mod keys;
 mod leg;
@@ -25,18 +27,22 @@ mod offers;
 mod outbound;
 mod payload;
 mod peer;
+mod placing;
 mod recording;
 mod refer;
+mod rescue;
 mod scene;
 mod settings;
 mod switchboard;
 
+pub use capacity::Full;
 pub use destinations::{Allowed, Denied, normalised};
-pub use gauges::Gauges;
+pub use gauges::{Gauges, TrunkGauge};
 pub use io::{Input, Output, Spoken};
 pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
 pub use settings::{
-    AeLine, Ai, CallerId, Capacity, ColdWay, Credentials, Network, NetworkError, RING_MAX, Route, Sabotage, Settings, Trunk,
+    AI_LOST_AFTER_MS, AeLine, Ai, AiEnds, AiRoute, AiSilence, AnswerCaller, CallerId, Capacity, ColdWay, Credentials, Network,
+    NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Trunk,
 };
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 

@@ -45,12 +45,12 @@ impl Switchboard {
         match role {
             LegRole::Ae => self.tell(now, id, Told::Ringing { leg: leg_id, status }),
             LegRole::Ai if first && matches!(call.phase, Phase::Connecting(_)) => {
-                let Some(caller) = call.caller().map(|leg| leg.session) else { return };
+                let Some(caller) = call.caller().filter(|leg| !leg.is_up()).map(|leg| leg.session) else { return };
                 if let Err(fault) = self.agent.ring(now.mono, caller, 180, None, Vec::new()) {
                     tracing::debug!(%fault, "cannot ring");
                 }
             }
-            LegRole::Caller => self.caller_rings(now, id, status),
+            LegRole::Caller => self.caller_rings(now, id),
             LegRole::Ai => {}
         }
     }
@@ -102,7 +102,7 @@ impl Switchboard {
         let Some(call) = self.calls.get(&id) else { return };
         match role {
             LegRole::Ai if matches!(call.phase, Phase::Connecting(_)) => self.dial_next_ai(now, id),
-            LegRole::Ai => self.tell(now, id, Told::AiFailed),
+            LegRole::Ai => self.recall_next(now, id),
             LegRole::Ae => self.tell(now, id, Told::Refused { leg, status, phrase: phrase.to_owned() }),
             LegRole::Caller => self.caller_refused(now, id, leg, status, phrase),
         }

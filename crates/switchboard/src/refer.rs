@@ -15,7 +15,7 @@ use crate::switchboard::Switchboard;
 impl Switchboard {
     /// A REFER inside one of our dialogs.
     pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: ReferId, refer_to: &NameAddr, message: &Message) {
-        let referrer = Referrer { session, refer };
+        let referrer = Referrer::Refer { session, refer };
         match self.refer_wanted(session, refer_to) {
             Ok((id, target)) => {
                 let context = self.refer_context(session, refer_to, message);
@@ -60,8 +60,17 @@ impl Switchboard {
     }
 
     pub(crate) fn answer_refer(&mut self, now: Now, referrer: Referrer, status: u16) {
-        if let Err(fault) = self.agent.answer_refer(now.mono, referrer.session, referrer.refer, status) {
-            tracing::debug!(%fault, status, "cannot answer the REFER");
+        match referrer {
+            Referrer::Refer { session, refer } => {
+                if let Err(fault) = self.agent.answer_refer(now.mono, session, refer, status) {
+                    tracing::debug!(%fault, status, "cannot answer the REFER");
+                }
+            }
+            Referrer::Invite { session } if status >= 300 => {
+                self.invited.remove(&session);
+                self.refuse(now, session, status, Vec::new());
+            }
+            Referrer::Invite { .. } => {}
         }
     }
 
@@ -79,10 +88,13 @@ impl Switchboard {
     }
 
     pub(crate) fn notify(&mut self, now: Now, to: Referrer, progress: &Progress) {
+        let (session, refer) = match to {
+            Referrer::Refer { session, refer } => (session, refer),
+            Referrer::Invite { session } => return self.answer_invited(now, session, progress),
+        };
         let outcome = progress.outcome.map(|outcome| Header::new("X-Baton-Outcome", outcome.name()));
         let headers: Vec<Header> = outcome.into_iter().collect();
-        let sent =
-            self.agent.notify_refer(now.mono, to.session, to.refer, progress.status, progress.phrase, headers, progress.last);
+        let sent = self.agent.notify_refer(now.mono, session, refer, progress.status, progress.phrase, headers, progress.last);
         if let Err(fault) = sent {
             tracing::debug!(%fault, status = progress.status, "cannot notify");
         }

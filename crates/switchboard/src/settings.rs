@@ -24,6 +24,8 @@ pub struct Settings {
     pub ais: Vec<Ai>,
     /// Where calls go; the first match wins.
     pub routes: Vec<Route>,
+    /// Where calls go that AIs place; the first match wins.
+    pub ai_routes: Vec<AiRoute>,
     /// How each AE is reached.
     pub aes: BTreeMap<AeId, AeLine>,
     /// Rules of a transfer.
@@ -170,6 +172,60 @@ pub struct Ai {
     pub address: SocketAddr,
     /// Whether `X-Baton-*` and `User-to-User` from it are believed.
     pub trust_context: bool,
+    /// What becomes of its REFER to somebody who is neither an AE nor a group.
+    pub outsiders: Outsiders,
+    /// What its BYE means while no transfer runs.
+    pub bye: AiEnds,
+    /// What it means that nothing is heard of it for [`AI_LOST_AFTER_MS`].
+    pub silence: AiSilence,
+}
+
+/// What becomes of a REFER to somebody who is neither an AE nor a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outsiders {
+    /// A cold transfer, where the trunk's `allow` permits.
+    #[default]
+    Cold,
+    /// 403.
+    Deny,
+}
+
+/// What an AI's BYE means while no transfer runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AiEnds {
+    /// The conversation is over. A BYE whose Reason tells of a failure still means that the AI has died.
+    #[default]
+    Call,
+    /// The AI has died: the plan runs.
+    Rescue,
+}
+
+/// What it means that an AI sends no RTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AiSilence {
+    /// It has died: the plan runs.
+    #[default]
+    Rescue,
+    /// It says nothing.
+    Ignored,
+}
+
+/// An AI of which nothing has been heard for so long has died, in milliseconds.
+pub const AI_LOST_AFTER_MS: u64 = 10_000;
+
+impl Ai {
+    /// An AI as it is where nothing else is said.
+    pub fn new(name: &str, uri: &str, address: SocketAddr) -> Ai {
+        Ai {
+            name: name.to_owned(),
+            uri: uri.to_owned(),
+            address,
+            trust_context: true,
+            outsiders: Outsiders::Cold,
+            bye: AiEnds::Call,
+            silence: AiSilence::Rescue,
+        }
+    }
 }
 
 /// Which AI takes which calls.
@@ -181,6 +237,67 @@ pub struct Route {
     pub trunk: Option<String>,
     /// Names of the AIs, in the order in which they are tried.
     pub ais: Vec<String>,
+    /// When the caller is answered.
+    pub answer: AnswerCaller,
+    /// What is done for a caller whose AI cannot be had or has died.
+    pub rescue: Rescue,
+}
+
+/// When a caller is answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AnswerCaller {
+    /// As soon as the AI has answered.
+    #[default]
+    OnAi,
+    /// At once; the caller hears ringing until the AI is there.
+    Immediate,
+}
+
+/// What is done for a caller without an AI.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rescue {
+    /// By which way.
+    pub by: RescueBy,
+    /// The AE or group that is asked; whoever suits where nobody is named.
+    pub to: Option<String>,
+}
+
+/// By which way a caller without an AI is helped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RescueBy {
+    /// A human, and a callback where none can be had.
+    #[default]
+    Human,
+    /// A callback.
+    Callback,
+    /// A recorded line: the caller leaves a message.
+    Voicemail,
+    /// Not at all: the caller is refused, or the call ends.
+    Nothing,
+}
+
+/// Calls that an AI places by INVITE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AiRoute {
+    /// The name of the AI.
+    pub ai: String,
+    /// Pattern for the dialled number.
+    pub to: String,
+    /// The name of the trunk that carries them.
+    pub trunk: String,
+}
+
+impl Route {
+    /// Every call that fits `to` goes to these AIs.
+    pub fn new(to: &str, ais: &[&str]) -> Route {
+        Route {
+            to: to.to_owned(),
+            trunk: None,
+            ais: ais.iter().map(|ai| (*ai).to_owned()).collect(),
+            answer: AnswerCaller::OnAi,
+            rescue: Rescue::default(),
+        }
+    }
 }
 
 /// How an AE is reached.
@@ -194,6 +311,8 @@ pub struct AeLine {
     pub trunk: Option<usize>,
     /// Whether the payload's headers go with the INVITE.
     pub trusted: bool,
+    /// Whose number they are shown; what their trunk says where nothing is said.
+    pub caller_id: Option<CallerId>,
 }
 
 /// A range of addresses: `192.0.2.0/24`.
@@ -243,11 +362,20 @@ impl std::str::FromStr for Network {
 }
 
 impl Settings {
+    /// The route of a call to `user` that came over `trunk`.
+    pub(crate) fn route_for(&self, user: &str, trunk: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| glob(&route.to, user) && route.trunk.as_deref().is_none_or(|name| name == trunk))
+    }
+
     /// The AIs for a call to `user` that came over `trunk`, by their places, in the order in which they are tried.
     pub(crate) fn ai_places_for(&self, user: &str, trunk: &str) -> Vec<usize> {
-        let fits = |route: &&Route| glob(&route.to, user) && route.trunk.as_deref().is_none_or(|name| name == trunk);
-        let Some(route) = self.routes.iter().find(fits) else { return Vec::new() };
-        route.ais.iter().filter_map(|name| self.ais.iter().position(|ai| ai.name == *name)).collect()
+        let Some(route) = self.route_for(user, trunk) else { return Vec::new() };
+        route.ais.iter().filter_map(|name| self.ai_named(name)).collect()
+    }
+
+    /// The place of the AI with this name.
+    pub(crate) fn ai_named(&self, name: &str) -> Option<usize> {
+        self.ais.iter().position(|ai| ai.name == name)
     }
 }
 

@@ -14,7 +14,11 @@ use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
+use crate::capacity::Load;
+use crate::destinations::Destination;
 use crate::ended::Ended;
+use crate::invited::Invited;
+use crate::placing::Placed;
 use crate::{Input, Output, Settings, Why};
 
 /// The stock of free ports is filled up when it falls below this many.
@@ -63,6 +67,12 @@ pub struct Switchboard {
     pub(crate) commits: BTreeMap<u64, Waiting>,
     pub(crate) renders: BTreeMap<u64, (CallId, TransferId)>,
     pub(crate) ports: Ports,
+    /// What each trunk carries, in the order of the settings.
+    pub(crate) loads: Vec<Load>,
+    /// INVITEs of AIs that ask for a human.
+    pub(crate) invited: BTreeMap<SessionId, Invited>,
+    /// Calls that were placed with an idempotency key.
+    pub(crate) placed: Placed,
     timers: Timers<Alarm>,
     outputs: VecDeque<Output>,
     audits: Vec<Record>,
@@ -96,6 +106,8 @@ pub(crate) struct Ports {
 pub(crate) enum Waiting {
     /// A transfer, for this fact; with the callback that it promises.
     Transfer(CallId, TransferId, Fact, Option<Box<CallbackView>>),
+    /// A call that is to be placed, and who asked for it.
+    Placed { call: CallId, to: Box<Destination>, askers: Vec<u64> },
     /// Somebody who asked for a callback or changed one.
     Callback { asker: u64, callback: Box<CallbackView>, is_new: bool },
 }
@@ -107,6 +119,8 @@ enum Alarm {
     Ai(CallId),
     /// Whom we call must have answered.
     Caller(CallId),
+    /// Whoever has answered our call has heard nothing for long enough.
+    Quiet(CallId),
     /// The call's transfer wants to be woken.
     Transfer(CallId),
 }
@@ -119,6 +133,7 @@ impl Switchboard {
             begin.roster.book(&callback.ae, callback.at);
         }
         let callbacks = begin.callbacks.into_iter().map(|callback| (callback.id, callback)).collect();
+        let loads = settings.trunks.iter().map(|_| Load::default()).collect();
         Switchboard {
             settings,
             agent: begin.agent,
@@ -136,6 +151,9 @@ impl Switchboard {
             commits: BTreeMap::new(),
             renders: BTreeMap::new(),
             ports: Ports::default(),
+            loads,
+            invited: BTreeMap::new(),
+            placed: Placed::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             audits: Vec::new(),
@@ -183,7 +201,7 @@ impl Switchboard {
         let sip = self.agent.poll_timeout().map(|(at, why)| (at, Why::Sip(why)));
         let own = self.timers.next().map(|(at, alarm)| {
             let why = match alarm {
-                Alarm::Ai(_) => Why::AiMustAnswer,
+                Alarm::Ai(_) | Alarm::Quiet(_) => Why::AiMustAnswer,
                 Alarm::Caller(_) => Why::CallerMustAnswer,
                 Alarm::Transfer(call) => self.transfer_why(*call),
             };
@@ -233,11 +251,12 @@ impl Switchboard {
             self.agent.on_timeout(now.mono);
         }
         while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
-            let (Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Transfer(call)) = alarm;
+            let (Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Transfer(call)) = alarm;
             let _span = self.span(call, None).entered();
             match alarm {
                 Alarm::Ai(call) => self.ai_took_too_long(now, call),
                 Alarm::Caller(call) => self.caller_took_too_long(now, call),
+                Alarm::Quiet(call) => self.quiet_for_long(call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
             }
         }
@@ -280,6 +299,14 @@ impl Switchboard {
 
     pub(crate) fn set_ai_alarm(&mut self, call: CallId, at: Mono) {
         self.timers.set(Alarm::Ai(call), at);
+    }
+
+    pub(crate) fn set_quiet_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Quiet(call), at);
+    }
+
+    pub(crate) fn clear_quiet_alarm(&mut self, call: CallId) {
+        self.timers.clear(&Alarm::Quiet(call));
     }
 
     pub(crate) fn set_caller_alarm(&mut self, call: CallId, at: Mono) {

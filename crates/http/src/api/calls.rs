@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use baton_contract::{CallId, CallView, Command, Context, Page, TransferRequest};
+use baton_contract::{CallId, CallView, Command, Context, NewCall, Page, TransferRequest};
 
 use crate::app::{App, take};
 use crate::body::{Json, MaybeJson};
@@ -19,6 +19,17 @@ const KEY_CHARS_MAX: usize = 255;
 pub(crate) async fn list(State(app): State<App>, window: Window) -> Result<Answer<Page<CallView>>, Failure> {
     let calls = take!(app.ask(Command::Calls).await?, Calls)?;
     window.cut(calls, |call| call.id, |id, cursor| id < cursor, |text| text.parse().ok(), CallId::to_string)
+}
+
+pub(crate) async fn place(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(request): Json<Box<NewCall>>,
+) -> Result<Response, Failure> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let call = take!(app.ask(Command::PlaceCall { request, idempotency_key }).await?, Call)?;
+    let location = [(LOCATION, format!("/v1/calls/{}", call.id))];
+    Ok((StatusCode::CREATED, location, Answer(call)).into_response())
 }
 
 pub(crate) async fn show(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Box<CallView>>, Failure> {

@@ -64,6 +64,12 @@ fn calls() -> Vec<Operation> {
             ..operation("get", "/v1/calls", "listCalls", "Calls, newest first.", Answer::List("Call"))
         },
         Operation {
+            body: Some("NewCall"),
+            parameters: &["header:Idempotency-Key"],
+            handler: post(calls::place),
+            ..operation("post", "/v1/calls", "placeCall", "Places a call for an AI.", Answer::Created("Call"))
+        },
+        Operation {
             handler: get(calls::show),
             ..operation("get", CALL, "showCall", "A call and its legs.", Answer::One("Call"))
         },

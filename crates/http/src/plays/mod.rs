@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use baton_contract::{
-    AeId, AeState, AeView, At, CallId, CallState, CallView, CallbackId, CallbackState, CallbackView, Command, Context, Driver,
-    Event, EventKind, IdSource, Mode, PopLink, Presence, Problem, Reply, Slot, TransferId, TransferState, TransferView,
+    AeId, AeState, AeView, At, CallDirection, CallId, CallState, CallView, CallbackId, CallbackState, CallbackView, Command,
+    Context, Driver, Event, EventKind, IdSource, Mode, PopLink, Presence, Problem, Reply, Slot, TransferId, TransferState,
+    TransferView,
 };
 use baton_time::Wall;
 use parking_lot::Mutex;
@@ -157,6 +158,8 @@ pub(super) fn call() -> CallView {
         ended_at: None,
         legs: Vec::new(),
         transfer: Some(ids().1),
+        direction: CallDirection::Inbound,
+        end: None,
     }
 }
 

@@ -60,19 +60,15 @@ pub(super) fn settings(setup: &Setup) -> Settings {
         let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
         let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
         let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
-        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk: None, trusted: true })
+        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk: None, trusted: true, caller_id: None })
     });
     Settings {
         domain: "baton.example".to_owned(),
         media_address: BATON.ip(),
         trunks: vec![Trunk::new("carrier", "sip:10.0.1.1".parse().expect("a URI of an address"), address(1, 5060))],
-        ais: vec![Ai {
-            name: "agent".to_owned(),
-            uri: "sip:ai@10.0.1.2".to_owned(),
-            address: address(2, 5060),
-            trust_context: true,
-        }],
-        routes: vec![Route { to: "*".to_owned(), trunk: None, ais: vec!["agent".to_owned()] }],
+        ais: vec![Ai::new("agent", "sip:ai@10.0.1.2", address(2, 5060))],
+        routes: vec![Route::new("*", &["agent"])],
+        ai_routes: Vec::new(),
         aes: lines.collect(),
         transfer: setup.transfer.clone(),
         prompts: Line::all().into_iter().map(|line| (line, speech(line.text()))).collect(),

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use baton_contract::{
-    AeId, At, CallId, CallState, CallView, CallbackId, CallbackState, CallbackView, CommitLevel, Context, Driver, Event,
-    EventKind, IdSource, LeaseRow, Mode, Record, TransferId, TransferState, TransferView,
+    AeId, At, CallDirection, CallId, CallState, CallView, CallbackId, CallbackState, CallbackView, CommitLevel, Context, Driver,
+    Event, EventKind, IdSource, LeaseRow, Mode, Record, TransferId, TransferState, TransferView,
 };
 use baton_time::Wall;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -81,6 +81,8 @@ pub(super) fn call(id: CallId, state: CallState) -> CallView {
         ended_at: None,
         legs: Vec::new(),
         transfer: None,
+        direction: CallDirection::Inbound,
+        end: None,
     }
 }
 
