@@ -263,7 +263,7 @@ impl Response {
     }
 
     pub(crate) fn contact(&self) -> Option<Uri> {
-        self.message.contact().map(|contact| contact.uri)
+        self.message.contact().map(|contact| contact.uri.clone())
     }
 
     /// The dialog that this makes of our half (RFC 3261 §12.1.2).

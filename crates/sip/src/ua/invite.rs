@@ -14,7 +14,7 @@ use crate::wire::{Header, Name, Uri};
 impl UserAgent {
     /// A new INVITE outside of all dialogs.
     pub(crate) fn on_invite(&mut self, now: Mono, key: ServerKey, request: Request) {
-        let Some(contact) = request.message.contact().map(|contact| contact.uri) else {
+        let Some(contact) = request.message.contact().map(|contact| contact.uri.clone()) else {
             let reply = Reply { phrase: Some("Bad Request: Contact is missing".to_owned()), ..Reply::new(400) };
             return self.reject(now, key, &request, reply, Rejected::Malformed);
         };

@@ -67,14 +67,14 @@ impl Builder {
         for (at, value) in request.headers(Name::Via).enumerate() {
             builder = match via.filter(|_| at == 0) {
                 Some(via) => builder.header(Name::Via, via),
-                None => builder.header(Name::Via, value),
+                None => builder.plain(Name::Via, value),
             };
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
             let Some(value) = request.header(name) else { continue };
             builder = match to_tag.filter(|_| name == Name::To && request.to().tag().is_none()) {
                 Some(tag) => builder.header(name, format_args!("{value};tag={tag}")),
-                None => builder.header(name, value),
+                None => builder.plain(name, value),
             };
         }
         match request.header(Name::Timestamp).filter(|_| status == 100) {
@@ -97,6 +97,15 @@ impl Builder {
             self.safely(|out| write!(out, "{value}"));
             self.out.put_slice(b"\r\n");
         }
+        self
+    }
+
+    /// As [`Builder::header`], without the detour over formatting.
+    fn plain(mut self, name: Name, value: &str) -> Builder {
+        self.out.put_slice(name.text().as_bytes());
+        self.out.put_slice(b": ");
+        Safe(&mut self.out).put(value);
+        self.out.put_slice(b"\r\n");
         self
     }
 
@@ -138,15 +147,24 @@ impl Builder {
 /// Lets no control character through but the tabulator.
 struct Safe<'a>(&'a mut BytesMut);
 
-impl Write for Safe<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+impl Safe<'_> {
+    fn put(&mut self, text: &str) {
         let start = self.0.len();
         self.0.put_slice(text.as_bytes());
-        for byte in &mut self.0[start..] {
-            if (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f {
-                *byte = b' ';
-            }
+        let written = &mut self.0[start..];
+        if written.iter().fold(false, |found, byte| found | is_control(*byte)) {
+            written.iter_mut().filter(|byte| is_control(**byte)).for_each(|byte| *byte = b' ');
         }
+    }
+}
+
+impl Write for Safe<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text);
         Ok(())
     }
+}
+
+fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7f
 }

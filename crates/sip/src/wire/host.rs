@@ -33,7 +33,7 @@ impl Host {
             let inner = inner.strip_suffix(']').ok_or(Rule::Host)?;
             return inner.parse().map(|address| Some(IpAddr::V6(address))).map_err(|_| Rule::Host);
         }
-        if text.is_empty() || text.len() > super::limits::HOST_MAX || !text.bytes().all(scan::is_host_byte) {
+        if text.is_empty() || text.len() > super::limits::HOST_MAX || !scan::is_host(text) {
             return Err(Rule::Host);
         }
         if text.as_bytes()[text.len() - 1].is_ascii_digit() {
@@ -110,8 +110,8 @@ impl HostPort {
 
 /// Splits `host[:port]`; white space around the colon is allowed in a Via (RFC 3261 §25.1: COLON).
 pub(crate) fn split_port(text: &str) -> Result<(&str, Option<u16>), Rule> {
-    let bracket = text.rfind(']').unwrap_or(0);
-    let Some(colon) = text[bracket..].find(':').map(|colon| colon + bracket) else { return Ok((text, None)) };
+    let bracket = text.bytes().rposition(|byte| byte == b']').unwrap_or(0);
+    let Some(colon) = scan::find(&text[bracket..], b':').map(|colon| colon + bracket) else { return Ok((text, None)) };
     let port = scan::trim(&text[colon + 1..]);
     let port = scan::number(port).and_then(|port| u16::try_from(port).ok()).ok_or(Rule::Port)?;
     Ok((scan::trim(&text[..colon]), Some(port)))

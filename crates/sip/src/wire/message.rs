@@ -27,6 +27,9 @@ pub(crate) struct Inner {
     pub(crate) call_id: Text,
     pub(crate) cseq: CSeq,
     pub(crate) max_forwards: Option<u8>,
+    /// The first one.
+    pub(crate) contact: Option<NameAddr>,
+    pub(crate) routes: Vec<NameAddr>,
     pub(crate) body: Bytes,
 }
 
@@ -141,8 +144,8 @@ impl Message {
     }
 
     /// The first Contact; none too if it is `*`.
-    pub fn contact(&self) -> Option<NameAddr> {
-        self.contacts().into_iter().next()
+    pub fn contact(&self) -> Option<&NameAddr> {
+        self.0.contact.as_ref()
     }
 
     /// All Contacts; `*` is not among them.
@@ -151,8 +154,8 @@ impl Message {
     }
 
     /// The Routes, nearest first.
-    pub fn routes(&self) -> Vec<NameAddr> {
-        self.typed(Name::Route, NameAddr::cut)
+    pub fn routes(&self) -> &[NameAddr] {
+        &self.0.routes
     }
 
     /// The Record-Routes, in the order of the message.

@@ -33,7 +33,7 @@ impl NameAddr {
             let between = text[quoted..].len() - scan::trim_start(&text[quoted..]).len();
             Some(quoted + between).filter(|open| text.as_bytes().get(*open) == Some(&b'<'))
         } else {
-            memchr::memchr(b'<', text.as_bytes())
+            scan::find(text, b'<')
         };
         match open {
             Some(open) => NameAddr::cut_bracketed(whole, text, open),
@@ -46,10 +46,10 @@ impl NameAddr {
         let display = scan::trim(&text[..open]);
         // RFC 3261 §25.1: an unquoted name is a row of tokens. Letters beyond ASCII are not, but are what people are called.
         let is_name = |word: &str| word.bytes().all(|byte| !byte.is_ascii() || scan::is_token_byte(byte));
-        if !display.starts_with('"') && !display.split([' ', '\t']).all(is_name) {
+        if !display.is_empty() && !display.starts_with('"') && !display.split([' ', '\t']).all(is_name) {
             return Err(Rule::NameAddr);
         }
-        let close = open + memchr::memchr(b'>', &text.as_bytes()[open..]).ok_or(Rule::NameAddr)?;
+        let close = open + scan::find(&text[open..], b'>').ok_or(Rule::NameAddr)?;
         let uri = Uri::cut(whole, &text[open + 1..close])?;
         let rest = scan::trim(&text[close + 1..]);
         let params = match rest.strip_prefix(';') {
@@ -62,7 +62,7 @@ impl NameAddr {
 
     /// RFC 3261 §20: without angle brackets, parameters are the header's, and the URI may hold neither comma nor question mark.
     fn cut_bare(whole: &Text, text: &str) -> Result<NameAddr, Rule> {
-        let (uri, params) = text.split_once(';').unwrap_or((text, ""));
+        let (uri, params) = scan::cut(text, b';').unwrap_or((text, ""));
         let uri = scan::trim(uri);
         if uri.bytes().any(|byte| matches!(byte, b',' | b'?')) {
             return Err(Rule::NameAddr);

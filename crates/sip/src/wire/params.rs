@@ -109,14 +109,15 @@ impl Params {
 
 /// The first parameter, and what follows its semicolon.
 fn next(text: &str) -> (&str, Option<&str>) {
-    match scan::find_outside(text, b';', false) {
+    // Where nothing is quoted, as nearly everywhere, the first semicolon is the end.
+    match scan::end_of_param(text) {
         Some(end) => (&text[..end], Some(&text[end + 1..])),
         None => (text, None),
     }
 }
 
 fn split(param: &str) -> (&str, Option<&str>) {
-    match param.split_once('=') {
+    match scan::cut(param, b'=') {
         Some((name, value)) => (scan::trim(name), Some(scan::trim(value))),
         None => (scan::trim(param), None),
     }

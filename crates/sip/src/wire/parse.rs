@@ -20,8 +20,8 @@ pub fn parse_datagram(bytes: Bytes) -> Result<Message, Fault> {
         return Err(Fault::silent(Rule::Empty));
     }
     let draft = Draft::read(bytes.slice(skip..)).map_err(Fault::silent)?;
-    match draft.finish() {
-        Ok(message) => Ok(message),
+    match draft.checked() {
+        Ok(checked) => Ok(draft.sealed(checked)),
         Err(rule) => Err(draft.refuse(rule)),
     }
 }
@@ -47,6 +47,27 @@ struct Lines {
 
 impl Draft {
     fn read(raw: Bytes) -> Result<Draft, Rule> {
+        match Draft::read_plain(&raw) {
+            Some(draft) => draft,
+            None => Draft::read_any(raw),
+        }
+    }
+
+    /// Reads a head as nearly all are: UTF-8, no line continued, every line ended as it should be. None where it is another one, or has no end.
+    fn read_plain(raw: &Bytes) -> Option<Result<Draft, Rule>> {
+        let head_end = memchr::memmem::find(raw, b"\r\n\r\n")? + 4;
+        let head = Text::from_utf8(raw.slice(..head_end)).filter(|_| head_end <= limits::HEAD_MAX)?;
+        let bytes = head.as_bytes();
+        // Without a way out in the middle the compiler looks at many bytes at once.
+        let returns = bytes.iter().fold(0_usize, |count, byte| count + usize::from(*byte == b'\r'));
+        let start_end = memchr::memchr(b'\n', bytes)?.checked_sub(1)?;
+        let index = index(&head, start_end + 2);
+        let is_plain = !index.is_folded && index.ends + 1 == returns && bytes[start_end] == b'\r';
+        let Index { lines, broken, .. } = index;
+        is_plain.then_some(Ok(Draft { raw: raw.clone(), head, start_end, head_end, lines, broken }))
+    }
+
+    fn read_any(raw: Bytes) -> Result<Draft, Rule> {
         let found = find_lines(&raw)?;
         let head = raw.slice(..found.head_end);
         let (head, head_end) = match Text::from_utf8(head.clone()) {
@@ -61,11 +82,11 @@ impl Draft {
         if head.len() > limits::HEAD_MAX {
             return Err(Rule::TooLong);
         }
-        let (lines, broken) = index(&head, found.start_end + 2);
+        let Index { lines, broken, .. } = index(&head, found.start_end + 2);
         Ok(Draft { raw, head, start_end: found.start_end, head_end, lines, broken })
     }
 
-    fn finish(&self) -> Result<Message, Rule> {
+    fn checked(&self) -> Result<Checked, Rule> {
         let start = self.start()?;
         if let Some(rule) = self.broken {
             return Err(rule);
@@ -75,12 +96,15 @@ impl Draft {
             Start::Request { method, .. } if *method != typed.cseq.method => return Err(Rule::CSeqMethod),
             Start::Request { .. } | Start::Response { .. } => {}
         }
-        let end = self.body_end()?;
-        Ok(Message(Arc::new(Inner {
-            raw: self.raw.slice(..end),
+        Ok(Checked { start, typed, end: self.body_end()? })
+    }
+
+    fn sealed(self, Checked { start, typed, end }: Checked) -> Message {
+        Message(Arc::new(Inner {
             body: self.raw.slice(self.head_end..end),
-            head: self.head.clone(),
-            lines: self.lines.clone(),
+            raw: if end == self.raw.len() { self.raw } else { self.raw.slice(..end) },
+            head: self.head,
+            lines: self.lines,
             start,
             via: typed.via,
             from: typed.from,
@@ -88,7 +112,9 @@ impl Draft {
             call_id: typed.call_id,
             cseq: typed.cseq,
             max_forwards: typed.max_forwards,
-        })))
+            contact: typed.contact,
+            routes: typed.routes,
+        }))
     }
 
     fn start_line(&self) -> &str {
@@ -100,7 +126,7 @@ impl Draft {
         if is_status_line(line) {
             return self.status_line(line);
         }
-        let (method, rest) = line.split_once(' ').ok_or(Rule::StartLine)?;
+        let (method, rest) = scan::cut(line, b' ').ok_or(Rule::StartLine)?;
         let (uri, version) = rest.rsplit_once(' ').ok_or(Rule::StartLine)?;
         if !version.eq_ignore_ascii_case("SIP/2.0") {
             return Err(if is_version(version) { Rule::Version } else { Rule::StartLine });
@@ -128,8 +154,8 @@ impl Draft {
     /// Checks what must be there once, and everything that routing depends on.
     fn typed(&self) -> Result<Typed, Rule> {
         let mut seen = Seen::default();
-        let mut via = None;
-        let (mut vias, mut contacts, mut routes) = (0, 0, 0);
+        let (mut via, mut contact, mut routes) = (None, None, Vec::new());
+        let (mut vias, mut contacts, mut hops) = (0, 0, 0);
         let head = self.head.as_str();
         for line in &self.lines {
             let value = line.value_in(head);
@@ -143,9 +169,18 @@ impl Draft {
                     Ok(())
                 })?;
             } else if line.name == Name::Contact && value != "*" {
-                self.each(line.name, value, &mut contacts, |head, value| NameAddr::cut(head, value).map(drop))?;
-            } else if matches!(line.name, Name::Route | Name::RecordRoute) {
-                self.each(line.name, value, &mut routes, |head, value| NameAddr::cut(head, value).map(drop))?;
+                self.each(line.name, value, &mut contacts, |head, value| {
+                    let one = NameAddr::cut(head, value)?;
+                    contact.get_or_insert(one);
+                    Ok(())
+                })?;
+            } else if line.name == Name::Route {
+                self.each(line.name, value, &mut hops, |head, value| {
+                    routes.push(NameAddr::cut(head, value)?);
+                    Ok(())
+                })?;
+            } else if line.name == Name::RecordRoute {
+                self.each(line.name, value, &mut hops, |head, value| NameAddr::cut(head, value).map(drop))?;
             }
         }
         let from = seen.from.ok_or(Rule::Missing(Name::From))?;
@@ -162,6 +197,8 @@ impl Draft {
             call_id: self.head.part(call_id),
             cseq: CSeq::cut(&self.head, cseq).map_err(|_| Rule::Value(Name::CSeq))?,
             max_forwards: seen.max_forwards.map(max_forwards).transpose()?,
+            contact,
+            routes,
         })
     }
 
@@ -215,6 +252,14 @@ impl Draft {
     }
 }
 
+/// A draft that broke no rule.
+struct Checked {
+    start: Start,
+    typed: Typed,
+    /// Where the body ends.
+    end: usize,
+}
+
 struct Typed {
     via: Via,
     from: NameAddr,
@@ -222,6 +267,8 @@ struct Typed {
     call_id: Text,
     cseq: CSeq,
     max_forwards: Option<u8>,
+    contact: Option<NameAddr>,
+    routes: Vec<NameAddr>,
 }
 
 /// The values of headers that may be there once.
@@ -242,15 +289,16 @@ impl<'a> Seen<'a> {
             return Err(Rule::Twice(name));
         }
         self.names |= bit;
-        let kept = [
-            (Name::From, &mut self.from),
-            (Name::To, &mut self.to),
-            (Name::CallId, &mut self.call_id),
-            (Name::CSeq, &mut self.cseq),
-            (Name::MaxForwards, &mut self.max_forwards),
-        ];
-        if let Some((_, place)) = kept.into_iter().find(|(known, _)| *known == name) {
-            *place = Some(value);
+        if name == Name::From {
+            self.from = Some(value);
+        } else if name == Name::To {
+            self.to = Some(value);
+        } else if name == Name::CallId {
+            self.call_id = Some(value);
+        } else if name == Name::CSeq {
+            self.cseq = Some(value);
+        } else if name == Name::MaxForwards {
+            self.max_forwards = Some(value);
         }
         Ok(())
     }
@@ -286,32 +334,45 @@ fn joined(text: &str) -> String {
     text.replace("\r\n ", "   ").replace("\r\n\t", "  \t")
 }
 
-/// The headers from `at` on, and the first thing that is wrong with any of them.
-fn index(head: &str, start: usize) -> (Vec<Line>, Option<Rule>) {
+/// What [`index`] has found.
+struct Index {
+    lines: Vec<Line>,
+    /// The first thing that is wrong with any of them.
+    broken: Option<Rule>,
+    /// How many line ends there were, that of the empty line among them.
+    ends: usize,
+    /// Whether a line begins with white space.
+    is_folded: bool,
+}
+
+/// The headers from `start` on.
+fn index(head: &str, start: usize) -> Index {
     let bytes = head.as_bytes();
-    let mut lines = Vec::with_capacity(24);
-    let mut broken = controls(bytes);
+    let mut index = Index { lines: Vec::with_capacity(24), broken: controls(bytes), ends: 0, is_folded: false };
     let mut at = start;
     while let Some(length) = bytes.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+        index.ends += 1;
         let line = head.get(at..(at + length).saturating_sub(1)).unwrap_or_default();
         if line.is_empty() {
             break;
         }
-        if lines.len() == limits::HEADERS_MAX {
-            return (lines, broken.or(Some(Rule::TooLong)));
+        if index.lines.len() == limits::HEADERS_MAX {
+            index.broken = index.broken.or(Some(Rule::TooLong));
+            return index;
         }
+        index.is_folded |= matches!(line.as_bytes()[0], b' ' | b'\t');
         match cut_line(line, at) {
-            Ok(line) => lines.push(line),
-            Err(rule) => broken = broken.or(Some(rule)),
+            Ok(line) => index.lines.push(line),
+            Err(rule) => index.broken = index.broken.or(Some(rule)),
         }
         at += length + 1;
     }
-    (lines, broken)
+    index
 }
 
 fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {
-    let colon = memchr::memchr(b':', line.as_bytes()).ok_or(Rule::HeaderName)?;
-    let name = line[..colon].trim_end_matches([' ', '\t']);
+    let colon = scan::find(line, b':').ok_or(Rule::HeaderName)?;
+    let name = scan::trim_end(&line[..colon]);
     if !scan::is_token(name) || name.len() > limits::NAME_MAX {
         return Err(Rule::HeaderName);
     }
@@ -319,8 +380,9 @@ fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {
         return Err(Rule::TooLong);
     }
     let rest = &line[colon + 1..];
-    let value = scan::trim(rest);
-    let value_start = at + colon + 1 + (rest.len() - scan::trim_start(rest).len());
+    let from_start = scan::trim_start(rest);
+    let value = scan::trim_end(from_start);
+    let value_start = at + colon + 1 + (rest.len() - from_start.len());
     let short = |number: usize| u16::try_from(number).map_err(|_| Rule::TooLong);
     Ok(Line {
         name: Name::of(name),

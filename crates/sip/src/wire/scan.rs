@@ -5,6 +5,10 @@ const HOST: u8 = 2;
 const USER: u8 = 4;
 const PARAM: u8 = 8;
 const VALUE: u8 = 16;
+const BLANK: u8 = 32;
+const DIGIT: u8 = 64;
+/// What may stand in a URI at all.
+const VISIBLE: u8 = 128;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -17,11 +21,18 @@ const fn classes() -> [u8; 256] {
         if !separator {
             table[byte] |= VALUE;
         }
+        if !matches!(byte as u8, b'"' | b'<' | b'>') {
+            table[byte] |= VISIBLE;
+        }
+        if (byte as u8).is_ascii_digit() {
+            table[byte] |= DIGIT;
+        }
         if (byte as u8).is_ascii_alphanumeric() {
             table[byte] |= TOKEN | HOST | USER | PARAM;
         }
         byte += 1;
     }
+    let table = add(table, b" \t", BLANK);
     add(add(add(add(table, b"-.!%*_+`'~", TOKEN), b"-._", HOST), b"-_.!~*'()&=+$,;?/%#", USER), b"-_.!~*'()[]/:&+$%#", PARAM)
 }
 
@@ -34,8 +45,52 @@ const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     table
 }
 
+#[inline]
 fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
+}
+
+#[inline]
+fn all(text: &str, class: u8) -> bool {
+    // Without a way out in the middle: texts are short, and most are right.
+    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) != 0
+}
+
+/// What comes before and after the first `byte` (ASCII).
+#[inline]
+pub(crate) fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = find(text, byte)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// What comes before and after the first white space.
+pub(crate) fn cut_at_blank(text: &str) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| is(byte, BLANK))?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Where the first `byte` stands. The texts are a few words long; a search that takes a run-up is slower.
+#[inline]
+pub(crate) fn find(text: &str, byte: u8) -> Option<usize> {
+    text.bytes().position(|one| one == byte)
+}
+
+/// Where the first semicolon stands that is not quoted.
+pub(crate) fn end_of_param(text: &str) -> Option<usize> {
+    match text.bytes().position(|byte| matches!(byte, b';' | b'"'))? {
+        at if text.as_bytes()[at] == b';' => Some(at),
+        _ => find_outside(text, b';', false),
+    }
+}
+
+/// Whether a URI may consist of it.
+pub(crate) fn is_visible(text: &str) -> bool {
+    all(text, VISIBLE)
+}
+
+/// A host name, by its letters.
+pub(crate) fn is_host(text: &str) -> bool {
+    all(text, HOST)
 }
 
 /// A host name; `_` is not in the grammar but in many a network.
@@ -45,7 +100,7 @@ pub(crate) fn is_host_byte(byte: u8) -> bool {
 
 /// The user part of a SIP URI; `#` is not in the grammar but on every keypad.
 pub(crate) fn is_user(text: &str) -> bool {
-    text.bytes().all(|byte| is(byte, USER)) && escapes_are_whole(text)
+    all(text, USER) && escapes_are_whole(text)
 }
 
 /// The password of a SIP URI.
@@ -55,33 +110,41 @@ pub(crate) fn is_password(text: &str) -> bool {
 
 /// Name or value of a URI's parameter.
 pub(crate) fn is_uri_param(text: &str) -> bool {
-    text.bytes().all(|byte| is(byte, PARAM)) && escapes_are_whole(text)
+    all(text, PARAM) && escapes_are_whole(text)
 }
 
 /// A token.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| is(byte, TOKEN))
+    !text.is_empty() && all(text, TOKEN)
 }
 
 /// A bare value of a header's parameter.
 pub(crate) fn is_value(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| is(byte, VALUE))
+    !text.is_empty() && all(text, VALUE)
 }
 
 /// Whether each `%` is followed by two hexadecimal digits.
 pub(crate) fn escapes_are_whole(text: &str) -> bool {
     let bytes = text.as_bytes();
-    memchr::memchr_iter(b'%', bytes).all(|at| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
+    let mut found = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
+    found.all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// Without white space at both ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    trim_end(trim_start(text))
+}
+
+/// Without white space at the end.
+pub(crate) fn trim_end(text: &str) -> &str {
+    let blank = text.bytes().rev().take_while(|byte| is(*byte, BLANK)).count();
+    &text[..text.len() - blank]
 }
 
 /// Without white space at the start.
 pub(crate) fn trim_start(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t'])
+    let blank = text.bytes().take_while(|byte| is(*byte, BLANK)).count();
+    &text[blank..]
 }
 
 /// One byte of a token.
@@ -91,7 +154,7 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
 
 /// A decimal number of digits only; none if there are none, or if it does not fit.
 pub(crate) fn number(text: &str) -> Option<u64> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if text.is_empty() || !all(text, DIGIT) {
         return None;
     }
     text.parse().ok()

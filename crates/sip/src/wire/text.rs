@@ -4,33 +4,32 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An immutable piece of UTF-8 text, cheap to clone and to cut: it keeps the whole buffer that it is part of alive.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// The text of `bytes`; none if they are not UTF-8.
     pub fn from_utf8(bytes: Bytes) -> Option<Text> {
-        std::str::from_utf8(&bytes).ok()?;
-        Some(Text(bytes))
+        ByteString::try_from(bytes).ok().map(Text)
     }
 
     /// As `&str`.
     pub fn as_str(&self) -> &str {
-        // Both constructors have checked it, and cuts are made between characters.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// The piece `part`, which must have been borrowed from this text.
     pub(crate) fn part(&self, part: &str) -> Text {
-        Text(self.0.slice_ref(part.as_bytes()))
+        Text(self.0.slice_ref(part))
     }
 
     /// A copy that keeps no message alive.
     pub fn detached(&self) -> Text {
-        Text(Bytes::copy_from_slice(&self.0))
+        Text(ByteString::from(&*self.0))
     }
 }
 
@@ -50,25 +49,25 @@ impl AsRef<str> for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Text {
-        Text(Bytes::copy_from_slice(text.as_bytes()))
+        Text(ByteString::from(text))
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Text {
-        Text(Bytes::from(text.into_bytes()))
+        Text(ByteString::from(text))
     }
 }
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == *other
     }
 }
 

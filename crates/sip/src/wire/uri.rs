@@ -40,12 +40,10 @@ pub struct Uri {
 impl Uri {
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Uri, Rule> {
-        if text.len() > limits::URI_MAX
-            || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e if !matches!(byte, b'"' | b'<' | b'>')))
-        {
+        if text.len() > limits::URI_MAX || !scan::is_visible(text) {
             return Err(Rule::Uri);
         }
-        let colon = memchr::memchr(b':', text.as_bytes()).ok_or(Rule::Uri)?;
+        let colon = scan::find(text, b':').ok_or(Rule::Uri)?;
         match &text[..colon] {
             "sip" => Uri::cut_sip(whole, text, Scheme::Sip, colon),
             "sips" => Uri::cut_sip(whole, text, Scheme::Sips, colon),
@@ -83,18 +81,19 @@ impl Uri {
     fn cut_sip(whole: &Text, text: &str, scheme: Scheme, colon: usize) -> Result<Uri, Rule> {
         let bytes = text.as_bytes();
         // An unescaped `@` cannot stand in user, host or parameters; careless peers leave it so in embedded headers.
-        let host_start = match memchr::memchr(b'@', &bytes[colon + 1..]) {
+        let host_start = match scan::find(&text[colon + 1..], b'@') {
             Some(at) if !is_in_headers_without_user(&text[colon + 1..colon + 1 + at]) => {
                 check_user(&text[colon + 1..colon + 1 + at])?;
                 colon + at + 2
             }
             _ => colon + 1,
         };
-        let host_end = memchr::memchr2(b';', b'?', &bytes[host_start..]).map_or(text.len(), |at| host_start + at);
-        let params_end = memchr::memchr(b'?', &bytes[host_end..]).map_or(text.len(), |at| host_end + at);
+        let host_end = bytes[host_start..].iter().position(|byte| matches!(byte, b';' | b'?'));
+        let host_end = host_end.map_or(text.len(), |at| host_start + at);
+        let params_end = scan::find(&text[host_end..], b'?').map_or(text.len(), |at| host_end + at);
         let (host, port) = split_port(&text[host_start..host_end])?;
         let host = Host::cut(whole, host)?;
-        if !text[host_end..params_end].split(';').skip(1).all(is_param) {
+        if host_end < params_end && !text[host_end + 1..params_end].split(';').all(is_param) {
             return Err(Rule::Uri);
         }
         if params_end < text.len() && !text[params_end + 1..].split('&').all(is_header) {
@@ -156,7 +155,7 @@ impl Uri {
         match self.scheme {
             Scheme::Sip | Scheme::Sips => {
                 let user = self.user_info()?;
-                Some(user.split_once(':').map_or(user, |(user, _)| user))
+                Some(scan::cut(user, b':').map_or(user, |(user, _)| user))
             }
             Scheme::Tel => Some(&self.text[self.host_start.into()..self.host_end.into()]),
             Scheme::Other => None,
@@ -377,7 +376,7 @@ fn params_agree(one: &Uri, two: &Uri, counts: impl Fn(&str) -> bool) -> bool {
 
 /// Whether what stands before the first `@` is already a host with headers: `host?Replaces=a` of `sip:host?Replaces=a@b`.
 fn is_in_headers_without_user(text: &str) -> bool {
-    text.split_once('?').is_some_and(|(before, after)| {
+    scan::cut(text, b'?').is_some_and(|(before, after)| {
         let host = before.split(';').next().unwrap_or_default();
         let is_host = split_port(host)
             .is_ok_and(|(host, _)| host.contains(['.', '[']) && (host.starts_with('[') || host.bytes().all(scan::is_host_byte)));
@@ -386,7 +385,7 @@ fn is_in_headers_without_user(text: &str) -> bool {
 }
 
 fn check_user(text: &str) -> Result<(), Rule> {
-    let (user, password) = text.split_once(':').unwrap_or((text, ""));
+    let (user, password) = scan::cut(text, b':').unwrap_or((text, ""));
     if user.is_empty() || !scan::is_user(user) || !scan::is_password(password) {
         return Err(Rule::Uri);
     }
@@ -394,7 +393,7 @@ fn check_user(text: &str) -> Result<(), Rule> {
 }
 
 fn is_param(param: &str) -> bool {
-    let (name, value) = param.split_once('=').unwrap_or((param, "-"));
+    let (name, value) = scan::cut(param, b'=').unwrap_or((param, "-"));
     !name.is_empty() && !value.is_empty() && scan::is_uri_param(name) && scan::is_uri_param(value)
 }
 

@@ -17,7 +17,7 @@ pub struct CSeq {
 
 impl CSeq {
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<CSeq, Rule> {
-        let (number, method) = text.split_once([' ', '\t']).ok_or(Rule::Malformed)?;
+        let (number, method) = scan::cut_at_blank(text).ok_or(Rule::Malformed)?;
         let method = scan::trim(method);
         let number =
             scan::number(number).filter(|number| *number <= limits::CSEQ_MAX).and_then(|number| u32::try_from(number).ok());

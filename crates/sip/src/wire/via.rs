@@ -32,10 +32,7 @@ impl Via {
 
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
-        let (head, params) = match text.find(';') {
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
-            None => (text, None),
-        };
+        let (head, params) = scan::cut(text, b';').map_or((text, None), |(head, params)| (head, Some(params)));
         let (transport, sent_by) = cut_head(whole, head, |version| version == "2.0")?;
         let params = params.map_or(Ok(Params::default()), |params| Params::cut(whole, params))?;
         Ok(Via { transport, sent_by, params })
@@ -97,13 +94,13 @@ impl Via {
 }
 
 fn cut_head(whole: &Text, head: &str, is_known: impl Fn(&str) -> bool) -> Result<(Text, HostPort), Rule> {
-    let (name, rest) = head.split_once('/').ok_or(Rule::Via)?;
-    let (version, rest) = rest.split_once('/').ok_or(Rule::Via)?;
+    let (name, rest) = scan::cut(head, b'/').ok_or(Rule::Via)?;
+    let (version, rest) = scan::cut(rest, b'/').ok_or(Rule::Via)?;
     if !scan::trim(name).eq_ignore_ascii_case("SIP") || !is_known(scan::trim(version)) {
         return Err(Rule::Via);
     }
     let rest = scan::trim(rest);
-    let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or(Rule::Via)?;
+    let (transport, sent_by) = scan::cut_at_blank(rest).ok_or(Rule::Via)?;
     if !scan::is_token(transport) {
         return Err(Rule::Via);
     }

@@ -71,7 +71,8 @@ fn mutant(dice: &mut Dice, seed: &[u8]) -> Vec<u8> {
 
 /// Asks a message for everything it has.
 fn read_all(message: &Message) -> usize {
-    let uris = [message.request_uri().cloned(), message.contact().map(|contact| contact.uri), Some(message.from().uri.clone())];
+    let uris =
+        [message.request_uri().cloned(), message.contact().map(|contact| contact.uri.clone()), Some(message.from().uri.clone())];
     let mut seen = message.vias().len() + message.routes().len() + message.record_routes().len() + message.contacts().len();
     for uri in uris.into_iter().flatten() {
         let again = uri.to_string().parse().expect("what was read can be read again");
