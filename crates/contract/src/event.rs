@@ -59,6 +59,15 @@ pub enum EventKind {
     /// A callback did not come about.
     #[serde(rename = "callback.missed")]
     CallbackMissed,
+    /// A try of a callback has failed, or it was put off; `data` is the callback, with the time of the next try.
+    #[serde(rename = "callback.tried")]
+    CallbackTried,
+    /// A callback was moved; `data` is the callback.
+    #[serde(rename = "callback.moved")]
+    CallbackMoved,
+    /// A callback was called off; `data` is the callback.
+    #[serde(rename = "callback.cancelled")]
+    CallbackCancelled,
     /// An AE's presence has changed; `data.ae`, `data.presence`.
     #[serde(rename = "ae.presence_changed")]
     PresenceChanged,
@@ -88,6 +97,9 @@ impl EventKind {
             EventKind::CallbackReminded => "callback.reminded",
             EventKind::CallbackKept => "callback.kept",
             EventKind::CallbackMissed => "callback.missed",
+            EventKind::CallbackTried => "callback.tried",
+            EventKind::CallbackMoved => "callback.moved",
+            EventKind::CallbackCancelled => "callback.cancelled",
             EventKind::PresenceChanged => "ae.presence_changed",
             EventKind::FeedbackReceived => "feedback.received",
         }

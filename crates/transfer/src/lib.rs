@@ -20,7 +20,9 @@ mod transfer;
 mod why;
 
 pub use action::{Action, AeSpeech, Cause, Progress, Purpose, SayId, SceneName};
-pub use callback::CallbackSettings;
+pub use callback::{
+    CallbackAction, CallbackEvent, CallbackRun, CallbackSettings, CallbackWhy, Change, NoBriefing, Said, Unchanged,
+};
 pub use event::{AcceptedBy, Event, Fact, HandBackBy, LegEnd, Message};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};

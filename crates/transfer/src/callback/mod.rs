@@ -1,8 +1,10 @@
 //! Callbacks: which times can be offered, how they are told, and how a promised one is carried out.
 
+mod run;
 mod settings;
 mod slots;
 
+pub use run::{CallbackAction, CallbackEvent, CallbackRun, CallbackWhy, Change, NoBriefing, Said, Unchanged};
 pub use settings::CallbackSettings;
 pub(crate) use slots::slots_within;
 pub use slots::{ics, local, slots, spoken};
