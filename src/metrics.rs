@@ -101,6 +101,9 @@ impl Metrics {
             | EventKind::CallbackReminded
             | EventKind::CallbackKept
             | EventKind::CallbackMissed
+            | EventKind::CallbackTried
+            | EventKind::CallbackMoved
+            | EventKind::CallbackCancelled
             | EventKind::PresenceChanged
             | EventKind::FeedbackReceived => {}
         }

@@ -42,6 +42,9 @@ impl Case {
             EventKind::CallbackReminded
             | EventKind::CallbackKept
             | EventKind::CallbackMissed
+            | EventKind::CallbackTried
+            | EventKind::CallbackMoved
+            | EventKind::CallbackCancelled
             | EventKind::FeedbackReceived
             | EventKind::CallStarted
             | EventKind::CallEnded => event.kind.name().to_owned(),

@@ -355,7 +355,9 @@ const REASON_CHARS_MAX: usize = 200;
 fn keys(turn: &Turn<'_>) -> Vec<Said> {
     let keys = turn.settings.keys;
     match turn.settings.accept {
-        AcceptBy::Key => lines([Line::ToAcceptPress, Line::Key(keys.accept), Line::ToDeclinePress, Line::Key(keys.decline)]),
+        AcceptBy::Key | AcceptBy::Spoken => {
+            lines([Line::ToAcceptPress, Line::Key(keys.accept), Line::ToDeclinePress, Line::Key(keys.decline)])
+        }
         AcceptBy::Answer => Vec::new(),
     }
 }
