@@ -33,6 +33,6 @@ pub use problem::Problem;
 pub use record::{CommitLevel, LeaseRow, Record};
 pub use recording::{RecordingState, RecordingView};
 pub use transfer::{
-    AttemptOutcome, AttemptView, BriefingRequest, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest, TransferState,
-    TransferView,
+    AttemptOutcome, AttemptView, BriefingRequest, MessageView, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest,
+    TransferState, TransferView,
 };

@@ -217,6 +217,23 @@ pub struct TransferView {
     pub attempts: Vec<AttemptView>,
     /// The callback that it ended in.
     pub callback: Option<CallbackId>,
+    /// The message that the caller has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageView>,
+}
+
+/// A message that a caller has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// The recording, below the folder of recordings.
+    pub file: String,
+    /// How long it is.
+    pub duration_ms: u64,
+    /// How much of it is speech.
+    pub speech_ms: u64,
+    /// What was said, where it was transcribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
 }
 
 /// Milliseconds spent in the stages of the last attempt, and in total.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_contract::{Stage, StagesMs};
 use baton_time::Mono;
 
+use crate::why::Limit;
 use crate::{BudgetSettings, Limits, Why};
 
 /// The budget of one transfer, from the decision on. Its limits are those in force at the decision.
@@ -43,13 +44,6 @@ pub(crate) struct Missed {
     pub(crate) stage: Stage,
     pub(crate) limit: Limit,
     pub(crate) after: Duration,
-}
-
-/// Which limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Target,
-    Worst,
 }
 
 impl Limit {
@@ -94,6 +88,16 @@ impl Budget {
         self.close(now);
         self.runs = false;
         self.spent.total = Some(millis(now.since(self.begun)));
+    }
+
+    /// The human is on the line, though not alone with the caller: no limit is watched until [`Budget::go_on`].
+    pub(crate) fn hold(&mut self) {
+        self.runs = false;
+    }
+
+    /// The human has left again: limits count as before.
+    pub(crate) fn go_on(&mut self) {
+        self.runs = true;
     }
 
     /// What the stages of the last attempt took, and the total.
@@ -152,19 +156,10 @@ impl Budget {
 
     /// Takes the limit that [`Budget::poll_timeout`] named and that has come.
     pub(crate) fn miss(&mut self, now: Mono, why: Why) -> Option<Missed> {
-        let (stage, limit, told) = match why {
-            Why::StageTarget(stage) => (stage, Limit::Target, Told::Target),
-            Why::StageWorst(stage) => (stage, Limit::Worst, Told::Worst),
-            Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeMustAnswer
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => return None,
+        let (stage, limit) = why.limit()?;
+        let told = match limit {
+            Limit::Target => Told::Target,
+            Limit::Worst => Told::Worst,
         };
         if stage == Stage::Total {
             self.told = told;

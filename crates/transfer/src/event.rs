@@ -153,6 +153,8 @@ pub enum Fact {
     Callback,
     /// The message that the caller has left.
     Message,
+    /// The AE to whom another one passes the caller on is held.
+    PassedOn,
     /// The callback that the store was silent about is not promised.
     Withdrawn,
     /// How the transfer came out.
@@ -181,8 +183,10 @@ pub enum AcceptedBy {
     Api,
     /// By answering.
     Answer,
-    /// By being dialled without a briefing: a cold transfer, or one passed on by an AE.
+    /// By answering a cold transfer, which has no briefing.
     Cold,
+    /// By telling the AI.
+    Spoken,
 }
 
 /// How an AE hands the caller back.
@@ -226,6 +230,7 @@ impl AcceptedBy {
             AcceptedBy::Api => "api",
             AcceptedBy::Answer => "answer",
             AcceptedBy::Cold => "cold",
+            AcceptedBy::Spoken => "spoken",
         }
     }
 }

@@ -55,6 +55,20 @@ pub enum Line {
     NotReached,
     /// To a mailbox, or to whoever does not confirm a callback.
     WeTriedToCall,
+    /// To the caller, before slots are offered to somebody who has asked for them.
+    WhenToCall,
+    /// To the caller, before a message is recorded.
+    LeaveMessage,
+    /// To the caller: the tone after which a message is recorded.
+    Beep,
+    /// To the caller, when their message is on record.
+    MessageKept,
+    /// To the caller, when their message could not be recorded or kept.
+    MessageNotKept,
+    /// To the AE who hands the caller back, while the AI is dialled. At most two seconds long.
+    HandingBack,
+    /// To the AE, when the AI that they hand the caller back to cannot be had.
+    AssistantNotThere,
     /// A key.
     Key(Key),
     /// The day that is going on.
@@ -173,6 +187,13 @@ impl Line {
             Line::WeTriedToCall => {
                 "Hello. We promised to call you and could not reach you in person. Please call us again at any time."
             }
+            Line::WhenToCall => "When may we call you back?",
+            Line::LeaveMessage => "Please leave a message after the tone. When you are done, press pound.",
+            Line::Beep => "Beep.",
+            Line::MessageKept => "Thank you. Your message is saved.",
+            Line::MessageNotKept => "I'm sorry, I couldn't save your message.",
+            Line::HandingBack => "The assistant takes over.",
+            Line::AssistantNotThere => "The assistant can't be reached. The caller is with you.",
             Line::Key(key) => KEYS[key.index()].0,
             Line::Today => "today",
             Line::Tomorrow => "tomorrow",
@@ -214,6 +235,13 @@ impl Line {
             Line::CallingThem => "calling-them",
             Line::NotReached => "not-reached",
             Line::WeTriedToCall => "we-tried-to-call",
+            Line::WhenToCall => "when-to-call",
+            Line::LeaveMessage => "leave-message",
+            Line::Beep => "beep",
+            Line::MessageKept => "message-kept",
+            Line::MessageNotKept => "message-not-kept",
+            Line::HandingBack => "handing-back",
+            Line::AssistantNotThere => "assistant-not-there",
             Line::Key(key) => KEYS[key.index()].1,
             Line::Today => "today",
             Line::Tomorrow => "tomorrow",
@@ -228,7 +256,7 @@ impl Line {
     }
 }
 
-const SIMPLE: [Line; 31] = [
+const SIMPLE: [Line; 38] = [
     Line::OneMoment,
     Line::StillTrying,
     Line::TryingSomeoneElse,
@@ -254,6 +282,13 @@ const SIMPLE: [Line; 31] = [
     Line::CallingThem,
     Line::NotReached,
     Line::WeTriedToCall,
+    Line::WhenToCall,
+    Line::LeaveMessage,
+    Line::Beep,
+    Line::MessageKept,
+    Line::MessageNotKept,
+    Line::HandingBack,
+    Line::AssistantNotThere,
     Line::Today,
     Line::Tomorrow,
     Line::NextWeek,

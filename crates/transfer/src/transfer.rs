@@ -1,16 +1,32 @@
 //! The state machine of one transfer: told what happens, it answers with what is to be done.
 
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod attempt;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod bridge;
 mod case;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
+mod cold;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod dialling;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod ending;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
+mod handing;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
+mod introducing;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod listening;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
+mod message;
+#[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod offer;
 mod state;
 
 #[cfg(test)]
 mod desk;
+#[cfg(test)]
+mod modes;
 #[cfg(test)]
 mod plays;
 #[cfg(test)]
@@ -28,7 +44,8 @@ use serde_json::json;
 use self::attempt::earlier;
 use self::case::{Case, Rendering, Turn};
 use self::state::{
-    Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store,
+    Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_human, of_the_invite, of_the_offer, of_the_recall,
+    of_the_recording, of_the_refer, of_the_store,
 };
 use crate::plan::Plan;
 use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why, briefing};
@@ -133,11 +150,17 @@ impl Transfer {
             | State::Invited(_)
             | State::Ringing(_)
             | State::Listening(_)
+            | State::Referring(_)
             | State::Accepting(_)
+            | State::Introducing(_)
             | State::Switching(_)
             | State::Human(_)
+            | State::HandingBack(_)
+            | State::MovingOn(_)
             | State::Recalling(_)
             | State::Promising(_)
+            | State::Recording(_)
+            | State::Keeping(_)
             | State::Farewell(_)
             | State::Parting(_)
             | State::Over => &[],
@@ -161,7 +184,8 @@ impl Transfer {
 
     /// Whether [`Event::Cancel`] would do anything: nobody has accepted, and there is no outcome.
     pub fn can_be_cancelled(&self) -> bool {
-        let before = self.state.is_waiting() || matches!(self.state, State::Offering(_) | State::Recalling(_));
+        let before =
+            self.state.is_waiting() || matches!(self.state, State::Offering(_) | State::Recalling(_) | State::Recording(_));
         before && self.case.outcome.is_none()
     }
 
@@ -179,7 +203,8 @@ impl Transfer {
     /// As [`Transfer::on`]; says why an event was ignored.
     fn step(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) -> Option<Ignored> {
         let mut turn = Turn { now, case: &mut self.case, settings, roster };
-        if let Some(leg) = leg_of(&event).filter(|leg| Some(*leg) != self.state.leg()) {
+        let ours = [self.state.leg(), self.state.third()];
+        if let Some(leg) = leg_of(&event).filter(|leg| !ours.contains(&Some(*leg))) {
             return evidence(&mut turn, leg, &event, self.state.shown());
         }
         match event {
@@ -189,18 +214,15 @@ impl Transfer {
             Event::Key { leg, key } if turn.case.is_same_press(now.mono, Some(leg), key) => return Some(Ignored::Twice),
             Event::CallerKey(key) if turn.case.is_same_press(now.mono, None, key) => return Some(Ignored::Twice),
             Event::Cancel if turn.case.outcome.is_some() => return Some(Ignored::Decided),
-            Event::AiDone
-            | Event::ReferAccepted
-            | Event::ReferProgress(_)
-            | Event::ReferDone
-            | Event::ReferFailed { .. }
-            | Event::Recorded(_)
-            | Event::RecordFailed
-            | Event::HandBack { .. }
-            | Event::AeRefers { .. }
-            | Event::AeReplaced { .. } => return Some(Ignored::TooEarly),
-            Event::AiGone => turn.ai_gone(),
-            Event::AiSilent => turn.ai_silent(),
+            Event::AiGone => {
+                if turn.ai_gone() {
+                    self.state = std::mem::replace(&mut self.state, State::Over).ai_lost(&mut turn);
+                }
+            }
+            Event::AiSilent => {
+                turn.ai_silent();
+                self.state = std::mem::replace(&mut self.state, State::Over).ai_lost(&mut turn);
+            }
             event @ (of_the_store!()
             | of_the_invite!()
             | of_the_ae!()
@@ -208,6 +230,10 @@ impl Transfer {
             | of_the_bridge!()
             | of_the_offer!()
             | of_the_recall!()
+            | of_the_refer!()
+            | of_the_recording!()
+            | of_the_human!()
+            | Event::AiDone
             | Event::LegGone { .. }
             | Event::Decline { .. }
             | Event::CallerGone
@@ -225,22 +251,13 @@ impl Transfer {
         while let Some((_, why)) = self.deadline().filter(|(at, _)| *at <= now.mono) {
             ignored = None;
             let mut turn = Turn { now, case: &mut self.case, settings, roster };
-            match why {
-                Why::StageTarget(_) => turn.miss(why),
-                Why::CallerIsComforted => turn.comfort(),
-                Why::StageWorst(_)
-                | Why::StoreMustAnswer
-                | Why::AttemptMustEnd
-                | Why::AeMustRespond
-                | Why::AeMustAnswer
-                | Why::AeIsReminded
-                | Why::SpeechMustEnd
-                | Why::AudioMustSwitch
-                | Why::CallerMustChoose
-                | Why::AiMustAnswer => {
-                    turn.miss(why);
-                    self.state = std::mem::replace(&mut self.state, State::Over).due(&mut turn, why);
-                }
+            if why == Why::CallerIsComforted {
+                turn.comfort();
+                continue;
+            }
+            turn.miss(why);
+            if !matches!(why, Why::StageTarget(_)) {
+                self.state = std::mem::replace(&mut self.state, State::Over).due(&mut turn, why);
             }
         }
         ignored
@@ -249,7 +266,17 @@ impl Transfer {
 
 /// The first actions: the request goes on record, and with it the first attempt, if anybody can be dialled.
 fn open(turn: &mut Turn<'_>) -> State {
-    let state = attempt::first(turn);
+    let state = match turn.case.begin.mode {
+        Mode::Warm | Mode::Cold => attempt::first(turn),
+        Mode::Scheduled => {
+            attempt::request(turn, TransferState::Offering);
+            offer::begin(turn)
+        }
+        Mode::Voicemail => {
+            attempt::request(turn, TransferState::Recording);
+            message::Recording::begin(turn)
+        }
+    };
     let begin = &turn.case.begin;
     let reason = begin.reason.clone();
     let words = briefing(begin, turn.settings);
@@ -260,7 +287,11 @@ fn open(turn: &mut Turn<'_>) -> State {
     turn.report(EventKind::TransferRequested, data);
     turn.progress(100, "Trying");
     if state.is_waiting() {
-        turn.act(Action::Render(words));
+        match turn.case.begin.mode {
+            Mode::Warm => turn.act(Action::Render(words)),
+            // Nobody is briefed.
+            Mode::Cold | Mode::Scheduled | Mode::Voicemail => turn.case.briefing = Rendering::Failed,
+        }
         if turn.case.scene != SceneName::ConsultAi {
             turn.say_to_caller(vec![Line::OneMoment]);
         }

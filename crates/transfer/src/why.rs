@@ -32,9 +32,52 @@ pub enum Why {
     CallerIsComforted,
     /// The AI must have answered again.
     AiMustAnswer,
+    /// The trunk must have answered the REFER.
+    ReferMustBeAnswered,
+    /// The trunk must have said how the REFER came out.
+    ReferMustEnd,
+    /// The AI must have told the AE what there is to tell.
+    BriefingMustEnd,
+    /// Three have talked long enough.
+    IntroductionMustEnd,
+    /// The caller's message is long enough.
+    MessageMustEnd,
+    /// The recording must have been kept.
+    RecordingMustBeKept,
+}
+
+/// Which limit of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Target,
+    Worst,
 }
 
 impl Why {
+    /// The limit of the budget that it is, if it is one.
+    pub(crate) const fn limit(self) -> Option<(Stage, Limit)> {
+        match self {
+            Why::StageTarget(stage) => Some((stage, Limit::Target)),
+            Why::StageWorst(stage) => Some((stage, Limit::Worst)),
+            Why::StoreMustAnswer
+            | Why::AttemptMustEnd
+            | Why::AeMustRespond
+            | Why::AeMustAnswer
+            | Why::AeIsReminded
+            | Why::SpeechMustEnd
+            | Why::AudioMustSwitch
+            | Why::CallerMustChoose
+            | Why::CallerIsComforted
+            | Why::AiMustAnswer
+            | Why::ReferMustBeAnswered
+            | Why::ReferMustEnd
+            | Why::BriefingMustEnd
+            | Why::IntroductionMustEnd
+            | Why::MessageMustEnd
+            | Why::RecordingMustBeKept => None,
+        }
+    }
+
     /// The reason in words.
     pub const fn words(self) -> &'static str {
         match self {
@@ -56,6 +99,12 @@ impl Why {
             Why::CallerMustChoose => "the caller must have chosen",
             Why::CallerIsComforted => "the caller is told that it goes on",
             Why::AiMustAnswer => "the AI must have answered",
+            Why::ReferMustBeAnswered => "the trunk must have answered the REFER",
+            Why::ReferMustEnd => "the trunk must have said how the REFER came out",
+            Why::BriefingMustEnd => "the AI must have briefed the AE",
+            Why::IntroductionMustEnd => "the introduction must have ended",
+            Why::MessageMustEnd => "the message must have ended",
+            Why::RecordingMustBeKept => "the recording must have been kept",
         }
     }
 }

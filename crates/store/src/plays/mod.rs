@@ -102,6 +102,7 @@ pub(super) fn transfer() -> TransferView {
         ai_drop_ms: None,
         attempts: Vec::new(),
         callback: None,
+        message: None,
     }
 }
 

@@ -3,24 +3,28 @@
 use std::time::Duration;
 
 use baton_contract::{
-    AeId, AeState, AttemptOutcome, AttemptView, CommitLevel, EventKind, LegId, Outcome, Record, Stage, TransferState,
+    AeId, AeState, AttemptOutcome, AttemptView, CommitLevel, EventKind, LegId, Mode, Outcome, Record, Stage, TransferState,
 };
 use baton_time::Mono;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::bridge::Accepting;
 use super::case::Turn;
 use super::dialling::Journalling;
 use super::ending;
-use super::state::{State, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_offer, of_the_recall, of_the_store};
-use crate::{Action, Cause, Event, Fact, Line, Why, outcome};
+use super::listening::Listening;
+use super::state::{State, any_event};
+use crate::budget::millis;
+use crate::{AcceptedBy, Action, Callee, Cause, Event, Fact, Line, SceneName, Target, Why, outcome};
 
 /// One dialled AE.
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     /// From 1.
     pub(crate) number: u8,
-    pub(crate) ae: AeId,
+    pub(crate) to: Callee,
     pub(crate) leg: LegId,
+    /// Of the lease; an outside target has none.
     pub(crate) epoch: u64,
     /// INVITE to answer.
     pub(crate) ring_max: Duration,
@@ -29,18 +33,23 @@ pub(crate) struct Attempt {
 }
 
 /// A lease outlives the budget by this much, for speeches and farewells.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(30);
 
 /// The first attempt, on record together with the request; where nobody can be dialled, the request alone, and the callback.
 pub(crate) fn first(turn: &mut Turn<'_>) -> State {
     match lease(turn) {
         Some(attempt) => journal(turn, attempt),
         None => {
-            let view = turn.case.view(TransferState::Offering);
-            turn.commit(Fact::Requested, CommitLevel::Process, vec![Record::Transfer(Box::new(view))]);
+            request(turn, TransferState::Offering);
             super::offer::begin(turn)
         }
     }
+}
+
+/// The request goes on record without an attempt.
+pub(crate) fn request(turn: &mut Turn<'_>, state: TransferState) {
+    let view = turn.case.view(state);
+    turn.commit(Fact::Requested, CommitLevel::Process, vec![Record::Transfer(Box::new(view))]);
 }
 
 /// Leases the next AE of the plan and puts the attempt on record; where none is left or fits, the exit that suits the last attempt.
@@ -72,6 +81,10 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
         return None;
     }
     let span = turn.case.budget.left(turn.now.mono) + LEASE_MARGIN;
+    if let Target::Outside(to) = &turn.case.begin.target {
+        let to = Callee::Outside(to.clone());
+        return (number == 1).then(|| outside(turn, to));
+    }
     while let Some(ae) = turn.case.plan.aes.get(turn.case.plan_done).cloned() {
         turn.case.plan_done += 1;
         match turn.roster.lease(turn.now, &ae, turn.case.begin.id, span) {
@@ -84,8 +97,10 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
                 let ring_max = own.unwrap_or(turn.settings.ring_max);
                 let ringing = turn.roster.find(&ae).and_then(|ae| ae.ringing);
                 turn.case.budget.expect_ringing(ringing.unwrap_or(turn.settings.budget.ringing));
-                let attempt = Attempt { number, ae, leg, epoch: lease.epoch, ring_max, must_end };
-                record(turn, &attempt, lease);
+                let to = Callee::Ae(ae.clone());
+                let attempt = Attempt { number, to, leg, epoch: lease.epoch, ring_max, must_end };
+                let lease = Record::Lease(lease.row(&ae, turn.case.begin.id));
+                record(turn, &attempt, Some(lease));
                 return Some(attempt);
             }
             Err(state) => turn.case.passed_over.push((ae, why_not(state))),
@@ -94,9 +109,17 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
     None
 }
 
-fn record(turn: &mut Turn<'_>, attempt: &Attempt, lease: crate::Lease) {
+/// The only attempt at somebody who is no AE: there is nobody after them.
+fn outside(turn: &mut Turn<'_>, to: Callee) -> Attempt {
+    let leg = LegId::new(&mut turn.case.ids, turn.now.wall);
+    let attempt = Attempt { number: 1, to, leg, epoch: 0, ring_max: turn.settings.ring_max, must_end: None };
+    record(turn, &attempt, None);
+    attempt
+}
+
+fn record(turn: &mut Turn<'_>, attempt: &Attempt, lease: Option<Record>) {
     turn.case.attempts.push(AttemptView {
-        ae: attempt.ae.clone(),
+        ae: attempt.ae(),
         leg: attempt.leg,
         outcome: None,
         sip_status: None,
@@ -107,14 +130,14 @@ fn record(turn: &mut Turn<'_>, attempt: &Attempt, lease: crate::Lease) {
     });
     let state = if attempt.number == 1 { TransferState::Requested } else { TransferState::Dialing };
     let view = turn.case.view(state);
-    let records = vec![Record::Transfer(Box::new(view)), Record::Lease(lease.row(&attempt.ae, turn.case.begin.id))];
+    let records = std::iter::once(Record::Transfer(Box::new(view))).chain(lease).collect();
     turn.commit(Fact::Attempt(attempt.number), CommitLevel::Process, records);
 }
 
 fn journal(turn: &mut Turn<'_>, attempt: Attempt) -> State {
     turn.case.budget.open(turn.now.mono, Stage::Start);
     turn.consult_scene();
-    if attempt.number > 1 {
+    if attempt.number > 1 && turn.case.scene != SceneName::ConsultAi {
         turn.say_to_caller(vec![Line::TryingSomeoneElse]);
     }
     Journalling { attempt }.into()
@@ -150,6 +173,11 @@ impl Failure {
 }
 
 impl Attempt {
+    /// Who is dialled, as views and events name them.
+    pub(crate) fn ae(&self) -> AeId {
+        AeId::from(self.to.name())
+    }
+
     pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
         self.must_end.map(|at| (at, Why::AttemptMustEnd))
     }
@@ -180,7 +208,7 @@ impl Attempt {
             view.reason = Some(failure.reason.clone());
         }
         let data = json!({
-            "ae": self.ae, "leg": self.leg, "attempt": self.number, "outcome": failure.outcome.name(),
+            "ae": self.ae(), "leg": self.leg, "attempt": self.number, "outcome": failure.outcome.name(),
             "sip_status": sip_status, "reason": failure.reason,
         });
         turn.report(EventKind::AttemptFailed, data);
@@ -188,11 +216,53 @@ impl Attempt {
 
     /// Frees the AE, after `wrap_up`.
     pub(crate) fn release(&self, turn: &mut Turn<'_>, wrap_up: Duration) {
-        if turn.roster.release(turn.now, &self.ae, turn.case.begin.id, self.epoch, wrap_up) {
+        let Callee::Ae(ae) = &self.to else { return };
+        if turn.roster.release(turn.now, ae, turn.case.begin.id, self.epoch, wrap_up) {
             let view = turn.case.view(TransferState::Dialing);
-            let records = vec![Record::Release { ae: self.ae.clone(), epoch: self.epoch }, Record::Transfer(Box::new(view))];
+            let records = vec![Record::Release { ae: ae.clone(), epoch: self.epoch }, Record::Transfer(Box::new(view))];
             turn.commit(Fact::Released, CommitLevel::Process, records);
         }
+    }
+
+    /// The AE has the caller: the lease lapses no more.
+    pub(crate) fn take_call(&self, turn: &mut Turn<'_>) {
+        if let Callee::Ae(ae) = &self.to {
+            turn.roster.take_call(ae, turn.case.begin.id, self.epoch);
+        }
+    }
+
+    /// The AE has accepted: it goes on record before anything follows from it.
+    pub(crate) fn accepted(self, turn: &mut Turn<'_>, by: AcceptedBy, answered: Mono) -> State {
+        turn.case.budget.close(turn.now.mono);
+        let accept_ms = millis(turn.now.mono.since(answered));
+        if let Some(view) = turn.case.attempt() {
+            view.outcome = Some(AttemptOutcome::Accepted);
+            view.accept_ms = Some(accept_ms);
+        }
+        let view = turn.case.view(TransferState::Accepted);
+        turn.commit(Fact::Accepted(self.number), CommitLevel::Process, vec![Record::Transfer(Box::new(view))]);
+        let mut data = self.named();
+        data["by"] = by.name().into();
+        data["after_ms"] = accept_ms.into();
+        turn.report(EventKind::Accepted, data);
+        Accepting::begin(turn, self).into()
+    }
+
+    /// The AE has answered: they are briefed, or, in a cold transfer, connected.
+    pub(crate) fn answered(self, turn: &mut Turn<'_>) -> State {
+        turn.report(EventKind::Answered, self.named());
+        if let Some(view) = turn.case.attempt() {
+            view.sip_status = Some(200);
+        }
+        match turn.case.begin.mode {
+            Mode::Cold => self.accepted(turn, AcceptedBy::Cold, turn.now.mono),
+            Mode::Warm | Mode::Scheduled | Mode::Voicemail => Listening::begin(turn, self),
+        }
+    }
+
+    /// What every event about an attempt says.
+    pub(crate) fn named(&self) -> Value {
+        json!({"ae": self.ae(), "leg": self.leg, "attempt": self.number})
     }
 
     pub(crate) fn answer_deadline(&self, invited: Mono) -> Option<(Mono, Why)> {
@@ -205,23 +275,16 @@ impl Attempt {
             Event::Refused { status, phrase, .. } => self.refused(turn, status, &phrase, rang),
             Event::Decline { reason, retry_after } => self.declined(turn, reason, retry_after),
             Event::Cancel => self.cancelled(turn),
-            Event::CallerGone
-            | Event::LegGone { .. }
-            | Event::Dialed { .. }
-            | Event::Trying { .. }
-            | Event::Ringing { .. }
-            | Event::Answered { .. }
-            | of_the_ae!()
-            | of_the_bridge!()
-            | of_the_store!()
-            | of_speech!()
-            | of_the_offer!()
-            | of_the_recall!()
-            | everywhere!() => self.caller_gone(turn),
+            any_event!() => self.caller_gone(turn),
         }
     }
 
-    pub(crate) fn not_answered(self, turn: &mut Turn<'_>) -> State {
+    /// `ring_max` has gone by, or a worst case has come, or the next attempt needs what is left.
+    pub(crate) fn not_in_time(self, turn: &mut Turn<'_>, why: Why) -> State {
+        if why == Why::AeMustAnswer { self.not_answered(turn) } else { self.out_of_time(turn, why) }
+    }
+
+    fn not_answered(self, turn: &mut Turn<'_>) -> State {
         let reason = format!("not answered within ring_max {} s", self.ring_max.as_secs_f64());
         self.fail(turn, Failure::new(AttemptOutcome::NoAnswer, Some(Cause::NoAnswer), reason))
     }

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use baton_contract::{AttemptOutcome, Driver, EventKind, Outcome};
+use baton_contract::{AttemptOutcome, Driver, EventKind, LegId, Mode, Outcome};
 use baton_time::Mono;
 use serde_json::json;
 
 use super::attempt::{Attempt, Failure};
 use super::case::{Ai, Turn};
 use super::ending::{Parting, Recall};
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
-    of_the_store,
-};
+use super::handing::{HandingBack, MovingOn};
+use super::introducing::Introducing;
+use super::state::{Ignored, State, Step, any_event};
 use crate::{Action, AfterAe, Cause, Event, Fact, LegEnd, Line, SceneName, Why};
 
 /// The AE has accepted, and the store is told before anybody hears of it.
 ///
 /// Entry: the accept key, an accept through the API, or, where so configured, the end of the briefing.
-/// Out: the store has it, refuses it, or does not answer within half a second (a live call does not wait for a disk): `Switching`; the
+/// Out: the store has it, refuses it, or does not answer within half a second (a live call does not wait for a disk): `Switching`, or, where the AI is to
+/// introduce the two, `Introducing`; the
 /// AE hangs up: the next step; the caller hangs up: `Parting`.
 #[derive(Debug, Clone)]
 pub(crate) struct Accepting {
@@ -28,7 +28,7 @@ pub(crate) struct Accepting {
 
 /// The scene is swapped; caller and AE hear each other with the next packet.
 ///
-/// Entry: the acceptance is on record. The human drives from here on.
+/// Entry: the acceptance is on record, or the introduction has ended. The human drives from here on.
 /// Out: the audio has switched: `Human`, and the AI is let go; the AE's leg ends: the next step; the caller hangs up: `Parting`.
 #[derive(Debug, Clone)]
 pub(crate) struct Switching {
@@ -36,12 +36,15 @@ pub(crate) struct Switching {
     pub(crate) until: Mono,
     /// Whether the store has the acceptance.
     on_record: bool,
+    /// When the two could hear each other first, where the AI has introduced them.
+    met: Option<Mono>,
 }
 
 /// Caller and AE talk; the transfer has its outcome and looks after the call.
 ///
 /// Entry: the bridge. We only watch: the AE's hold is music for the caller.
-/// Out: the caller hangs up: `Over`; the AE hangs up: `Over`, or `Recalling` where so configured; the AE is lost: `Recalling`.
+/// Out: the caller hangs up: `Over`; the AE hangs up: `Over`, or `Recalling` where so configured; the AE is lost: `Recalling`; the AE
+/// hands the caller back: `HandingBack`, or passes them on: `MovingOn`.
 #[derive(Debug, Clone)]
 pub(crate) struct Human {
     pub(crate) attempt: Attempt,
@@ -65,46 +68,34 @@ impl Accepting {
             Event::CommitRefused(fact) if fact == ours => self.bridge(turn, false).into(),
             Event::LegGone { why, .. } => not_bridged(turn, &self.attempt, why).into(),
             Event::CallerGone => caller_gone(turn, self.attempt).into(),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_ae!() | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Accepted),
-            of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_the_invite!() => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        match why {
-            Why::StoreMustAnswer => self.bridge(turn, false),
-            // Nobody takes an accepted caller away from an AE for the sake of a budget.
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeMustAnswer
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.into(),
-        }
+        // Nobody takes an accepted caller away from an AE for the sake of a budget.
+        if why == Why::StoreMustAnswer { self.bridge(turn, false) } else { self.into() }
     }
 
     fn bridge(self, turn: &mut Turn<'_>, on_record: bool) -> State {
-        turn.roster.take_call(&self.attempt.ae, turn.case.begin.id, self.attempt.epoch);
-        // Nothing is said to the caller any more: the AE's voice is the next thing they hear.
-        turn.act(Action::HushCaller);
-        turn.scene(SceneName::Human);
-        turn.driver(Driver::Human);
-        Switching { attempt: self.attempt, until: turn.now.mono + SWITCH_MAX, on_record }.into()
+        self.attempt.take_call(turn);
+        match (turn.case.begin.options.introduce, turn.case.begin.mode, turn.case.ai) {
+            (true, Mode::Warm, Ai::Up) => Introducing::begin(turn, self.attempt, on_record),
+            (_, _, _) => Switching::begin(turn, self.attempt, on_record, None),
+        }
     }
 }
 
 impl Switching {
+    /// Swaps the scene; `met` is when the two could hear each other first, where the AI has introduced them.
+    pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt, on_record: bool, met: Option<Mono>) -> State {
+        // Nothing is said to the caller any more: the AE's voice is the next thing they hear.
+        turn.act(Action::HushCaller);
+        turn.scene(SceneName::Human);
+        turn.driver(Driver::Human);
+        Switching { attempt, until: turn.now.mono + SWITCH_MAX, on_record, met }.into()
+    }
+
     pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
         match event {
             Event::Switched => self.bridged(turn).into(),
@@ -113,32 +104,12 @@ impl Switching {
                 not_bridged(turn, &self.attempt, why).into()
             }
             Event::CallerGone => caller_gone(turn, self.attempt).into(),
-            Event::AeHeld | Event::AeResumed => Step::ignore(self, Ignored::TooEarly),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_ae!() | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Accepted),
-            of_the_invite!() => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        match why {
-            Why::AudioMustSwitch => self.bridged(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeMustAnswer
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.into(),
-        }
+        if why == Why::AudioMustSwitch { self.bridged(turn) } else { self.into() }
     }
 
     fn bridged(self, turn: &mut Turn<'_>) -> State {
@@ -146,10 +117,11 @@ impl Switching {
         // Whoever asked by REFER hears of the bridge before our BYE.
         turn.last_word(Outcome::Bridged);
         turn.drop_ai();
-        turn.case.budget.stop(turn.now.mono);
-        let Attempt { ae, leg, number, .. } = &self.attempt;
+        turn.case.budget.stop(self.met.unwrap_or(turn.now.mono));
         let stages = turn.case.budget.spent();
-        let data = json!({"ae": ae, "leg": leg, "attempt": number, "on_record": self.on_record, "stages_ms": stages});
+        let mut data = self.attempt.named();
+        data["on_record"] = self.on_record.into();
+        data["stages_ms"] = json!(stages);
         turn.report(EventKind::Bridged, data);
         turn.finish(Outcome::Bridged);
         Human { attempt: self.attempt }.into()
@@ -173,15 +145,11 @@ impl Human {
                 turn.scene(SceneName::Human);
                 self.into()
             }
-            Event::Switched | Event::AeHeld | Event::AeResumed => Step::ignore(self, Ignored::Twice),
-            Event::Key { .. } => Step::ignore(self, Ignored::Conversation),
-            Event::Accept | Event::Decline { .. } | Event::Cancel => Step::ignore(self, Ignored::Decided),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_invite!() => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            Event::HandBack { by, note } => HandingBack::begin(turn, self.attempt, by, note).into(),
+            Event::AeRefers { to } => MovingOn::begin(turn, self.attempt, to),
+            Event::AeReplaced { leg } if leg == self.attempt.leg => Step::ignore(self, Ignored::Twice),
+            Event::AeReplaced { leg } => self.replaced(turn, leg).into(),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
@@ -197,6 +165,13 @@ impl Human {
                 Recall::Human.begin(turn)
             }
         }
+    }
+
+    /// Another phone of the AE's side has taken the place of this one.
+    fn replaced(self, turn: &mut Turn<'_>, leg: LegId) -> Human {
+        turn.act(Action::HangUp { leg: self.attempt.leg, cause: Cause::MovedOn });
+        turn.show(SceneName::Human);
+        Human { attempt: Attempt { leg, ..self.attempt } }
     }
 
     /// The leg is lost: the caller hears music, and the AI, or else the next AE, takes over.
@@ -218,7 +193,7 @@ impl Human {
 }
 
 /// The AE has accepted and is gone before the bridge.
-fn not_bridged(turn: &mut Turn<'_>, attempt: &Attempt, why: LegEnd) -> State {
+pub(crate) fn not_bridged(turn: &mut Turn<'_>, attempt: &Attempt, why: LegEnd) -> State {
     turn.consult_scene();
     let hang_up = match why {
         LegEnd::HungUp => None,
@@ -228,7 +203,7 @@ fn not_bridged(turn: &mut Turn<'_>, attempt: &Attempt, why: LegEnd) -> State {
 }
 
 /// The caller has hung up in the same instant in which the AE accepted.
-fn caller_gone(turn: &mut Turn<'_>, attempt: Attempt) -> State {
+pub(crate) fn caller_gone(turn: &mut Turn<'_>, attempt: Attempt) -> State {
     attempt.failed(turn, Failure::new(AttemptOutcome::CallerGone, None, "the caller hung up as the AE accepted"));
     Parting::caller_left(turn, attempt)
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use baton_contract::{
-    AeId, At, AttemptView, CallbackId, CommitLevel, Driver, EventKind, IdSource, LegId, Outcome, OutcomeClass, Record, Stage,
-    StagesMs, TransferState, TransferView,
+    AeId, At, AttemptView, CallbackId, CommitLevel, Driver, EventKind, IdSource, LegId, MessageView, Mode, Outcome, OutcomeClass,
+    Record, Stage, StagesMs, TransferState, TransferView,
 };
 use baton_time::{Mono, Now};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,7 @@ pub(crate) struct Case {
     pub(crate) bridged_at: Option<Mono>,
     pub(crate) ai_drop_ms: Option<u64>,
     pub(crate) callback: Option<(CallbackId, String)>,
+    pub(crate) message: Option<MessageView>,
     pub(crate) scene: SceneName,
     pub(crate) driver: Driver,
     /// When the caller is told that it goes on.
@@ -95,6 +96,7 @@ impl Case {
             bridged_at: None,
             ai_drop_ms: None,
             callback: None,
+            message: None,
             scene: SceneName::Conversation,
             driver: Driver::Ai,
             comfort_at: None,
@@ -169,6 +171,7 @@ impl Case {
             ai_drop_ms: self.ai_drop_ms,
             attempts: self.attempts.clone(),
             callback: self.callback.as_ref().map(|(id, _)| *id),
+            message: self.message.clone(),
         }
     }
 
@@ -199,9 +202,16 @@ impl Turn<'_> {
         }
     }
 
+    /// Says the scene once more, because the leg that it means has changed.
+    pub(crate) fn show(&mut self, scene: SceneName) {
+        self.case.scene = scene;
+        self.act(Action::Scene(scene));
+    }
+
     /// The scene in which AEs are dialled and briefed.
     pub(crate) fn consult_scene(&mut self) {
         let scene = match (self.case.begin.options.while_dialing, self.case.ai) {
+            (_, _) if self.case.begin.mode == Mode::Cold => SceneName::PassingOn,
             (WhileDialing::Music, _) | (WhileDialing::Ai, Ai::Gone | Ai::Failed) => SceneName::ConsultMusic,
             (WhileDialing::Ai, Ai::Up) => SceneName::ConsultAi,
             (WhileDialing::Ringback, _) => SceneName::ConsultRingback,
@@ -210,9 +220,15 @@ impl Turn<'_> {
     }
 
     pub(crate) fn driver(&mut self, driver: Driver) {
+        self.drives(driver, json!({}));
+    }
+
+    /// Changes the driver, and says what there is to say about it.
+    pub(crate) fn drives(&mut self, driver: Driver, mut why: Value) {
         if self.case.driver != driver {
             self.case.driver = driver;
-            self.report(EventKind::DriverChanged, json!({"driver": driver}));
+            why["driver"] = json!(driver);
+            self.report(EventKind::DriverChanged, why);
         }
     }
 
@@ -288,7 +304,10 @@ impl Turn<'_> {
 
     /// The transfer has its outcome: exactly one, whatever comes later. What whoever asked by REFER is told goes first.
     pub(crate) fn finish(&mut self, outcome: Outcome) {
-        self.case.budget.stop(self.now.mono);
+        // A bridge has stopped it already.
+        if self.case.outcome.is_some() || outcome != Outcome::Bridged {
+            self.case.budget.stop(self.now.mono);
+        }
         if self.case.outcome.is_some() {
             return;
         }
@@ -308,22 +327,24 @@ impl Turn<'_> {
         }
     }
 
-    /// The AI leg has ended.
-    pub(crate) fn ai_gone(&mut self) {
+    /// The AI leg has ended; answers whether it was up.
+    pub(crate) fn ai_gone(&mut self) -> bool {
         if self.case.ai != Ai::Up {
-            return;
+            return false;
         }
         self.case.ai = Ai::Gone;
         if let Some(bridged) = self.case.bridged_at.filter(|_| self.case.ai_drop_ms.is_none()) {
             self.case.ai_drop_ms = Some(millis(self.now.mono.since(bridged)));
         }
         self.ai_silent();
+        true
     }
 
     /// Nothing comes from the AI: a caller who should hear it hears music.
     pub(crate) fn ai_silent(&mut self) {
         if self.case.scene == SceneName::ConsultAi {
             self.scene(SceneName::ConsultMusic);
+            self.say_to_caller(vec![Line::OneMoment]);
         }
     }
 

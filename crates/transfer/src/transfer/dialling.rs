@@ -2,25 +2,21 @@
 
 use std::time::Duration;
 
-use baton_contract::{AttemptOutcome, EventKind, Outcome, Stage};
+use baton_contract::{AttemptOutcome, EventKind, Mode, Outcome, Stage};
 use baton_time::Mono;
-use serde_json::json;
 
 use super::attempt::{Attempt, Failure, earlier};
 use super::case::Turn;
+use super::cold::Referring;
 use super::ending;
-use super::listening::Listening;
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
-    of_the_store,
-};
+use super::state::{Ignored, State, Step, any_event};
 use crate::budget::millis;
-use crate::{Action, Callee, Cause, Event, Fact, Why};
+use crate::{Action, Cause, ColdBy, Event, Fact, Why};
 
 /// The AE is held, and the store is told.
 ///
 /// Entry: a transfer was asked for, or an attempt has failed and another one fits. The caller hears the consult scene.
-/// Out: the store has it: `Dialing`; it refuses or does not answer within the start's worst case: back to the AI; the caller hangs up or somebody cancels.
+/// Out: the store has it: `Dialing`, or, in a cold transfer from a trunk that takes REFER, `Referring`; it refuses or does not answer within the start's worst case: back to the AI; the caller hangs up or somebody cancels.
 #[derive(Debug, Clone)]
 pub(crate) struct Journalling {
     pub(crate) attempt: Attempt,
@@ -36,7 +32,7 @@ pub(crate) struct Dialing {
 
 /// The INVITE has left; nothing rings yet.
 ///
-/// Entry: the INVITE was sent. Out: an 18x: `Ringing`; the answer: `Listening`; a refusal, no response within 3 s, or the stage's
+/// Entry: the INVITE was sent. Out: an 18x: `Ringing`; the answer: `Listening`, or, in a cold transfer, `Accepting`; a refusal, no response within 3 s, or the stage's
 /// worst case: the next step.
 #[derive(Debug, Clone)]
 pub(crate) struct Invited {
@@ -54,7 +50,7 @@ enum Silence {
 
 /// The AE's phone rings.
 ///
-/// Entry: any 18x. Out: the answer: `Listening`; a refusal, `ring_max`, or the worst case of the acceptance: the next step.
+/// Entry: any 18x. Out: the answer: `Listening`, or, in a cold transfer, `Accepting`; a refusal, `ring_max`, or the worst case of the acceptance: the next step.
 #[derive(Debug, Clone)]
 pub(crate) struct Ringing {
     pub(crate) attempt: Attempt,
@@ -78,14 +74,7 @@ impl Journalling {
                 self.unsent(turn);
                 ending::to_the_ai(turn, Outcome::Cancelled).into()
             }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::TooEarly)
-            }
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
@@ -94,11 +83,13 @@ impl Journalling {
     }
 
     fn dial(self, turn: &mut Turn<'_>) -> State {
-        let Attempt { leg, ae, number, .. } = &self.attempt;
-        let passed_over = turn.case.passed_over();
-        turn.report(EventKind::AttemptStarted, json!({"ae": ae, "leg": leg, "attempt": number, "passed_over": passed_over}));
-        turn.act(Action::Dial { leg: *leg, to: Callee::Ae(ae.clone()), attempt: *number });
-        Dialing { attempt: self.attempt }.into()
+        let mut data = self.attempt.named();
+        data["passed_over"] = turn.case.passed_over().into();
+        turn.report(EventKind::AttemptStarted, data);
+        match (turn.case.begin.mode, turn.case.begin.cold_by) {
+            (Mode::Cold, ColdBy::Refer) => Referring::begin(turn, self.attempt),
+            (Mode::Warm | Mode::Cold | Mode::Scheduled | Mode::Voicemail, _) => Dialing::begin(turn, self.attempt),
+        }
     }
 
     /// Nobody is dialled who is not on record. With the store down, the caller is best off with the AI.
@@ -117,6 +108,11 @@ impl Journalling {
 }
 
 impl Dialing {
+    pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt) -> State {
+        turn.act(Action::Dial { leg: attempt.leg, to: attempt.to.clone(), attempt: attempt.number });
+        Dialing { attempt }.into()
+    }
+
     pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
         match event {
             Event::Dialed { .. } => self.sent(turn).into(),
@@ -125,12 +121,7 @@ impl Dialing {
             Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
                 self.attempt.ends(turn, event, false).into()
             }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
@@ -156,41 +147,23 @@ impl Invited {
             Event::Answered { .. } => {
                 ring_ended(turn, self.invited);
                 turn.case.budget.open(turn.now.mono, Stage::Accept);
-                Listening::begin(turn, self.attempt).into()
+                self.attempt.answered(turn).into()
             }
             Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
                 ring_ended(turn, self.invited);
                 self.attempt.ends(turn, event, false).into()
             }
-            Event::Dialed { .. } => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
         ring_ended(turn, self.invited);
-        match why {
-            Why::AeMustRespond => {
-                let failure = Failure::new(AttemptOutcome::Unreachable, Some(Cause::Unreachable), "no response within 3 s");
-                self.attempt.fail(turn, failure)
-            }
-            Why::AeMustAnswer => self.attempt.not_answered(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.attempt.out_of_time(turn, why),
+        if why == Why::AeMustRespond {
+            let failure = Failure::new(AttemptOutcome::Unreachable, Some(Cause::Unreachable), "no response within 3 s");
+            return self.attempt.fail(turn, failure);
         }
+        self.attempt.not_in_time(turn, why)
     }
 
     pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
@@ -204,11 +177,10 @@ impl Invited {
     fn rings(self, turn: &mut Turn<'_>, status: u16) -> State {
         turn.case.budget.open(turn.now.mono, Stage::Accept);
         let after_ms = millis(turn.now.mono.since(self.invited));
-        let Attempt { ae, leg, number, .. } = &self.attempt;
-        turn.report(
-            EventKind::Ringing,
-            json!({"ae": ae, "leg": leg, "attempt": number, "sip_status": status, "after_ms": after_ms}),
-        );
+        let mut data = self.attempt.named();
+        data["sip_status"] = status.into();
+        data["after_ms"] = after_ms.into();
+        turn.report(EventKind::Ringing, data);
         turn.progress(180, "Ringing");
         Ringing { attempt: self.attempt, invited: self.invited }.into()
     }
@@ -219,38 +191,19 @@ impl Ringing {
         match event {
             Event::Answered { .. } => {
                 ring_ended(turn, self.invited);
-                Listening::begin(turn, self.attempt).into()
+                self.attempt.answered(turn).into()
             }
             Event::Refused { .. } | Event::CallerGone | Event::Cancel | Event::Decline { .. } => {
                 ring_ended(turn, self.invited);
                 self.attempt.ends(turn, event, true).into()
             }
-            Event::Dialed { .. } | Event::Trying { .. } | Event::Ringing { .. } => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            Event::LegGone { .. } | of_the_ae!() | of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
         ring_ended(turn, self.invited);
-        match why {
-            Why::AeMustAnswer => self.attempt.not_answered(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeIsReminded
-            | Why::SpeechMustEnd
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.attempt.out_of_time(turn, why),
-        }
+        self.attempt.not_in_time(turn, why)
     }
 
     pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {

@@ -8,10 +8,7 @@ use baton_time::Mono;
 use super::attempt::{self, Attempt};
 use super::case::{Ai, Turn};
 use super::offer;
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
-    of_the_store,
-};
+use super::state::{Ignored, State, Step, any_event};
 use crate::budget::Budget;
 use crate::{Action, AeSpeech, Cause, Event, LegEnd, Line, Purpose, SayId, SceneName, Why};
 
@@ -36,6 +33,8 @@ pub(crate) enum Recall {
     Loss,
     /// The AE has hung up after the bridge, and the AI is to go on; without one: a goodbye.
     Human,
+    /// The AE has handed the caller back and hung up; without an AI: a goodbye.
+    HandBack,
     /// The caller has picked no slot; without an AI: the first one is booked.
     Offer,
 }
@@ -123,7 +122,7 @@ impl Recall {
         match self {
             Recall::Attempts | Recall::Cancel => offer::begin(turn),
             Recall::Offer => offer::book_first(turn),
-            Recall::Human => Farewell::begin(turn, vec![Line::Goodbye]),
+            Recall::Human | Recall::HandBack => Farewell::begin(turn, vec![Line::Goodbye]),
             Recall::Loss => {
                 turn.case.budget = Budget::begin(turn.now.mono, turn.settings.budget.clone());
                 attempt::next(turn)
@@ -135,19 +134,25 @@ impl Recall {
         match self {
             Recall::Attempts | Recall::Cancel | Recall::Offer => Purpose::Return,
             Recall::Human => Purpose::AfterAe,
+            Recall::HandBack => Purpose::HandBack,
             Recall::Loss => Purpose::Lost,
         }
     }
 
     const fn outcome(self) -> Outcome {
         match self {
-            Recall::Attempts | Recall::Loss | Recall::Human | Recall::Offer => Outcome::ReturnedToAi,
+            Recall::Attempts | Recall::Loss | Recall::Human | Recall::HandBack | Recall::Offer => Outcome::ReturnedToAi,
             Recall::Cancel => Outcome::Cancelled,
         }
     }
 }
 
 impl Recalling {
+    /// The AI is being dialled already.
+    pub(crate) fn goes_on(recall: Recall, until: Mono) -> Recalling {
+        Recalling { recall, until }
+    }
+
     pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
         match event {
             Event::AiBack => {
@@ -166,15 +171,9 @@ impl Recalling {
             Event::Cancel => match self.recall {
                 Recall::Attempts | Recall::Offer => Recalling { recall: Recall::Cancel, ..self }.into(),
                 Recall::Cancel => Step::ignore(self, Ignored::Twice),
-                Recall::Loss | Recall::Human => Step::ignore(self, Ignored::Decided),
+                Recall::Loss | Recall::Human | Recall::HandBack => Step::ignore(self, Ignored::Decided),
             },
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::NoAe)
-            }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
@@ -196,15 +195,7 @@ impl Farewell {
             Event::SpeechEnded(say) if say == self.say => end_call(turn).into(),
             Event::CallerGone => end_call(turn).into(),
             Event::SpeechStarted(say) if say == self.say => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::NoAe)
-            }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            Event::Cancel => Step::ignore(self, Ignored::Decided),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
@@ -242,13 +233,7 @@ impl Parting {
                 Then::EndCall => Step::ignore(self, Ignored::Twice),
             },
             Event::SpeechStarted(say) if say == self.say => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_ae!() | Event::Decline { .. } | Event::Cancel | of_the_bridge!() => Step::ignore(self, Ignored::Decided),
-            of_the_invite!() => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use baton_contract::{AttemptOutcome, CommitLevel, EventKind, Record, TransferState};
+use baton_contract::{AttemptOutcome, EventKind, TransferState};
 use baton_time::Mono;
-use serde_json::json;
 
 use super::attempt::{Attempt, Failure, earlier};
-use super::bridge::Accepting;
 use super::case::{Ai, Rendering, Turn};
 use super::ending::Parting;
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_bridge, of_the_invite, of_the_offer, of_the_recall, of_the_store,
-};
+use super::state::{Ignored, State, Step, any_event};
 use crate::budget::millis;
-use crate::{AcceptBy, AcceptedBy, AeSpeech, Cause, Event, Fact, Key, LegEnd, Line, SayId, Why};
+use crate::{AcceptBy, AcceptedBy, AeSpeech, BriefingBy, Cause, Event, Key, LegEnd, Line, SayId, SceneName, Why};
 
 /// The AE has answered.
 ///
 /// Entry: the 200 of the consult INVITE. The AE hears the briefing and then the keys; where it is not rendered yet, first a line that
-/// says who is waiting. Nobody else hears any of it. Keys act from here on, also into the briefing.
+/// says who is waiting; where the AI is to brief them, they and the AI hear each other, and the caller hears music. Nobody else hears any
+/// of it. Keys act from here on, also into the briefing.
 /// Out: accepted: `Accepting`; declined, later, hung up, or no key by the worst case of the acceptance: the next step; the caller
 /// hangs up or somebody cancels: `Parting`.
 #[derive(Debug, Clone)]
@@ -42,6 +39,8 @@ enum Hears {
     Keys { say: SayId, until: Mono },
     /// Nothing, until they are told once more what to press.
     Nothing { until: Mono },
+    /// The AI, and the AI hears them.
+    Ai { until: Mono },
 }
 
 /// Longer than any of the shipped lines together; then they count as said.
@@ -58,65 +57,77 @@ const REMIND_EVERY: Duration = Duration::from_secs(5);
 
 impl Listening {
     pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt) -> State {
-        let Attempt { ae, leg, number, .. } = &attempt;
-        turn.report(EventKind::Answered, json!({"ae": ae, "leg": leg, "attempt": number}));
-        if let Some(view) = turn.case.attempt() {
-            view.sip_status = Some(200);
+        if turn.case.begin.options.briefing == BriefingBy::Ai && turn.case.ai == Ai::Up {
+            return Listening::live(turn, attempt).into();
         }
-        let hears = match turn.case.briefing {
-            Rendering::Ready { full, short } => brief(turn, &attempt, full, short),
-            Rendering::Pending => {
-                let say = turn.say_to_ae(attempt.leg, AeSpeech::Lines(vec![Line::CallerWaiting]));
-                Hears::Opener { say, until: turn.now.mono + LINES_MAX }
-            }
-            Rendering::Failed => {
-                let lines = std::iter::once(Line::CallerWaiting).chain(keys(turn)).collect();
-                let say = turn.say_to_ae(attempt.leg, AeSpeech::Lines(lines));
-                Hears::Briefing { say, until: turn.now.mono + LINES_MAX }
-            }
-        };
+        let hears = Hears::begin(turn, &attempt);
         Listening { attempt, answered: turn.now.mono, sounded: None, hears }.into()
+    }
+
+    /// The AI tells the AE, and hears what they say; the caller hears music.
+    fn live(turn: &mut Turn<'_>, attempt: Attempt) -> Listening {
+        let waits = turn.case.scene == SceneName::ConsultAi;
+        turn.scene(SceneName::ConsultLive);
+        if waits {
+            turn.say_to_caller(vec![Line::OneMoment]);
+        }
+        let mut data = attempt.named();
+        data["after_answer_ms"] = 0.into();
+        data["by"] = "ai".into();
+        turn.report(EventKind::BriefingStarted, data);
+        let now = turn.now.mono;
+        Listening { attempt, answered: now, sounded: Some(now), hears: Hears::Ai { until: now + turn.settings.briefing_max } }
+    }
+
+    /// Whether the AI is telling them.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.hears, Hears::Ai { .. })
+    }
+
+    /// The AI has told all, or has taken too long: the AE is told what to press.
+    fn live_ends(self, turn: &mut Turn<'_>) -> State {
+        turn.consult_scene();
+        match turn.case.begin.options.accept {
+            AcceptBy::Answer => self.accept(turn, AcceptedBy::Answer),
+            AcceptBy::Key | AcceptBy::Spoken => self.tell_keys(turn),
+        }
+    }
+
+    /// The AI has gone, or is silent: the AE is briefed as if it had never begun.
+    pub(crate) fn live_lost(self, turn: &mut Turn<'_>) -> State {
+        turn.scene(SceneName::ConsultMusic);
+        let hears = Hears::begin(turn, &self.attempt);
+        Listening { hears, ..self }.into()
     }
 
     pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
         match event {
             Event::Key { key, .. } => self.key(turn, key),
-            Event::Accept => self.accept(turn, AcceptedBy::Api).into(),
+            Event::Accept => self.accept_spoken(turn).into(),
             Event::Decline { reason, retry_after } => self.decline(turn, reason, retry_after).into(),
             Event::LegGone { why, .. } => self.lost(turn, why).into(),
             Event::SpeechStarted(say) if self.hears.is(say) => self.sounds(turn),
             Event::SpeechEnded(say) if self.hears.is(say) => self.heard(turn).into(),
             Event::CallerGone => self.caller_gone(turn).into(),
             Event::Cancel => self.cancelled(turn).into(),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            of_the_invite!() => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_bridge!() => Step::ignore(self, Ignored::TooEarly),
-            of_the_offer!() => Step::ignore(self, Ignored::NotAsked),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            Event::AiDone if self.is_live() => self.live_ends(turn).into(),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        match why {
-            Why::SpeechMustEnd => self.heard(turn),
-            Why::AeIsReminded => self.tell_keys(turn),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeMustAnswer
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => {
-                self.listened(turn);
-                let reason = format!("not accepted in time: {why}");
-                self.attempt.fail(turn, Failure::new(AttemptOutcome::NotAccepted, Some(Cause::NotAccepted), reason))
-            }
+        if why == Why::SpeechMustEnd {
+            return self.heard(turn);
         }
+        if why == Why::AeIsReminded {
+            return self.tell_keys(turn);
+        }
+        if why == Why::BriefingMustEnd {
+            return self.live_ends(turn);
+        }
+        self.listened(turn);
+        let reason = format!("not accepted in time: {why}");
+        self.attempt.fail(turn, Failure::new(AttemptOutcome::NotAccepted, Some(Cause::NotAccepted), reason))
     }
 
     pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
@@ -125,6 +136,7 @@ impl Listening {
                 (until, Why::SpeechMustEnd)
             }
             Hears::Nothing { until } => (until, Why::AeIsReminded),
+            Hears::Ai { until } => (until, Why::BriefingMustEnd),
         };
         earlier(self.attempt.deadline(), Some(own))
     }
@@ -151,6 +163,9 @@ impl Listening {
     }
 
     fn again(self, turn: &mut Turn<'_>) -> State {
+        if self.is_live() {
+            turn.consult_scene();
+        }
         let hears = match turn.case.briefing {
             Rendering::Ready { full, short } => brief(turn, &self.attempt, full, short),
             Rendering::Pending | Rendering::Failed => {
@@ -170,6 +185,9 @@ impl Listening {
     }
 
     fn tell_keys(self, turn: &mut Turn<'_>) -> State {
+        if self.is_live() {
+            turn.consult_scene();
+        }
         let lines = keys(turn);
         let say = turn.say_to_ae(self.attempt.leg, AeSpeech::Lines(lines));
         Listening { hears: Hears::Keys { say, until: turn.now.mono + LINES_MAX }, ..self }.into()
@@ -181,8 +199,8 @@ impl Listening {
             return Step::ignore(self, Ignored::Twice);
         }
         let after_answer_ms = millis(turn.now.mono.since(self.answered));
-        let Attempt { ae, leg, number, .. } = &self.attempt;
-        let data = json!({"ae": ae, "leg": leg, "attempt": number, "after_answer_ms": after_answer_ms});
+        let mut data = self.attempt.named();
+        data["after_answer_ms"] = after_answer_ms.into();
         turn.report(EventKind::BriefingStarted, data);
         Listening { sounded: Some(turn.now.mono), ..self }.into()
     }
@@ -198,7 +216,7 @@ impl Listening {
             (Hears::Opener { .. }, Rendering::Pending | Rendering::Failed, AcceptBy::Key | AcceptBy::Spoken) => {
                 self.tell_keys(turn)
             }
-            (Hears::Briefing { .. } | Hears::Keys { .. } | Hears::Nothing { .. }, _, _) => {
+            (Hears::Briefing { .. } | Hears::Keys { .. } | Hears::Nothing { .. } | Hears::Ai { .. }, _, _) => {
                 Listening { hears: Hears::Nothing { until: turn.now.mono + REMIND_EVERY }, ..self }.into()
             }
         }
@@ -212,22 +230,18 @@ impl Listening {
         }
     }
 
+    /// Accepted without a key: by the AE through the API, or, where that counts, by the AI to which they have said it.
+    fn accept_spoken(self, turn: &mut Turn<'_>) -> State {
+        let by = match turn.case.begin.options.accept {
+            AcceptBy::Spoken => AcceptedBy::Spoken,
+            AcceptBy::Key | AcceptBy::Answer => AcceptedBy::Api,
+        };
+        self.accept(turn, by)
+    }
+
     fn accept(self, turn: &mut Turn<'_>, by: AcceptedBy) -> State {
         self.listened(turn);
-        turn.case.budget.close(turn.now.mono);
-        let accept_ms = millis(turn.now.mono.since(self.answered));
-        if let Some(view) = turn.case.attempt() {
-            view.outcome = Some(AttemptOutcome::Accepted);
-            view.accept_ms = Some(accept_ms);
-        }
-        let view = turn.case.view(TransferState::Accepted);
-        turn.commit(Fact::Accepted(self.attempt.number), CommitLevel::Process, vec![Record::Transfer(Box::new(view))]);
-        let Attempt { ae, leg, number, .. } = &self.attempt;
-        turn.report(
-            EventKind::Accepted,
-            json!({"ae": ae, "leg": leg, "attempt": number, "by": by.name(), "after_ms": accept_ms}),
-        );
-        Accepting::begin(turn, self.attempt).into()
+        self.attempt.accepted(turn, by, self.answered)
     }
 
     fn decline(self, turn: &mut Turn<'_>, reason: Option<String>, retry_after: Option<Duration>) -> State {
@@ -261,10 +275,26 @@ impl Listening {
 }
 
 impl Hears {
+    /// What the AE hears first.
+    fn begin(turn: &mut Turn<'_>, attempt: &Attempt) -> Hears {
+        match turn.case.briefing {
+            Rendering::Ready { full, short } => brief(turn, attempt, full, short),
+            Rendering::Pending => {
+                let say = turn.say_to_ae(attempt.leg, AeSpeech::Lines(vec![Line::CallerWaiting]));
+                Hears::Opener { say, until: turn.now.mono + LINES_MAX }
+            }
+            Rendering::Failed => {
+                let lines = std::iter::once(Line::CallerWaiting).chain(keys(turn)).collect();
+                let say = turn.say_to_ae(attempt.leg, AeSpeech::Lines(lines));
+                Hears::Briefing { say, until: turn.now.mono + LINES_MAX }
+            }
+        }
+    }
+
     fn is(self, asked: SayId) -> bool {
         match self {
             Hears::Opener { say, .. } | Hears::Briefing { say, .. } | Hears::Keys { say, .. } => say == asked,
-            Hears::Nothing { .. } => false,
+            Hears::Nothing { .. } | Hears::Ai { .. } => false,
         }
     }
 }

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use baton_contract::{At, CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, Outcome, Record, Slot};
+use baton_contract::{At, CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, Mode, Outcome, Record, Slot};
 use baton_time::Mono;
 
 use super::case::{Ai, Turn};
 use super::ending::{self, Farewell, Recall};
-use super::state::{
-    Ignored, State, Step, everywhere, of_speech, of_the_ae, of_the_bridge, of_the_invite, of_the_offer, of_the_recall,
-    of_the_store,
-};
+use super::state::{Ignored, State, Step, any_event};
 use crate::{Event, Fact, Key, Line, SayId, SceneName, Why, Zone, callback};
 
 /// The caller is offered times at which they are called back.
 ///
-/// Entry: no AE could be had, and there is somebody with room in their hours. The caller hears the slots and what to press.
+/// Entry: no AE could be had, or the transfer is a scheduled one, and there is somebody with room in their hours. The caller hears the slots and what to press.
 /// Out: a slot is picked, by key or through the API: `Promising`; nothing is picked after one repetition: back to the AI, and without
 /// one the first slot is booked, so that nobody is dropped cold; the caller hangs up: `Over`.
 #[derive(Debug, Clone)]
@@ -117,7 +114,8 @@ fn caller_zone(turn: &Turn<'_>) -> Option<Zone> {
 }
 
 fn tell(turn: &mut Turn<'_>, slots: Vec<Slot>, told: u8) -> State {
-    let mut lines = if told == 1 { vec![Line::NobodyFree] } else { Vec::new() };
+    let opener = if turn.case.begin.mode == Mode::Scheduled { Line::WhenToCall } else { Line::NobodyFree };
+    let mut lines = if told == 1 { vec![opener] } else { Vec::new() };
     for (slot, press) in slots.iter().zip([Line::PressOneFor, Line::PressTwoFor]) {
         lines.push(press);
         lines.extend(time_of(turn, slot));
@@ -142,31 +140,12 @@ impl Offering {
             Event::CallerGone => ending::abandoned(turn).into(),
             Event::Cancel => ending::to_the_ai(turn, Outcome::Cancelled).into(),
             Event::SpeechStarted(say) if self.hears.is(say) => Step::ignore(self, Ignored::Twice),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::NoAe)
-            }
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        match why {
-            Why::SpeechMustEnd => self.waits(turn).into(),
-            Why::StageTarget(_)
-            | Why::StageWorst(_)
-            | Why::StoreMustAnswer
-            | Why::AttemptMustEnd
-            | Why::AeMustRespond
-            | Why::AeMustAnswer
-            | Why::AeIsReminded
-            | Why::AudioMustSwitch
-            | Why::CallerMustChoose
-            | Why::CallerIsComforted
-            | Why::AiMustAnswer => self.nothing_picked(turn),
-        }
+        if why == Why::SpeechMustEnd { self.waits(turn).into() } else { self.nothing_picked(turn) }
     }
 
     pub(crate) fn deadline(&self) -> (Mono, Why) {
@@ -255,14 +234,8 @@ impl Promising {
                 }
                 Caller::Gone => Step::ignore(self, Ignored::Twice),
             },
-            of_the_offer!() | Event::Cancel => Step::ignore(self, Ignored::Twice),
-            of_the_store!() => Step::ignore(self, Ignored::NotAwaited),
-            of_speech!() => Step::ignore(self, Ignored::OldSpeech),
-            Event::Decline { .. } | Event::LegGone { .. } | of_the_invite!() | of_the_ae!() | of_the_bridge!() => {
-                Step::ignore(self, Ignored::NoAe)
-            }
-            of_the_recall!() => Step::ignore(self, Ignored::NotRecalled),
-            everywhere!() => Step::ignore(self, Ignored::Twice),
+            Event::CallerKey(_) | Event::SlotPicked(_) | Event::Cancel => Step::ignore(self, Ignored::Twice),
+            other @ (any_event!()) => Step::unfit(self, &other),
         }
     }
 

@@ -488,7 +488,7 @@ fn an_ae_who_is_gone_before_the_bridge_leads_to_the_next_one() {
 fn the_ai_leaving_after_it_asked_is_no_failure() {
     let mut desk = with(|opening| opening.settings.while_dialing = WhileDialing::Ai);
     desk.expect(["commit Attempt(1) Process", "scene ConsultAi", "progress 100", "render", "dial michael 1"]);
-    desk.tell(Event::AiGone).expect(["scene ConsultMusic"]);
+    desk.tell(Event::AiGone).expect(["scene ConsultMusic", "caller: one-moment"]);
     desk.bridged().then();
     assert_eq!(desk.outcome(), Some(Outcome::Bridged));
     assert_eq!(desk.transfer.view().ai_drop_ms, None);
@@ -497,7 +497,7 @@ fn the_ai_leaving_after_it_asked_is_no_failure() {
 #[test]
 fn an_ai_that_falls_silent_while_it_should_talk_is_replaced_by_music() {
     let mut desk = with(|opening| opening.settings.while_dialing = WhileDialing::Ai);
-    desk.then().tell(Event::AiSilent).tell(Event::AiSilent).expect(["scene ConsultMusic"]);
+    desk.then().tell(Event::AiSilent).tell(Event::AiSilent).expect(["scene ConsultMusic", "caller: one-moment"]);
     let mut music = Desk::new();
     music.then().tell(Event::AiSilent).expect([]);
 }
@@ -705,7 +705,7 @@ fn after_the_bridge_the_ae_s_bye_returns_the_caller_to_the_ai_where_so_configure
     desk.bridged().then();
     let leg = desk.leg();
     desk.tell(Event::LegGone { leg, why: LegEnd::HungUp });
-    desk.expect(["scene Rescue", "caller: back-to-assistant", "recall ai"]);
+    desk.expect(["scene Rescue", "caller: back-to-assistant", "recall ai after_ae"]);
     assert_eq!(desk.roster.view(desk.now, &"michael".into()).unwrap().state, AeState::WrapUp);
     desk.tell(Event::AiBack).expect(["hush caller", "scene Conversation"]);
     assert_eq!((desk.transfer.driver(), desk.outcome()), (Driver::Ai, Some(Outcome::Bridged)));
@@ -729,7 +729,7 @@ fn an_ae_lost_after_the_bridge_costs_the_caller_nothing_but_music() {
     desk.bridged().then();
     let leg = desk.leg();
     desk.tell(Event::LegGone { leg, why: LegEnd::Lost });
-    desk.expect(["hang up Lost", "scene Rescue", "caller: we-lost-them", "recall ai"]);
+    desk.expect(["hang up Lost", "scene Rescue", "caller: we-lost-them", "recall ai lost"]);
     assert_eq!(desk.transfer.driver(), Driver::Paused);
     desk.tell(Event::AiFailed);
     let done = desk.done();

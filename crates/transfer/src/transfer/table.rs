@@ -4,35 +4,54 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use baton_contract::At;
+use baton_contract::{At, IdSource, LegId};
 
 use super::desk::{Desk, Opening, say_of};
+use super::modes::{message, referring, speaking};
 use super::plays::offered;
 use super::state::State;
-use crate::{Event, Fact, Key, LegEnd, SayId};
+use crate::{Callee, Event, Fact, HandBackBy, Key, LegEnd, SayId};
 
 /// A name and a way to get there.
 type Scene = (&'static str, fn() -> Desk);
 
-const STATES: [Scene; 14] = [
+const STATES: [Scene; 20] = [
     ("Journalling", || Opening::default().silent_store()),
     ("Dialing", Desk::new),
     ("Invited", || told(Desk::new(), |desk| desk.dialed())),
     ("Ringing", || told(Desk::new(), |desk| desk.rings())),
+    ("Referring", || told(referring(), |desk| desk)),
     ("Listening", || told(Desk::new(), |desk| desk.answers())),
     ("Accepting", || {
         let mut desk = Opening::default().silent_store();
         desk.tell(Event::Committed(Fact::Attempt(1))).answers().key(Key::ONE);
         desk
     }),
+    ("Introducing", || {
+        let mut opening = Opening::default();
+        opening.settings.introduce = true;
+        told(opening.play(), |desk| desk.answers().key(Key::ONE))
+    }),
     ("Switching", || told(Desk::new(), |desk| desk.answers().key(Key::ONE))),
     ("Human", || told(Desk::new(), |desk| desk.bridged())),
+    ("HandingBack", || told(Desk::new(), |desk| desk.bridged().tell(Event::HandBack { by: HandBackBy::Key, note: None }))),
+    ("MovingOn", || {
+        let to = Callee::Outside("sip:lee@office.example".into());
+        told(Desk::new(), |desk| desk.bridged().tell(Event::AeRefers { to }))
+    }),
     ("Recalling", || told(Desk::alone("michael"), |desk| desk.tell(Event::AiGone).answers().key(Key::TWO))),
     ("Offering", || offered(true)),
     ("Promising", || {
         let mut desk = offered(true);
         desk.store_answers = false;
         desk.tell(Event::CallerKey(Key::ONE));
+        desk
+    }),
+    ("Recording", || told(speaking(), |desk| desk)),
+    ("Keeping", || {
+        let mut desk = speaking();
+        desk.store_answers = false;
+        desk.tell(Event::Recorded(message(7)));
         desk
     }),
     ("Farewell", || told(offered(true), |desk| desk.tell(Event::CallerKey(Key::ONE)))),
@@ -48,20 +67,29 @@ fn told(mut desk: Desk, play: impl FnOnce(&mut Desk) -> &mut Desk) -> Desk {
 
 /// Each event, as it would come in this state: from the leg, about the speech and the fact that are on.
 fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
-    let leg = desk.transfer.ae_leg().unwrap_or(desk.transfer.case.attempts.first().expect("an attempt").leg);
+    let leg = desk.transfer.ae_leg().or(desk.transfer.case.attempts.first().map(|attempt| attempt.leg));
+    let leg = leg.unwrap_or_else(|| LegId::new(&mut IdSource::seeded(5), desk.now.wall));
+    // Whoever is being dialled for the AE, where the AE passes the caller on.
+    let third = desk.transfer.state.third().unwrap_or(leg);
     let say = last_say(desk);
     let fact = match &desk.transfer.state {
         State::Accepting(_) => Fact::Accepted(1),
         State::Promising(_) => Fact::Callback,
+        State::Keeping(_) => Fact::Message,
         State::Journalling(_)
         | State::Dialing(_)
         | State::Invited(_)
         | State::Ringing(_)
+        | State::Referring(_)
         | State::Listening(_)
+        | State::Introducing(_)
         | State::Switching(_)
         | State::Human(_)
+        | State::HandingBack(_)
+        | State::MovingOn(_)
         | State::Recalling(_)
         | State::Offering(_)
+        | State::Recording(_)
         | State::Farewell(_)
         | State::Parting(_)
         | State::Over => Fact::Attempt(1),
@@ -71,11 +99,11 @@ fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
     vec![
         ("Committed", Event::Committed(fact)),
         ("CommitRefused", Event::CommitRefused(fact)),
-        ("Dialed", Event::Dialed { leg }),
-        ("Trying", Event::Trying { leg }),
-        ("Ringing", Event::Ringing { leg, status: 180 }),
-        ("Answered", Event::Answered { leg }),
-        ("Refused 486", Event::Refused { leg, status: 486, phrase: "Busy Here".into() }),
+        ("Dialed", Event::Dialed { leg: third }),
+        ("Trying", Event::Trying { leg: third }),
+        ("Ringing", Event::Ringing { leg: third, status: 180 }),
+        ("Answered", Event::Answered { leg: third }),
+        ("Refused 486", Event::Refused { leg: third, status: 486, phrase: "Busy Here".into() }),
         ("LegGone, hung up", Event::LegGone { leg, why: LegEnd::HungUp }),
         ("LegGone, lost", Event::LegGone { leg, why: LegEnd::Lost }),
         ("Key accept", Event::Key { leg, key: Key::ONE }),
@@ -85,6 +113,7 @@ fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
         ("Key skip", Event::Key { leg, key: Key::HASH }),
         ("CallerKey 1", Event::CallerKey(Key::ONE)),
         ("CallerKey repeat", Event::CallerKey(Key::STAR)),
+        ("CallerKey pound", Event::CallerKey(Key::HASH)),
         ("Accept", Event::Accept),
         ("Decline", Event::Decline { reason: None, retry_after: None }),
         ("BriefingReady", ready),
@@ -99,6 +128,17 @@ fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
         ("AiSilent", Event::AiSilent),
         ("AiBack", Event::AiBack),
         ("AiFailed", Event::AiFailed),
+        ("AiDone", Event::AiDone),
+        ("ReferAccepted", Event::ReferAccepted),
+        ("ReferProgress 180", Event::ReferProgress(180)),
+        ("ReferDone", Event::ReferDone),
+        ("ReferFailed 603", Event::ReferFailed { status: 603 }),
+        ("Recorded, 7 s", Event::Recorded(message(7))),
+        ("Recorded, nothing", Event::Recorded(message(0))),
+        ("RecordFailed", Event::RecordFailed),
+        ("HandBack", Event::HandBack { by: HandBackBy::Key, note: None }),
+        ("AeRefers", Event::AeRefers { to: Callee::Outside("sip:lee@office.example".into()) }),
+        ("AeReplaced", Event::AeReplaced { leg: LegId::new(&mut IdSource::seeded(7), desk.now.wall) }),
         ("Cancel", Event::Cancel),
         ("SlotPicked", Event::SlotPicked(slot)),
         ("Wake", Event::Wake),
@@ -169,8 +209,8 @@ fn the_caller_may_hang_up_in_every_state_and_nothing_is_left_behind() {
     for (name, enter) in STATES {
         let mut desk = enter();
         desk.done();
-        let listening = matches!(name, "Listening" | "Accepting" | "Switching");
-        let rung = matches!(name, "Dialing" | "Invited" | "Ringing" | "Human");
+        let listening = matches!(name, "Listening" | "Accepting" | "Introducing" | "Switching");
+        let rung = matches!(name, "Dialing" | "Invited" | "Ringing" | "Human" | "HandingBack" | "MovingOn");
         desk.tell(Event::CallerGone);
         let done = desk.done();
         let has = |what: &str| done.iter().any(|action| action.starts_with(what));
