@@ -185,7 +185,7 @@ impl MovingOn {
             }
             Event::Answered { leg } if leg == third => self.answered(turn).into(),
             Event::Refused { leg, status, .. } if leg == third => self.failed(turn, None, &format!("refused: {status}")).into(),
-            Event::LegGone { leg, why } if leg != third => self.ae_left(turn, why).into(),
+            Event::LegGone { leg, why } if leg != third => self.ae_left(turn, why),
             Event::CallerGone => self.caller_gone(turn).into(),
             Event::AeHeld if self.hold == Hold::Off => MovingOn { hold: Hold::On, ..self }.into(),
             Event::AeResumed if self.hold == Hold::On => MovingOn { hold: Hold::Off, ..self }.into(),

@@ -94,7 +94,12 @@ fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
         | State::Parting(_)
         | State::Over => Fact::Attempt(1),
     };
-    let slot = desk.transfer.slots().first().map_or(At(desk.now.wall), |slot| slot.at);
+    let mut events = before_the_bridge(leg, third, fact, say);
+    events.extend(after_it(desk));
+    events
+}
+
+fn before_the_bridge(leg: LegId, third: LegId, fact: Fact, say: SayId) -> Vec<(&'static str, Event)> {
     let ready = Event::BriefingReady { full: Duration::from_secs(20), short: Duration::from_secs(4) };
     vec![
         ("Committed", Event::Committed(fact)),
@@ -120,6 +125,12 @@ fn events(desk: &Desk) -> Vec<(&'static str, Event)> {
         ("BriefingFailed", Event::BriefingFailed),
         ("SpeechStarted", Event::SpeechStarted(say)),
         ("SpeechEnded", Event::SpeechEnded(say)),
+    ]
+}
+
+fn after_it(desk: &Desk) -> Vec<(&'static str, Event)> {
+    let slot = desk.transfer.slots().first().map_or(At(desk.now.wall), |slot| slot.at);
+    vec![
         ("Switched", Event::Switched),
         ("AeHeld", Event::AeHeld),
         ("AeResumed", Event::AeResumed),

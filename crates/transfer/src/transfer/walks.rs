@@ -236,18 +236,16 @@ impl Walk {
         }
         let accepts = self.desk.transfer.can_be_accepted() && self.is_acceptance(&event);
         // Whoever answers a cold call, or takes the place of an AE, has accepted by that.
-        match &event {
-            Event::Answered { leg } if self.desk.transfer.case.begin.mode == Mode::Cold => {
-                self.watch.accepted.insert(*leg);
-            }
-            Event::Answered { leg } if self.desk.transfer.state.third() == Some(*leg) => {
-                self.watch.accepted.insert(*leg);
-            }
-            Event::AeReplaced { leg } if self.desk.transfer.can_be_handed_back() => {
-                self.watch.accepted.insert(*leg);
-                self.watch.dialled.push(*leg);
-            }
-            _ => {}
+        if let Event::Answered { leg } = &event
+            && (self.desk.transfer.case.begin.mode == Mode::Cold || self.desk.transfer.state.third() == Some(*leg))
+        {
+            self.watch.accepted.insert(*leg);
+        }
+        if let Event::AeReplaced { leg } = &event
+            && self.desk.transfer.can_be_handed_back()
+        {
+            self.watch.accepted.insert(*leg);
+            self.watch.dialled.push(*leg);
         }
         let leg = self.desk.transfer.ae_leg();
         let Desk { now, settings, roster, transfer, .. } = &mut self.desk;
