@@ -10,7 +10,7 @@ use serde_json::Value;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 19] = [
+const FAMILIES: [(&str, &str, &str); 21] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -25,6 +25,8 @@ const FAMILIES: [(&str, &str, &str); 19] = [
     ("baton_rtp_packets_total", "counter", "RTP packets"),
     ("baton_sip_messages_total", "counter", "SIP messages"),
     ("baton_sip_rejected_total", "counter", "SIP requests that were refused at the door"),
+    ("baton_trunk_channels", "gauge", "Channels of a trunk: used, max, reserve"),
+    ("baton_trunk_full_total", "counter", "Calls that a trunk had no room for"),
     ("baton_store_commit_seconds", "histogram", "From handing a commit to the store to its acknowledgement"),
     ("baton_webhooks_total", "counter", "Webhook deliveries"),
     ("baton_draining", "gauge", "1 while no new calls are taken"),
@@ -161,6 +163,19 @@ impl Metrics {
         for state in ["scheduled", "cancelled", "running", "kept", "missed"] {
             let count = snapshot.gauges.callbacks.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);
             self.set("baton_callbacks", &[("state", state)], whole(count));
+        }
+        self.show_trunks(&snapshot.gauges.trunks);
+    }
+
+    fn show_trunks(&mut self, trunks: &[baton_switchboard::TrunkGauge]) {
+        for trunk in trunks {
+            let channels = [("used", Some(trunk.used)), ("max", trunk.channels), ("reserve", Some(trunk.reserve))];
+            for (state, count) in channels.into_iter().filter_map(|(state, count)| Some((state, count?))) {
+                self.set("baton_trunk_channels", &[("trunk", &trunk.name), ("state", state)], f64::from(count));
+            }
+            for (reason, count) in [("channels", trunk.full_channels), ("cps", trunk.full_rate)] {
+                self.set("baton_trunk_full_total", &[("trunk", &trunk.name), ("reason", reason)], exact(count));
+            }
         }
     }
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use baton_contract::AeId;
+use baton_switchboard::normalised;
 use baton_transfer::plan::{self, PlanFault};
 use baton_transfer::{AeSettings, Roster};
 
 use super::fault::{Findings, hint};
-use super::numbers::allowed;
 use super::read::Draft;
-use super::settings::{Listen, Transport};
+use super::settings::{Listen, Route, Transport};
 use super::uri;
 use super::walk::{Found, Places};
 
@@ -168,12 +168,30 @@ fn references(findings: &mut Findings<'_>, draft: &Draft) {
             findings.add(places.nth(key, at), places.key(key), format!("`{name}` is no {what}, {}", hint(name, known)));
         }
     };
+    let groups: Vec<&str> = draft.groups.iter().map(|found| found.value.name.as_str()).collect();
+    let people: Vec<&str> = aes.iter().chain(&groups).copied().collect();
     for route in &draft.routes {
-        for (at, ai) in route.value.ais.iter().enumerate() {
-            refer(&route.places, "ai", at, ai, &ais, "[[ai]]");
-        }
-        if let Some(trunk) = &route.value.trunk {
-            refer(&route.places, "trunk", 0, trunk, &trunks, "[[trunk]]");
+        match &route.value {
+            Route::In(inbound) => {
+                for (at, ai) in inbound.ais.iter().enumerate() {
+                    refer(&route.places, "ai", at, ai, &ais, "[[ai]]");
+                }
+                if let Some(trunk) = &inbound.trunk {
+                    refer(&route.places, "trunk", 0, trunk, &trunks, "[[trunk]]");
+                }
+                if let Some(to) = &inbound.rescue.to {
+                    refer(&route.places, "rescue_to", 0, to, &people, "[[ae]] or [[group]]");
+                }
+            }
+            Route::FromAi(placed) => {
+                for (key, name, known, what) in
+                    [("from", &placed.ai, &ais, "[[ai]]"), ("trunk", &placed.trunk, &trunks, "[[trunk]]")]
+                {
+                    if !name.is_empty() {
+                        refer(&route.places, key, 0, name, known, what);
+                    }
+                }
+            }
         }
     }
     for ae in &draft.aes {
@@ -277,7 +295,8 @@ fn dialled_numbers(findings: &mut Findings<'_>, draft: &Draft) {
         };
         let trunk = draft.trunks.iter().find(|found| found.value.name == *name);
         let (Some(trunk), Some(user)) = (trunk, uri::user(&ae.value.uri)) else { continue };
-        if !allowed(trunk.value.allow.as_deref(), user) {
+        let number = normalised(&ae.value.uri).unwrap_or_else(|| user.to_owned());
+        if trunk.value.allow.check(&number).is_err() {
             let what = format!(
                 "`{user}` is not among what trunk `{name}` may dial, name it in the trunk's `allow`, or write another number"
             );

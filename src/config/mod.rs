@@ -3,7 +3,7 @@
 mod check;
 mod expand;
 mod fault;
-mod numbers;
+mod peers;
 mod read;
 mod settings;
 mod uri;
@@ -19,7 +19,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, RtpPath, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, Route, RouteIn, RtpPath, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

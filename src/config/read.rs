@@ -3,16 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
+use baton_switchboard::CallerId;
 use baton_transfer::{AeSettings, BudgetSettings, GroupSettings, Hours, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
-use super::settings::{
-    Advertise, Ai, Config, Credentials, Http, Listen, Media, Node, Route, RtpPath, Secret, Sip, Store, Transport, Trunk,
-    VoiceSpec,
-};
+use super::settings::{Advertise, Ai, Config, Http, Listen, Media, Node, Route, Secret, Sip, Store, Transport, Trunk, VoiceSpec};
 use super::walk::{Found, Section, Walk};
-use super::{uri, value};
+use super::{peers, uri, value};
 
 /// The tables of a file, in the order of the documentation.
 const TABLES: &[&str] =
@@ -34,6 +32,8 @@ pub(super) struct Draft {
     pub(super) ais: Vec<Found<Ai>>,
     pub(super) routes: Vec<Found<Route>>,
     pub(super) aes: Vec<Found<AeSettings>>,
+    /// Whose number AEs are shown, in the order of `aes`.
+    caller_ids: Vec<Option<CallerId>>,
     pub(super) groups: Vec<Found<GroupSettings>>,
 }
 
@@ -73,6 +73,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let (voices, briefing_max) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
     transfer.value.briefing_max = briefing_max;
+    let aes: Vec<_> = walk.tables(root, "ae").into_iter().map(|section| read_ae(walk, section)).collect();
     Draft {
         node: read_node(walk, node),
         sip: read_sip(walk, sip),
@@ -82,10 +83,11 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         budget: read_budget(walk, budget),
         transfer,
         voices,
-        trunks: each(walk, root, "trunk", read_trunk),
-        ais: each(walk, root, "ai", read_ai),
-        routes: each(walk, root, "route", read_route),
-        aes: each(walk, root, "ae", read_ae),
+        trunks: each(walk, root, "trunk", peers::read_trunk),
+        ais: each(walk, root, "ai", peers::read_ai),
+        routes: each(walk, root, "route", peers::read_route),
+        caller_ids: aes.iter().map(|(_, caller_id)| *caller_id).collect(),
+        aes: aes.into_iter().map(|(ae, _)| ae).collect(),
         groups: each(walk, root, "group", read_group),
     }
 }
@@ -142,7 +144,7 @@ fn read_budget(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<BudgetSettings
 }
 
 /// Target and worst case: `["500ms", "1s"]`.
-fn limits(walk: &mut Walk<'_>, at: &mut Section<'_>, key: &'static str) -> Option<Limits> {
+pub(super) fn limits(walk: &mut Walk<'_>, at: &mut Section<'_>, key: &'static str) -> Option<Limits> {
     let values = at.list(walk, key, false, value::span)?;
     match values.as_slice() {
         [target, worst] if target <= worst => Some(Limits { target: *target, worst: *worst }),
@@ -192,42 +194,7 @@ fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSp
     (at.finish(walk, &[], voices), max)
 }
 
-fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trunk> {
-    let name = at.required(walk, "name", "\"carrier\"", value::id).unwrap_or_default();
-    let uri = at.required(walk, "uri", "\"sip:192.0.2.1:5060\"", uri::trunk).unwrap_or_default();
-    let own = || uri::address(&uri).and_then(|address| address.to_string().parse().ok()).into_iter().collect();
-    let sources = at.list(walk, "sources", true, value::network).unwrap_or_else(own);
-    let username = at.text(walk, "username", value::plain);
-    let password = at.text(walk, "password", value::secret);
-    let credentials = match (username, password) {
-        (Some(username), Some(password)) => Some(Credentials { username, password }),
-        (None, None) => None,
-        (Some(_), None) => at.incomplete(walk, "username", "password"),
-        (None, Some(_)) => at.incomplete(walk, "password", "username"),
-    };
-    let ringing = limits(walk, &mut at, "ringing");
-    let rtp = at.text(walk, "rtp", value::rtp).unwrap_or(RtpPath::Symmetric);
-    let allow = at.list(walk, "allow", true, value::pattern);
-    let trunk = Trunk { name, uri, sources, credentials, ringing, rtp, allow };
-    at.finish(walk, &["register", "srtp", "channels", "reserve", "cps", "caller_id"], trunk)
-}
-
-fn read_ai(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Ai> {
-    let name = at.required(walk, "name", "\"agent\"", value::id).unwrap_or_default();
-    let uri = at.required(walk, "uri", "\"sip:ai@127.0.0.1:5080\"", uri::ai).unwrap_or_default();
-    at.text(walk, "refer", value::refer);
-    let trust_context = at.flag(walk, "trust_context").unwrap_or(true);
-    at.finish(walk, &["door"], Ai { name, uri, trust_context })
-}
-
-fn read_route(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Route> {
-    let to = at.text(walk, "to", value::pattern).unwrap_or_else(|| "*".to_owned());
-    let ais = at.required_list(walk, "ai", "\"agent\"", value::id).unwrap_or_default();
-    let trunk = at.text(walk, "trunk", value::id);
-    at.finish(walk, &["answer", "from"], Route { to, ais, trunk })
-}
-
-fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<AeSettings> {
+fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Option<CallerId>) {
     let id = at.required(walk, "id", "\"michael\"", value::id).unwrap_or_default();
     let trunk = at.text(walk, "trunk", value::id);
     let ae = AeSettings {
@@ -244,7 +211,8 @@ fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<AeSettings> {
         ringing: None,
         trunk,
     };
-    at.finish(walk, &[], ae)
+    let caller_id = at.text(walk, "caller_id", peers::caller_id);
+    (at.finish(walk, &[], ae), caller_id)
 }
 
 fn read_group(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<GroupSettings> {
@@ -310,6 +278,7 @@ impl Draft {
             trunks,
             ais: values(self.ais),
             routes: values(self.routes),
+            caller_ids: aes.iter().map(|ae| ae.id.clone()).zip(self.caller_ids).collect(),
             aes,
             groups: values(self.groups),
         }

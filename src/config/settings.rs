@@ -1,10 +1,15 @@
 //! What a configuration says once everything in it has been checked. Wrong values do not exist in here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use baton_switchboard::Network;
+use baton_contract::AeId;
+use baton_switchboard::{
+    AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue,
+};
 use baton_transfer::{AeSettings, GroupSettings, Limits};
 
 /// A whole configuration.
@@ -32,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// The humans who take over, in the order of the file.
     pub(crate) aes: Vec<AeSettings>,
+    /// Whose number they are shown, where that is said.
+    pub(crate) caller_ids: BTreeMap<AeId, Option<CallerId>>,
     /// Groups of them, in the order of the file.
     pub(crate) groups: Vec<GroupSettings>,
 }
@@ -167,8 +174,18 @@ pub(crate) struct Trunk {
     pub(crate) ringing: Option<Limits>,
     /// Where its RTP is sent.
     pub(crate) rtp: RtpPath,
-    /// Patterns of numbers that may be dialled; `None` is everything but emergency and premium numbers.
-    pub(crate) allow: Option<Vec<String>>,
+    /// What may be dialled over it.
+    pub(crate) allow: Allowed,
+    /// How long somebody who is dialled over it may ring.
+    pub(crate) ring_max: Duration,
+    /// Whose number its calls show.
+    pub(crate) caller_id: CallerId,
+    /// Our own number on it.
+    pub(crate) number: Option<String>,
+    /// How many calls it carries.
+    pub(crate) capacity: Capacity,
+    /// How a caller of it is passed on to somebody outside.
+    pub(crate) cold_by: ColdWay,
 }
 
 /// User name and password for digest authentication.
@@ -198,17 +215,36 @@ pub(crate) struct Ai {
     pub(crate) uri: String,
     /// Whether `X-Baton-*` and `User-to-User` from it are believed.
     pub(crate) trust_context: bool,
+    /// What becomes of its REFER to somebody who is neither an AE nor a group.
+    pub(crate) outsiders: Outsiders,
+    /// What its BYE means while no transfer runs.
+    pub(crate) bye: AiEnds,
+    /// What it means that nothing is heard of it.
+    pub(crate) silence: AiSilence,
 }
 
 /// `[[route]]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Route {
+pub(crate) enum Route {
+    /// Of calls that come in.
+    In(RouteIn),
+    /// Of calls that an AI places.
+    FromAi(AiRoute),
+}
+
+/// A route of calls that come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouteIn {
     /// Pattern for the dialled user; `*` stands for any run of characters.
     pub(crate) to: String,
     /// Names of the AIs, in the order in which they are tried; at least one.
     pub(crate) ais: Vec<String>,
     /// Only calls from this trunk.
     pub(crate) trunk: Option<String>,
+    /// When the caller is answered.
+    pub(crate) answer: AnswerCaller,
+    /// What is done for a caller without an AI.
+    pub(crate) rescue: Rescue,
 }
 
 impl Config {

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use baton_switchboard::CallerId;
+
 use super::settings::{Advertise, RtpPath, Secret};
 use super::*;
 
@@ -74,7 +76,8 @@ fn every_key_is_read() {
     assert_eq!(carrier.ringing.map(|limits| limits.worst), Some(Duration::from_secs(12)));
     assert_eq!(config.trunks[1].sources, ["192.0.2.20".parse().unwrap()]);
     assert_eq!(carrier.rtp, RtpPath::Signalled);
-    assert_eq!(config.routes[0].ais, ["agent", "second"]);
+    let Route::In(route) = &config.routes[0] else { panic!("{:?}", config.routes) };
+    assert_eq!(route.ais, ["agent", "second"]);
     assert!(!config.ais[1].trust_context);
     let [michael, sara, anna] = config.aes.as_slice() else { panic!("three AEs") };
     assert_eq!((michael.name.as_str(), michael.timezone.name(), michael.trusted), ("Michael", "America/New_York", true));
@@ -329,9 +332,11 @@ fn trunks_and_ais_are_whole() {
         ),
         ("[[ai]]\nname = \"a\"\nuri = \"wss://h/x\"", &["f:3:7: ai.uri: `wss://h/x`: only SIP is built yet"]),
         (
-            "[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\nrefer = \"cold\"",
-            &["f:4:9: ai.refer: `cold` is not built yet in this version, write `deny`"],
+            "[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\nrefer = \"warm\"",
+            &["f:4:9: ai.refer: `warm` is not known, write `cold` or `deny`"],
         ),
+        ("[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\nbye = \"rescu\"", &["f:4:7: ai.bye: `rescu` is not known, write `rescue`"]),
+        ("[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\nsilence = 5", &["f:4:11: ai.silence: is "]),
         ("[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\ndoor = \"websocket\"", &["f:4:1: ai.door: is not built yet"]),
         (
             "[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"\n[[ai]]\nname = \"a\"\nuri = \"sip:a@h\"",
@@ -341,6 +346,29 @@ fn trunks_and_ais_are_whole() {
     for right in ["sip:{to}@127.0.0.1:5080", "sip:ai@[::1]:5080;transport=udp", "sip:ai@ai.example"] {
         assert!(parse(&format!("[[ai]]\nname = \"a\"\nuri = \"{right}\"")).is_ok(), "{right}");
     }
+}
+
+#[test]
+fn a_trunk_carries_what_it_says() {
+    let trunk = "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\n";
+    let config = parse(&format!("{trunk}channels = 100\ncps = 10\ncaller_id = \"caller\"\nnumber = \"+1 555 0100\"")).unwrap();
+    let one = &config.trunks[0];
+    assert_eq!((one.capacity.channels, one.capacity.reserve, one.capacity.cps), (Some(100), 10, Some(10)));
+    assert_eq!((one.caller_id, one.number.as_deref()), (CallerId::Caller, Some("+15550100")));
+    expect(&[
+        (&format!("{trunk}reserve = 2"), &["f:4:11: trunk.reserve: stands without `channels`"]),
+        (
+            &format!("{trunk}channels = 2\nreserve = 2"),
+            &["f:5:11: trunk.reserve: keeps all 2 channels, no call would ever come in"],
+        ),
+        (&format!("{trunk}channels = 0"), &["f:4:12: trunk.channels: 0 is out of range, write a whole number from 1 to 100000"]),
+        (&format!("{trunk}cps = \"10\""), &["f:4:7: trunk.cps: is "]),
+        (&format!("{trunk}caller_id = \"me\""), &["f:4:13: trunk.caller_id: `me` is not known, write `own` or `caller`"]),
+        (&format!("{trunk}cold = \"transfer\""), &["f:4:8: trunk.cold: `transfer` is not known, write `bridge` or `refer`"]),
+        (&format!("{trunk}number = \"none\""), &["f:4:10: trunk.number: `none` is no number"]),
+        (&format!("{trunk}ring_max = \"0s\""), &["f:4:12: trunk.ring_max: `0s` is no time at all"]),
+        (&aes(&[("m", "caller_id = \"x\"")]), &["f:4:13: ae.caller_id: `x` is not known"]),
+    ]);
 }
 
 #[test]
@@ -355,7 +383,33 @@ fn routes_and_groups_name_somebody() {
             &["f:5:16: route.ai: `agnt` is no [[ai]], did you mean `agent`?"],
         ),
         (&format!("{ai}[[route]]\nai = \"agent\"\ntrunk = \"x\""), &["f:6:9: route.trunk: `x` is no [[trunk]], there is none"]),
-        (&format!("{ai}[[route]]\nai = \"agent\"\nfrom = \"ai:agent\""), &["f:6:1: route.from: is not built yet"]),
+        (&format!("{ai}[[route]]\nfrom = \"ai:agent\""), &["f:4:1: route.trunk: is missing, write `trunk = \"carrier\"`"]),
+        (
+            &format!("{ai}[[route]]\nfrom = \"agent\"\ntrunk = \"c\""),
+            &[
+                "f:5:8: route.from: `agent` names no AI, write `ai:agent`",
+                "f:6:9: route.trunk: `c` is no [[trunk]], there is none",
+            ],
+        ),
+        (
+            &format!("{ai}[[route]]\nfrom = \"ai:agnt\"\nai = \"agent\"\ntrunk = \"c\""),
+            &[
+                "f:5:8: route.from: `agnt` is no [[ai]], did you mean `agent`?",
+                "f:6:6: route.ai: is for calls that come in",
+                "f:7:9: route.trunk: `c` is no [[trunk]]",
+            ],
+        ),
+        (
+            &format!("{ai}[[route]]\nai = \"agent\"\nanswer = \"now\""),
+            &["f:6:10: route.answer: `now` is not known, write `on_ai` or `immediate`"],
+        ),
+        (
+            &format!("{ai}[[route]]\nai = \"agent\"\nrescue = \"humn\"\nrescue_to = \"sales\""),
+            &[
+                "f:6:10: route.rescue: `humn` is not known, write `human`",
+                "f:7:13: route.rescue_to: `sales` is no [[ae]] or [[group]]",
+            ],
+        ),
         ("[[group]]\nname = \"sales\"", &["f:1:1: group.aes: is missing, write `aes = [\"michael\"]`"]),
         ("[[group]]\nname = \"sales\"\naes = [\"x\"]", &["f:3:8: group.aes: `x` is no [[ae]], there is none"]),
         (

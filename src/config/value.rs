@@ -245,15 +245,8 @@ pub(super) fn rtp(text: &str) -> Parsed<RtpPath> {
     }
 }
 
-/// `deny`: a REFER to somebody who is no AE or group is refused.
-pub(super) fn refer(text: &str) -> Parsed<()> {
-    match text {
-        "deny" => Ok(()),
-        _ => one_of(text, &["deny"], &["cold"]),
-    }
-}
-
-fn one_of<T>(text: &str, known: &[&str], later: &[&str]) -> Parsed<T> {
+/// The fault of a word that is none of `known`; those of `later` are known to the documentation only.
+pub(super) fn one_of<T>(text: &str, known: &[&str], later: &[&str]) -> Parsed<T> {
     let written: Vec<String> = known.iter().map(|one| format!("`{one}`")).collect();
     if later.contains(&text) {
         return Err(format!("`{text}` is not built yet in this version, write {}", written.join(" or ")));

@@ -185,15 +185,28 @@ impl<'d> Section<'d> {
         flag
     }
 
+    /// Whether `key` has been looked at and stands there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.places.has(key)
+    }
+
+    /// Looks at `key` without reading it; says whether it stands there.
+    pub(super) fn skip(&mut self, key: &'static str) -> bool {
+        self.take(key).is_some()
+    }
+
     /// A whole number within `range` under `key`.
-    pub(super) fn count(&mut self, walk: &mut Walk<'_>, key: &'static str, range: std::ops::RangeInclusive<u8>) -> Option<u8> {
+    pub(super) fn count<N>(&mut self, walk: &mut Walk<'_>, key: &'static str, range: std::ops::RangeInclusive<N>) -> Option<N>
+    where
+        N: TryFrom<i64> + PartialOrd + std::fmt::Display,
+    {
         let item = self.take(key)?;
         let wanted = format!("write a whole number from {} to {}", range.start(), range.end());
         let Some(number) = item.as_integer() else {
             self.fault(walk, key, format!("is {}, {wanted} without quotes", kind(item)));
             return None;
         };
-        let count = u8::try_from(number).ok().filter(|count| range.contains(count));
+        let count = N::try_from(number).ok().filter(|count| range.contains(count));
         if count.is_none() {
             self.fault(walk, key, format!("{number} is out of range, {wanted}"));
         }

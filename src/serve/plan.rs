@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
-use baton_switchboard::{AeLine, Ai, Allowed, Credentials, Route, Sabotage, Settings, Trunk};
+use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
 
 use crate::config::{self, Config};
@@ -39,20 +39,26 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
     }
     let mut aes = BTreeMap::new();
     for ae in &config.aes {
-        let line = line_of(ae, &trunks).await.with_context(|| format!("AE \"{}\"", ae.id))?;
+        let mut line = line_of(ae, &trunks).await.with_context(|| format!("AE \"{}\"", ae.id))?;
+        line.caller_id = config.caller_ids.get(&ae.id).copied().flatten();
         aes.insert(ae.id.clone(), line);
     }
-    let routes = config.routes.iter().map(|route| {
-        let ais: Vec<&str> = route.ais.iter().map(String::as_str).collect();
-        Route { trunk: route.trunk.clone(), ..Route::new(&route.to, &ais) }
-    });
+    let (mut routes, mut ai_routes) = (Vec::new(), Vec::new());
+    for route in &config.routes {
+        match route.clone() {
+            config::Route::In(config::RouteIn { to, ais, trunk, answer, rescue }) => {
+                routes.push(Route { to, trunk, ais, answer, rescue });
+            }
+            config::Route::FromAi(route) => ai_routes.push(route),
+        }
+    }
     Ok(Settings {
         domain: config.sip.domain.clone(),
         media_address: config.media.advertise,
         trunks,
         ais,
-        routes: routes.collect(),
-        ai_routes: Vec::new(),
+        routes,
+        ai_routes,
         aes: aes.into_iter().collect::<BTreeMap<AeId, AeLine>>(),
         transfer: config.transfer.clone(),
         prompts: spoken.prompts,
@@ -76,13 +82,29 @@ async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
         config::RtpPath::Symmetric => Sources::Symmetric,
         config::RtpPath::Signalled => Sources::Signalled,
     };
-    let allow = trunk.allow.clone().map_or(Allowed::Usual, Allowed::Patterns);
-    Ok(Trunk { sources: trunk.sources.clone(), credentials, rtp, allow, ..Trunk::new(&trunk.name, uri, address) })
+    Ok(Trunk {
+        sources: trunk.sources.clone(),
+        credentials,
+        rtp,
+        allow: trunk.allow.clone(),
+        ring_max: trunk.ring_max,
+        caller_id: trunk.caller_id,
+        number: trunk.number.clone(),
+        capacity: trunk.capacity,
+        cold_by: trunk.cold_by,
+        ..Trunk::new(&trunk.name, uri, address)
+    })
 }
 
 async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {
     let address = address_of(&uri(&ai.uri.replace("{to}", "0"))?).await?;
-    Ok(Ai { trust_context: ai.trust_context, ..Ai::new(&ai.name, &ai.uri, address) })
+    Ok(Ai {
+        trust_context: ai.trust_context,
+        outsiders: ai.outsiders,
+        bye: ai.bye,
+        silence: ai.silence,
+        ..Ai::new(&ai.name, &ai.uri, address)
+    })
 }
 
 /// An AE behind a trunk is dialled at the trunk's host, whatever host their URI has.
