@@ -46,6 +46,14 @@ pub enum Why {
     AckNeverCame,
     /// A re-INVITE that met another one is tried again (RFC 3261 §14.1).
     OfferAgain,
+    /// A reliable provisional answer has not got its PRACK yet and is sent again (RFC 3262 §3).
+    ProvisionalAgain,
+    /// A reliable provisional answer has not got its PRACK for 32 s.
+    PrackNeverCame,
+    /// The session is to be refreshed by us (RFC 4028).
+    Refresh,
+    /// Nobody has refreshed the session.
+    SessionExpired,
     /// A cancelled INVITE has got no final answer for 32 s (RFC 3261 §9.1).
     CancelUnanswered,
 }

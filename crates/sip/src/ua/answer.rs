@@ -5,7 +5,8 @@ use bytes::Bytes;
 
 use super::dial::SDP;
 use super::door::Request;
-use super::session::{Brings, Exchange, Session, Stage, Unacked, Up};
+use super::prack::Media;
+use super::session::{Brings, Session, Stage, Unacked, Up};
 use super::tables::Reply;
 use super::{Event, Gone, Rejected, SessionId, UserAgent, VerbError};
 use crate::random::token;
@@ -21,9 +22,8 @@ impl UserAgent {
         let mut session = self.take(session)?;
         let result = match std::mem::replace(&mut session.stage, Stage::Over) {
             Stage::Called(called) => {
-                session.stage = Stage::Up(Up::new(called.dialog, Exchange::None));
-                self.accept(now, &mut session, called.key, &called.request, sdp, headers, Brings::Confirmation);
-                Ok(())
+                session.stage = Stage::Called(called);
+                self.answer_called(now, &mut session, sdp, headers)
             }
             other @ (Stage::Dialing(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => {
                 session.stage = other;
@@ -32,6 +32,35 @@ impl UserAgent {
         };
         self.put(now, session);
         result
+    }
+
+    /// Answers now, or once everything before the answer has been acknowledged (RFC 3262 §3).
+    pub(crate) fn answer_called(
+        &mut self,
+        now: Mono,
+        session: &mut Session,
+        sdp: Bytes,
+        headers: Vec<Header>,
+    ) -> Result<(), VerbError> {
+        match std::mem::replace(&mut session.stage, Stage::Over) {
+            Stage::Called(mut called) if called.reliable.is_busy() => {
+                let result = called.reliable.answer_later(sdp, headers);
+                session.stage = Stage::Called(called);
+                result
+            }
+            Stage::Called(called) => {
+                // RFC 3262 §5: what was offered and answered already is not said again, or it would be another offer.
+                let is_settled = called.reliable.media() == Media::TheyAnswered;
+                let brings = if is_settled { Brings::Agreement } else { Brings::Confirmation };
+                session.stage = Stage::Up(Up::new(called.dialog));
+                self.accept(now, session, called.key, &called.request, sdp, headers, brings);
+                Ok(())
+            }
+            other @ (Stage::Dialing(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => {
+                session.stage = other;
+                Err(VerbError::WrongState)
+            }
+        }
     }
 
     /// Sends a 200 to an INVITE or re-INVITE and begins to wait for its ACK.
@@ -46,10 +75,13 @@ impl UserAgent {
         key: ServerKey,
         request: &Request,
         sdp: Bytes,
-        headers: Vec<Header>,
+        mut headers: Vec<Header>,
         brings: Brings,
     ) {
-        let body = Some((SDP.to_owned(), sdp));
+        session.described = Some(sdp.clone());
+        headers.extend(self.timer_granted(now, session, &request.message));
+        let is_described = brings != Brings::Agreement;
+        let body = is_described.then(|| (SDP.to_owned(), sdp));
         let reply = Reply { status: 200, tag: Some(token(session.tag)), makes_dialog: true, headers, body, ..Reply::default() };
         let Some(response) = self.respond(now, key, request, reply) else { return };
         let timing = self.settings.timing;
@@ -60,6 +92,7 @@ impl UserAgent {
             interval: timing.t1,
             give_up_at: now + timing.patience(),
             brings,
+            offers: request.sdp().is_none() && is_described,
         });
     }
 
@@ -113,7 +146,7 @@ impl UserAgent {
                 session.stage = Stage::Up(up);
                 let (id, sdp) = (session.id, request.sdp());
                 match unacked.brings {
-                    Brings::Confirmation => self.tell(Event::Confirmed { session: id, sdp }),
+                    Brings::Confirmation | Brings::Agreement => self.tell(Event::Confirmed { session: id, sdp }),
                     Brings::Answer => self.tell(Event::OfferAnswered { session: id, sdp, wants_answer: false }),
                     Brings::Nothing => {}
                 }

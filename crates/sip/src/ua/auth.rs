@@ -11,8 +11,22 @@ use crate::wire::Name;
 const NONCES_MAX: usize = 4;
 
 impl UserAgent {
+    /// The request again, with what the response says was missing: credentials, or a longer session interval.
+    pub(crate) fn once_more(
+        &mut self,
+        session: &Session,
+        again: Option<Box<AskAgain>>,
+        method: &str,
+        response: &Response,
+    ) -> Option<AskAgain> {
+        if response.status == 422 {
+            return (*again?).with_longer_interval(&response.message);
+        }
+        self.authorize(session, again, method, response)
+    }
+
     /// The request again with credentials, if the response is a challenge that has not been answered yet and we have any.
-    pub(crate) fn authorize(
+    fn authorize(
         &mut self,
         session: &Session,
         again: Option<Box<AskAgain>>,

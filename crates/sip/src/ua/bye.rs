@@ -152,7 +152,7 @@ impl UserAgent {
             // A callee may not end an early dialog, but its BYE may have overtaken its own 200 (RFC 5407 §3.1.2).
             Stage::Dialing(mut dialing) => {
                 let tag = request.remote_tag().to_owned();
-                dialing.early.retain(|early| early.remote_tag != tag);
+                dialing.early.retain(|early| early.dialog.remote_tag != tag);
                 if dialing.byed.len() < self.settings.limits.forks {
                     dialing.byed.push(tag);
                 }
@@ -178,16 +178,21 @@ impl UserAgent {
         }
     }
 
+    /// An offer of the far side that still waits for our answer when the session ends.
+    pub(crate) fn settle_exchange(&mut self, now: Mono, session: &mut Session) {
+        if let Exchange::Theirs { key, request } = std::mem::replace(&mut session.exchange, Exchange::None) {
+            self.respond(now, key, &request, Reply::new(487));
+        }
+    }
+
     /// RFC 3261 §15.1.2: requests that still wait for our answer get 487 when the session ends. A 2xx that waits for our answer to its offer gets
     /// its ACK all the same, without the answer.
     pub(crate) fn settle_requests(&mut self, now: Mono, session: &mut Session, up: &Up) {
-        match &up.exchange {
-            Exchange::Theirs { key, request } => {
-                self.respond(now, *key, request, Reply::new(487));
-            }
-            Exchange::AnswerDue { key } => self.acknowledge(session, *key, &up.dialog, None),
-            Exchange::None | Exchange::Ours { .. } => {}
+        if let Exchange::AnswerDue { key } = session.exchange {
+            session.exchange = Exchange::None;
+            self.acknowledge(session, key, &up.dialog, None);
         }
+        self.settle_exchange(now, session);
         for refer in &up.refers {
             if let ReferStage::Asked { key, request } = &refer.stage {
                 self.respond(now, *key, request, Reply::new(487));

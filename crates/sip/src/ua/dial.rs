@@ -4,8 +4,9 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use super::door::Response;
+use super::prack::Reliability;
 use super::print::{self, Outgoing, phrase};
-use super::session::{Cancel, Dialing, Exchange, OurInvite, Session, Stage, Up};
+use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose};
 use super::{Dial, Event, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Side};
@@ -50,21 +51,14 @@ impl UserAgent {
             connection: None,
             local_addr,
         };
-        let mut session = Box::new(Session {
-            id,
-            call_id,
-            tag,
-            stage: Stage::Over,
-            credentials: dial.credentials,
-            invites: Vec::new(),
-            unacked: None,
-            abandon_at: None,
-        });
+        let mut session = Box::new(Session::new(id, call_id, tag, dial.credentials));
+        session.described = dial.sdp.clone();
         let mut headers = dial.headers;
         if let Some(hops) = dial.max_forwards {
             headers.push(Header::new("Max-Forwards", hops.to_string()));
         }
-        let ask = AskAgain::new(headers, dial.sdp.map(|sdp| (SDP.to_owned(), sdp)));
+        let mut ask = AskAgain::new(headers, dial.sdp.map(|sdp| (SDP.to_owned(), sdp)));
+        ask.timer = self.timer_wish();
         let key = self.send_first_invite(now, &mut session, half, ask);
         session.stage = Stage::Dialing(Dialing::new(key, false));
         self.put(now, session);
@@ -76,8 +70,7 @@ impl UserAgent {
         let request = self.request(&half, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
         let key = request.key;
         let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
-        let again = session.credentials.is_some().then(|| Box::new(ask));
-        self.begin(now, request, session.id, Purpose::Invite, again);
+        self.begin(now, request, session.id, Purpose::Invite, Some(Box::new(ask)));
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half });
         key
     }
@@ -117,19 +110,23 @@ impl UserAgent {
         if response.status == 100 {
             return;
         }
+        session.far.learn(&response.message);
         if let Some(tag) = response.to_tag() {
             let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| &invite.dialog);
-            let known = dialing.early.iter().position(|early| early.remote_tag == tag);
+            let known = dialing.early.iter().position(|early| early.dialog.remote_tag == tag);
             match (known, half) {
                 // RFC 6228: this branch of a fork rings no longer.
                 (Some(at), _) if response.status == 199 => {
                     dialing.early.remove(at);
                 }
                 (None, Some(half)) if response.status != 199 && dialing.early.len() < self.settings.limits.forks => {
-                    dialing.early.push(response.dialog(half));
+                    dialing.early.push(Fork { dialog: response.dialog(half), rseq: None, agreed: false });
                 }
                 (Some(_) | None, _) => {}
             }
+        }
+        if self.acknowledge_provisional(now, session, &response) == Reliability::Again {
+            return;
         }
         if response.status != 199 {
             self.tell(Event::Ringing {
@@ -154,10 +151,16 @@ impl UserAgent {
         if invite.acks.len() >= self.settings.limits.forks {
             return;
         }
-        let dialog = response.dialog(&invite.dialog);
+        let mut dialog = response.dialog(&invite.dialog);
+        if let Stage::Dialing(dialing) = &session.stage
+            && let Some(early) = dialing.early.iter().find(|early| early.dialog.remote_tag == tag)
+        {
+            // What was asked within the early dialog counts on in the same row.
+            (dialog.local_seq, dialog.remote_seq) = (early.dialog.local_seq, early.dialog.remote_seq);
+        }
         match std::mem::replace(&mut session.stage, Stage::Over) {
             Stage::Dialing(Dialing { ending: Cancel::No, byed, .. }) => {
-                self.first_accepted(session, key, dialog, response);
+                self.first_accepted(now, session, key, dialog, response);
                 if byed.contains(&tag) {
                     self.end_by_far_side(now, session, None);
                 }
@@ -178,19 +181,20 @@ impl UserAgent {
         }
     }
 
-    fn first_accepted(&mut self, session: &mut Session, key: ClientKey, dialog: Dialog, response: Response) {
+    fn first_accepted(&mut self, now: Mono, session: &mut Session, key: ClientKey, dialog: Dialog, response: Response) {
         let sdp = response.sdp();
+        session.far.learn(&response.message);
+        self.timer_agreed(now, session, &response.message);
         let offered = session.invites.iter().any(|invite| invite.key == key && invite.offered);
         let wants_answer = !offered && sdp.is_some();
-        let exchange = if wants_answer {
+        if wants_answer {
             Self::acknowledge_later(session, key, &dialog);
-            Exchange::AnswerDue { key }
+            session.exchange = Exchange::AnswerDue { key };
         } else {
             self.acknowledge(session, key, &dialog, None);
-            Exchange::None
-        };
+        }
         let contact = response.contact();
-        session.stage = Stage::Up(Up::new(dialog, exchange));
+        session.stage = Stage::Up(Up::new(dialog));
         self.tell(Event::Answered { session: session.id, sdp, contact, wants_answer, message: response.message });
     }
 
@@ -209,7 +213,7 @@ impl UserAgent {
             self.tell(Event::Released { session: session.id, status: Some(response.status) });
             return;
         }
-        if let Some(ask) = self.authorize(session, again, "INVITE", &response) {
+        if let Some(ask) = self.once_more(session, again, "INVITE", &response) {
             let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
             if let Some(half) = half {
                 let key = self.send_first_invite(now, session, half, ask);

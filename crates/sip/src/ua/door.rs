@@ -7,6 +7,7 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use super::dial::SDP;
+use super::options::EXTENSIONS;
 use super::tables::Reply;
 use super::{Direction, Event, Rejected, UserAgent, multipart};
 use crate::dialog::{Dialog, Side};
@@ -122,7 +123,8 @@ impl UserAgent {
 
     /// A request outside of all dialogs, checked in the order of RFC 3261 §8.2.
     fn outside(&mut self, now: Mono, key: ServerKey, request: Request) {
-        let is_served = matches!(request.method(), "INVITE" | "OPTIONS" | "BYE" | "INFO" | "NOTIFY" | "REFER");
+        let is_served =
+            matches!(request.method(), "INVITE" | "OPTIONS" | "BYE" | "INFO" | "NOTIFY" | "REFER" | "UPDATE" | "PRACK");
         if !is_served {
             return self.bad_method(now, key, &request);
         }
@@ -184,9 +186,9 @@ impl Request {
         self.message.header(name).map(str::to_owned)
     }
 
-    /// Extensions that it requires; we have none.
+    /// Extensions that it requires and that we do not have.
     pub(crate) fn unknown_extensions(&self) -> impl Iterator<Item = &str> {
-        self.message.headers(Name::Require)
+        self.message.headers(Name::Require).filter(|token| !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(token)))
     }
 
     /// The session description, also where it is a part of a larger body.

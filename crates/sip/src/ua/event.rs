@@ -82,14 +82,14 @@ pub enum Event {
         /// The answer, if our 2xx made the offer.
         sdp: Option<Bytes>,
     },
-    /// The far side sent a re-INVITE: to be followed by `answer_offer` or `refuse_offer`.
+    /// The far side sent a re-INVITE, or an offer by UPDATE or PRACK, those of a session that is not up yet included: to be followed by `answer_offer` or `refuse_offer`.
     Offered {
         /// Which session.
         session: SessionId,
         /// Its offer; none: we are to make one, with `answer_offer`.
         sdp: Option<Bytes>,
     },
-    /// The far side accepted our re-INVITE, or sent the answer to the offer that we made in answer to its own.
+    /// The far side accepted our re-INVITE or UPDATE, or sent the answer to the offer that we made in answer to its own.
     OfferAnswered {
         /// Which session.
         session: SessionId,
@@ -98,7 +98,7 @@ pub enum Event {
         /// Whether `sdp` is an offer that has to be answered with `answer_offer` before the ACK can leave.
         wants_answer: bool,
     },
-    /// The far side did not accept our re-INVITE; the session goes on as it was.
+    /// The far side did not accept our re-INVITE or UPDATE; the session goes on as it was.
     OfferRefused {
         /// Which session.
         session: SessionId,
@@ -209,7 +209,7 @@ pub enum Gone {
     },
     /// We answered, and no ACK came within 32 s. A BYE has been sent.
     AckNeverCame,
-    /// A request inside the session got 408 or 481, or no answer at all. A BYE has been sent.
+    /// A request inside the session got 408 or 481, or no answer at all, or its timer ran out (RFC 4028). A BYE has been sent.
     TimedOut,
     /// The far side could not be sent to.
     TransportFailed,
@@ -238,6 +238,8 @@ pub enum Rejected {
     Extension,
     /// Its body is of a type that we do not read: 415.
     ContentType,
+    /// It wants its session refreshed more often than we do: 422.
+    ShortInterval,
     /// Its Request-URI has a scheme that we do not serve: 416.
     Scheme,
     /// Its CSeq goes backwards: 500.
@@ -264,6 +266,7 @@ impl Rejected {
             Rejected::Method => "method",
             Rejected::Extension => "extension",
             Rejected::ContentType => "content_type",
+            Rejected::ShortInterval => "short_interval",
             Rejected::Scheme => "scheme",
             Rejected::OutOfOrder => "out_of_order",
             Rejected::OutsideDialog => "outside_dialog",

@@ -52,6 +52,8 @@ impl UserAgent {
             "BYE" => self.on_bye(now, session, key, request),
             _ if request.unknown_extensions().next().is_some() => self.bad_extension(now, key, request),
             "INVITE" => self.on_reinvite(now, session, key, request),
+            "UPDATE" => self.on_update(now, session, key, request),
+            "PRACK" => self.on_prack(now, session, key, request),
             "INFO" => self.on_info(now, session, key, request),
             "OPTIONS" => self.on_options(now, key, request),
             "REFER" => self.on_refer(now, session, key, request),
@@ -81,10 +83,10 @@ fn place(session: &mut Session, request: &Request) -> Place {
         Stage::Ending(ending) if is_bye => Some(&mut ending.dialog),
         // To the far side of an ended session a request is answered as if the session were gone already.
         Stage::Ending(_) | Stage::Over => None,
-        Stage::Dialing(dialing) => match dialing.early.iter_mut().find(|early| early.remote_tag == tag) {
+        Stage::Dialing(dialing) => match dialing.early.iter_mut().find(|early| early.dialog.remote_tag == tag) {
             None if is_bye => return Place::Fits,
             None => return Place::TooEarly,
-            early => early,
+            early => early.map(|early| &mut early.dialog),
         },
     };
     match dialog.filter(|dialog| dialog.remote_tag == tag) {

@@ -3,6 +3,7 @@
 use baton_time::Mono;
 
 use super::door::Request;
+use super::prack::Reliable;
 use super::print::MAX_FORWARDS;
 use super::session::{Called, Session, Stage};
 use super::tables::{Reply, Served};
@@ -29,6 +30,9 @@ impl UserAgent {
             let reply = Reply::retry_after(self.settings.limits.retry_after);
             return self.reject(now, key, &request, reply, Rejected::Full);
         }
+        if let Some(reply) = self.interval_too_small(&request) {
+            return self.reject(now, key, &request, reply, Rejected::ShortInterval);
+        }
         self.respond(now, key, &request, Reply::new(100));
         let (id, tag) = self.new_session();
         if let Some((_, served)) = self.transactions.server(key) {
@@ -37,16 +41,10 @@ impl UserAgent {
         let dialog = request.dialog(&token(tag), &contact);
         let invite = request.invite(contact);
         let (source, transport) = (request.source, request.way.transport);
-        let session = Box::new(Session {
-            id,
-            call_id: request.call_id().to_owned(),
-            tag,
-            stage: Stage::Called(Called { key, request, dialog }),
-            credentials: None,
-            invites: Vec::new(),
-            unacked: None,
-            abandon_at: None,
-        });
+        let mut session = Box::new(Session::new(id, request.call_id().to_owned(), tag, None));
+        session.far.learn(&request.message);
+        let reliable = Box::new(Reliable::new(&request, self.random.draw()));
+        session.stage = Stage::Called(Called { key, request, dialog, reliable });
         self.put(now, session);
         self.tell(Event::Invite { session: id, source, transport, invite: Box::new(invite) });
     }

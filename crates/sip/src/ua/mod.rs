@@ -13,6 +13,7 @@ mod invite;
 mod multipart;
 mod offer;
 mod options;
+mod prack;
 mod print;
 mod recent;
 mod refer;
@@ -23,6 +24,8 @@ mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod timer;
+mod update;
 mod verb;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::dial::SDP;
 use super::door::{Request, Response};
-use super::event::whole_seconds;
-use super::session::{Brings, Exchange, Later, OurInvite, Session, Stage, Up};
+use super::session::{Brings, Change, Exchange, Later, OurInvite, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose, Reply};
 use super::{Event, Gone, Rejected, SessionId, UserAgent, VerbError};
 use crate::dialog::Side;
@@ -23,18 +22,7 @@ impl UserAgent {
     /// # Errors
     /// When the session is not up, or another offer waits for its answer.
     pub fn offer(&mut self, now: Mono, session: SessionId, sdp: Option<Bytes>) -> Result<(), VerbError> {
-        let mut session = self.take(session)?;
-        let result = match &mut session.stage {
-            Stage::Up(Up { exchange: Exchange::None, later: later @ None, .. }) => {
-                *later = Some(Later { at: None, sdp });
-                self.offer_if_free(now, &mut session);
-                Ok(())
-            }
-            Stage::Up(_) => Err(VerbError::OfferPending),
-            Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over => Err(VerbError::WrongState),
-        };
-        self.put(now, session);
-        result
+        self.change(now, session, sdp, Change::Reinvite)
     }
 
     /// Answers the far side's offer, or makes the offer that it asked for: in the 200 to its re-INVITE, or in the ACK of its 2xx.
@@ -43,28 +31,26 @@ impl UserAgent {
     /// When the session is not up, or no offer waits for our answer.
     pub fn answer_offer(&mut self, now: Mono, session: SessionId, sdp: Bytes) -> Result<(), VerbError> {
         let mut session = self.take(session)?;
-        let result = match std::mem::replace(&mut session.stage, Stage::Over) {
-            Stage::Up(mut up) => {
-                let result = match std::mem::replace(&mut up.exchange, Exchange::None) {
-                    Exchange::Theirs { key, request } => {
-                        let brings = if request.sdp().is_some() { Brings::Nothing } else { Brings::Answer };
-                        self.accept(now, &mut session, key, &request, sdp, Vec::new(), brings);
-                        Ok(())
-                    }
-                    Exchange::AnswerDue { key } => {
-                        self.acknowledge(&mut session, key, &up.dialog, Some(sdp));
-                        Ok(())
-                    }
-                    other @ (Exchange::None | Exchange::Ours { .. }) => {
-                        up.exchange = other;
-                        Err(VerbError::WrongState)
-                    }
-                };
-                session.stage = Stage::Up(up);
-                result
+        let result = match std::mem::replace(&mut session.exchange, Exchange::None) {
+            Exchange::Theirs { key, request } if request.method() == "INVITE" => {
+                let brings = if request.sdp().is_some() { Brings::Nothing } else { Brings::Answer };
+                self.accept(now, &mut session, key, &request, sdp, Vec::new(), brings);
+                Ok(())
             }
-            other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => {
-                session.stage = other;
+            Exchange::Theirs { key, request } => {
+                self.answer_without_ack(now, &mut session, key, &request, sdp);
+                Ok(())
+            }
+            Exchange::AnswerDue { key } => {
+                session.described = Some(sdp.clone());
+                if let Stage::Up(up) = &session.stage {
+                    let dialog = up.dialog.clone();
+                    self.acknowledge(&mut session, key, &dialog, Some(sdp));
+                }
+                Ok(())
+            }
+            other @ (Exchange::None | Exchange::Ours { .. }) => {
+                session.exchange = other;
                 Err(VerbError::WrongState)
             }
         };
@@ -84,16 +70,20 @@ impl UserAgent {
         }
         let id = session;
         let mut session = self.take(id)?;
-        let result = match &mut session.stage {
-            Stage::Up(Up { exchange: exchange @ Exchange::Theirs { .. }, .. }) => {
-                if let Exchange::Theirs { key, request } = std::mem::replace(exchange, Exchange::None) {
-                    self.respond(now, key, &request, Reply::new(status));
-                }
+        let result = match std::mem::replace(&mut session.exchange, Exchange::None) {
+            Exchange::Theirs { key, request } => {
+                self.respond(now, key, &request, Reply::new(status));
                 self.offer_if_free(now, &mut session);
                 Ok(false)
             }
-            Stage::Up(Up { exchange: Exchange::AnswerDue { .. }, .. }) => Ok(true),
-            Stage::Up(_) | Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over => Err(VerbError::WrongState),
+            due @ Exchange::AnswerDue { .. } => {
+                session.exchange = due;
+                Ok(true)
+            }
+            other @ (Exchange::None | Exchange::Ours { .. }) => {
+                session.exchange = other;
+                Err(VerbError::WrongState)
+            }
         };
         self.put(now, session);
         match result {
@@ -105,16 +95,19 @@ impl UserAgent {
 
     /// Sends the offer that waits, once nothing stands in its way.
     pub(crate) fn offer_if_free(&mut self, now: Mono, session: &mut Session) {
-        if session.unacked.is_some() {
+        if session.unacked.is_some() || !matches!(session.exchange, Exchange::None) {
             return;
         }
         let Stage::Up(up) = &mut session.stage else { return };
-        if !matches!(up.exchange, Exchange::None) || !matches!(up.later, Some(Later { at: None, .. })) {
+        if !matches!(up.later, Some(Later { at: None, .. })) {
             return;
         }
-        let Some(Later { sdp, .. }) = up.later.take() else { return };
-        let ask = AskAgain::new(Vec::new(), sdp.map(|sdp| (SDP.to_owned(), sdp)));
-        self.send_reinvite(now, session, ask);
+        let Some(Later { sdp, by, .. }) = up.later.take() else { return };
+        let by_update = session.far.update && by != Change::Reinvite;
+        let sdp = if by == Change::Refresh && !by_update { session.described.clone() } else { sdp };
+        let mut ask = AskAgain::new(Vec::new(), sdp.map(|sdp| (SDP.to_owned(), sdp)));
+        ask.timer = Self::timer_goes_on(session);
+        self.send_change(now, session, ask, by);
     }
 
     /// The pause after a meeting of two re-INVITEs is over.
@@ -127,17 +120,22 @@ impl UserAgent {
         }
     }
 
-    fn send_reinvite(&mut self, now: Mono, session: &mut Session, ask: AskAgain) {
+    /// Sends an offer, or a refresh, by UPDATE where that is wanted and the far side takes it, else by re-INVITE.
+    fn send_change(&mut self, now: Mono, session: &mut Session, ask: AskAgain, by: Change) {
+        let by_update = session.far.update && by != Change::Reinvite;
         let Stage::Up(up) = &mut session.stage else { return };
         let seq = up.dialog.next_seq();
-        let request = self.request(&up.dialog, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
+        let method = if by_update { "UPDATE" } else { "INVITE" };
+        let request = self.request(&up.dialog, method, seq, &ask.all_headers(), ask.body.as_ref());
         let key = request.key;
         let sdp = ask.body.as_ref().map(|(_, sdp)| sdp.clone());
         let (offered, authorization) = (sdp.is_some(), ask.authorization.clone());
-        let again = session.credentials.is_some().then(|| Box::new(ask));
+        session.exchange = Exchange::Ours { key, sdp, by };
+        if by_update {
+            return self.begin(now, request, session.id, Purpose::Update, Some(Box::new(ask)));
+        }
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone() });
-        up.exchange = Exchange::Ours { key, sdp };
-        self.begin(now, request, session.id, Purpose::Reinvite, again);
+        self.begin(now, request, session.id, Purpose::Reinvite, Some(Box::new(ask)));
     }
 
     /// An answer to a re-INVITE of ours.
@@ -151,13 +149,13 @@ impl UserAgent {
     ) {
         match response.status {
             100..=199 => {}
-            200..=299 => self.reinvite_accepted(session, key, response),
-            _ => self.reinvite_refused(now, session, key, again, response),
+            200..=299 => self.reinvite_accepted(now, session, key, response),
+            _ => self.change_refused(now, session, key, again, response),
         }
         self.offer_if_free(now, session);
     }
 
-    fn reinvite_accepted(&mut self, session: &mut Session, key: ClientKey, response: &Response) {
+    fn reinvite_accepted(&mut self, now: Mono, session: &mut Session, key: ClientKey, response: &Response) {
         let Some(invite) = session.invites.iter().find(|invite| invite.key == key) else { return };
         if let Some((_, ack)) = invite.acks.first() {
             if let Some(ack) = ack.clone() {
@@ -166,30 +164,36 @@ impl UserAgent {
             return;
         }
         let (offered, mut dialog) = (invite.offered, invite.dialog.clone());
-        let id = session.id;
-        match &mut session.stage {
-            Stage::Up(up) if matches!(up.exchange, Exchange::Ours { key: ours, .. } if ours == key) => {
-                response.refresh(&mut up.dialog);
-                let (dialog, sdp) = (up.dialog.clone(), response.sdp());
-                let wants_answer = !offered && sdp.is_some();
-                if wants_answer {
-                    up.exchange = Exchange::AnswerDue { key };
-                    Self::acknowledge_later(session, key, &dialog);
-                } else {
-                    up.exchange = Exchange::None;
-                    self.acknowledge(session, key, &dialog, None);
-                }
-                self.tell(Event::OfferAnswered { session: id, sdp, wants_answer });
-            }
+        let ours = match &session.exchange {
+            Exchange::Ours { key: ours, sdp, by } if *ours == key => Some((sdp.clone(), *by)),
+            Exchange::Ours { .. } | Exchange::None | Exchange::AnswerDue { .. } | Exchange::Theirs { .. } => None,
+        };
+        let (Stage::Up(up), Some((sdp, by))) = (&mut session.stage, ours) else {
             // The session has ended meanwhile; the far side still waits for its ACK.
-            Stage::Up(_) | Stage::Ending(_) | Stage::Over | Stage::Dialing(_) | Stage::Called(_) => {
-                response.refresh(&mut dialog);
-                self.acknowledge(session, key, &dialog, None);
-            }
+            response.refresh(&mut dialog);
+            return self.acknowledge(session, key, &dialog, None);
+        };
+        response.refresh(&mut up.dialog);
+        let dialog = up.dialog.clone();
+        session.exchange = Exchange::None;
+        session.described = sdp.or(session.described.take());
+        session.far.learn(&response.message);
+        self.timer_agreed(now, session, &response.message);
+        let sdp = response.sdp();
+        let wants_answer = !offered && sdp.is_some();
+        if wants_answer {
+            session.exchange = Exchange::AnswerDue { key };
+            Self::acknowledge_later(session, key, &dialog);
+        } else {
+            self.acknowledge(session, key, &dialog, None);
+        }
+        if by != Change::Refresh || wants_answer {
+            self.tell(Event::OfferAnswered { session: session.id, sdp, wants_answer });
         }
     }
 
-    fn reinvite_refused(
+    /// Our re-INVITE or UPDATE was refused.
+    pub(crate) fn change_refused(
         &mut self,
         now: Mono,
         session: &mut Session,
@@ -197,22 +201,29 @@ impl UserAgent {
         again: Option<Box<AskAgain>>,
         response: &Response,
     ) {
-        let Stage::Up(up) = &mut session.stage else { return };
-        let sdp = match std::mem::replace(&mut up.exchange, Exchange::None) {
-            Exchange::Ours { key: ours, sdp } if ours == key => sdp,
+        let (sdp, by) = match std::mem::replace(&mut session.exchange, Exchange::None) {
+            Exchange::Ours { key: ours, sdp, by } if ours == key => (sdp, by),
             other @ (Exchange::None | Exchange::Ours { .. } | Exchange::AnswerDue { .. } | Exchange::Theirs { .. }) => {
-                up.exchange = other;
+                session.exchange = other;
                 return;
             }
         };
+        let by_update = response.message.method() == "UPDATE";
+        let Stage::Up(up) = &mut session.stage else { return };
         match response.status {
             491 => {
                 let pause = glare_pause(up.dialog.side, self.random.draw());
-                up.later = Some(Later { at: Some(now + pause), sdp });
+                up.later = Some(Later { at: Some(now + pause), sdp, by });
             }
             408 | 481 => self.lose(now, session, Gone::TimedOut),
-            status => match self.authorize(session, again, "INVITE", response) {
-                Some(ask) => self.send_reinvite(now, session, ask),
+            // It takes no UPDATE, whatever its Allow has said.
+            405 | 501 if by_update => {
+                session.far.update = false;
+                up.later = Some(Later { at: None, sdp, by });
+            }
+            status => match self.once_more(session, again, if by_update { "UPDATE" } else { "INVITE" }, response) {
+                Some(ask) => self.send_change(now, session, ask, by),
+                None if by == Change::Refresh => {}
                 None => self.tell(Event::OfferRefused { session: session.id, status }),
             },
         }
@@ -220,36 +231,33 @@ impl UserAgent {
 
     /// The far side's re-INVITE.
     pub(crate) fn on_reinvite(&mut self, now: Mono, session: &mut Session, key: ServerKey, request: &Request) {
+        session.far.learn(&request.message);
         let unacked = session.unacked.is_some();
-        let reply = match &mut session.stage {
-            Stage::Up(up) => match &up.exchange {
-                // RFC 3261 §14.2, and RFC 5407 §3.1.4 for an offer of ours whose ACK is still missing: two offers at a time are one too many.
-                Exchange::None if unacked => Reply::new(491),
-                Exchange::None if !request.has_readable_body() => Reply::new(415).with(Header::new("Accept", SDP)),
-                Exchange::None => {
+        let short = self.interval_too_small(request);
+        let reply = match (&mut session.stage, &session.exchange) {
+            (Stage::Up(up), Exchange::None) => {
+                if unacked {
+                    // RFC 3261 §14.2, and RFC 5407 §3.1.4 for an offer of ours whose ACK is still missing: two offers at a time are one too many.
+                    Reply::new(491)
+                } else if !request.has_readable_body() {
+                    Reply::new(415).with(Header::new("Accept", SDP))
+                } else if let Some(short) = short {
+                    short
+                } else {
                     request.refresh(&mut up.dialog);
                     self.respond(now, key, request, Reply::new(100));
-                    up.exchange = Exchange::Theirs { key, request: Box::new(request.clone()) };
-                    self.tell(Event::Offered { session: session.id, sdp: request.sdp() });
-                    return;
+                    session.exchange = Exchange::Theirs { key, request: Box::new(request.clone()) };
+                    return self.tell(Event::Offered { session: session.id, sdp: request.sdp() });
                 }
-                Exchange::Ours { .. } | Exchange::AnswerDue { .. } => Reply::new(491),
-                Exchange::Theirs { .. } => self.second_invite(),
-            },
-            Stage::Called(_) => self.second_invite(),
-            Stage::Dialing(_) => Reply::new(491),
-            Stage::Ending(_) | Stage::Over => Reply::new(481),
+            }
+            (Stage::Up(_), Exchange::Ours { .. } | Exchange::AnswerDue { .. }) | (Stage::Dialing(_), _) => Reply::new(491),
+            (Stage::Up(_), Exchange::Theirs { .. }) | (Stage::Called(_), _) => self.not_yet(),
+            (Stage::Ending(_) | Stage::Over, _) => Reply::new(481),
         };
         if reply.status == 415 {
             self.counts.reject(Rejected::ContentType);
         }
         self.respond(now, key, request, reply);
-    }
-
-    /// RFC 3261 §14.2: an INVITE before the answer to the one before it.
-    fn second_invite(&mut self) -> Reply {
-        let pause = Duration::from_secs(self.random.below(11));
-        Reply::new(500).with(Header::new("Retry-After", whole_seconds(pause).to_string()))
     }
 
     /// Nobody has answered a re-INVITE of ours, or it could not be sent.

@@ -12,7 +12,11 @@ use crate::transaction::ServerKey;
 use crate::wire::Header;
 
 /// The methods that we serve.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, UPDATE, PRACK";
+/// The extensions that we have, as Supported says them; a request may require any of them.
+pub(crate) const SUPPORTED: &str = "100rel, timer";
+/// The same, one by one.
+pub(crate) const EXTENSIONS: [&str; 2] = ["100rel", "timer"];
 /// The body types that we read.
 const ACCEPT: &str = "application/sdp, message/sipfrag;version=2.0";
 
@@ -22,7 +26,13 @@ impl UserAgent {
         let reply = match self.accepting {
             Accepting::No { retry_after } if request.to_tag().is_none() => Reply::retry_after(retry_after),
             Accepting::No { .. } | Accepting::Yes => {
-                let headers = [("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", "identity"), ("Accept-Language", "en")];
+                let headers = [
+                    ("Allow", ALLOW),
+                    ("Supported", SUPPORTED),
+                    ("Accept", ACCEPT),
+                    ("Accept-Encoding", "identity"),
+                    ("Accept-Language", "en"),
+                ];
                 headers.into_iter().fold(Reply::new(200), |reply, (name, value)| reply.with(Header::new(name, value)))
             }
         };

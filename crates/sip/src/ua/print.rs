@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::UserAgent;
 use super::door::{Request, Response};
-use super::options::ALLOW;
+use super::options::{ALLOW, SUPPORTED};
 use super::tables::Reply;
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
@@ -71,11 +71,14 @@ impl UserAgent {
         builder =
             builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
-        if matches!(method, "INVITE" | "REFER" | "NOTIFY") {
+        if matches!(method, "INVITE" | "REFER" | "NOTIFY" | "UPDATE") {
             builder = builder.header(Name::Contact, contact(self.listen(routing.hop.transport, dialog)));
         }
-        if method == "INVITE" {
-            builder = builder.header(Name::Allow, ALLOW);
+        match method {
+            // An INVITE without an offer would have to be answered reliably with one, and its PRACK with the answer: that is for the ACK.
+            "INVITE" if body.is_none() => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, "timer"),
+            "INVITE" | "UPDATE" => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED),
+            _ => {}
         }
         if !self.settings.user_agent.is_empty() {
             builder = builder.header(Name::UserAgent, &self.settings.user_agent);
@@ -114,8 +117,8 @@ impl UserAgent {
             if let Some(listen) = listen.or_else(|| self.first_listen(request.way.transport)) {
                 builder = builder.header(Name::Contact, contact(listen));
             }
-            if request.method() == "INVITE" {
-                builder = builder.header(Name::Allow, ALLOW);
+            if matches!(request.method(), "INVITE" | "UPDATE") {
+                builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED);
             }
         }
         if !self.settings.user_agent.is_empty() && reply.status != 100 {
@@ -225,6 +228,8 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         (415, "Unsupported Media Type"),
         (416, "Unsupported URI Scheme"),
         (420, "Bad Extension"),
+        (421, "Extension Required"),
+        (422, "Session Interval Too Small"),
         (480, "Temporarily Unavailable"),
         (481, "Call/Transaction Does Not Exist"),
         (482, "Loop Detected"),

@@ -53,9 +53,10 @@ impl UserAgent {
             Purpose::Invite => self.invite_answered(now, &mut session, key, again, response),
             Purpose::Reinvite => self.reinvite_answered(now, &mut session, key, again, &response),
             Purpose::Cancel | Purpose::StrayBye => {}
-            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) if response.status < 200 => {}
-            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) => {
-                match self.authorize(&session, again, purpose.method(), &response) {
+            Purpose::Update => self.update_answered(now, &mut session, key, again, &response),
+            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack if response.status < 200 => {}
+            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
+                match self.once_more(&session, again, purpose.method(), &response) {
                     Some(ask) => self.ask_once_more(now, &mut session, purpose, ask),
                     None => self.settled(now, &mut session, purpose, response.status),
                 }
@@ -71,7 +72,7 @@ impl UserAgent {
             Purpose::Info => self.info_settled(now, session, status),
             Purpose::Refer(refer) => self.refer_settled(now, session, refer, status),
             Purpose::Notify(refer) => Self::notify_settled(session, refer, status),
-            Purpose::Invite | Purpose::Reinvite | Purpose::Cancel | Purpose::StrayBye => {}
+            Purpose::Invite | Purpose::Reinvite | Purpose::Update | Purpose::Prack | Purpose::Cancel | Purpose::StrayBye => {}
         }
     }
 
@@ -133,10 +134,10 @@ impl UserAgent {
         let Some(mut session) = self.sessions.remove(&asked.session) else { return };
         match asked.purpose {
             Purpose::Invite => self.invite_unanswered(&mut session, status),
-            Purpose::Reinvite => self.reinvite_unanswered(now, &mut session, status),
+            Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, status),
             Purpose::Bye => self.bye_settled(&mut session, None),
             Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
-            Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) => {
+            Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
                 self.settled(now, &mut session, asked.purpose, status);
             }
         }
@@ -191,6 +192,8 @@ impl Purpose {
             Purpose::Cancel => "CANCEL",
             Purpose::Bye | Purpose::StrayBye => "BYE",
             Purpose::Info => "INFO",
+            Purpose::Update => "UPDATE",
+            Purpose::Prack => "PRACK",
             Purpose::Refer(_) => "REFER",
             Purpose::Notify(_) => "NOTIFY",
         }

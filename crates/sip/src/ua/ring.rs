@@ -14,7 +14,7 @@ impl UserAgent {
     /// Answers an INVITE provisionally: 180, 183 with early media …
     ///
     /// # Errors
-    /// When the session is not one that waits for our answer, or the status is not in 101 to 199.
+    /// When the session is not one that waits for our answer, the status is not in 101 to 199, or too many answers wait for their PRACK.
     pub fn ring(
         &mut self,
         now: Mono,
@@ -26,14 +26,13 @@ impl UserAgent {
         if !(101..=199).contains(&status) {
             return Err(VerbError::WrongStatus);
         }
-        let session = self.take(session)?;
-        let result = match &session.stage {
+        let mut session = self.take(session)?;
+        let tag = Some(token(session.tag));
+        let result = match &mut session.stage {
             Stage::Called(called) => {
                 let body = sdp.map(|sdp| (SDP.to_owned(), sdp));
-                let reply =
-                    Reply { status, tag: Some(token(session.tag)), makes_dialog: true, headers, body, ..Reply::default() };
-                self.respond(now, called.key, &called.request, reply);
-                Ok(())
+                let reply = Reply { status, tag, makes_dialog: true, headers, body, ..Reply::default() };
+                self.ring_called(now, called, reply)
             }
             Stage::Dialing(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over => Err(VerbError::WrongState),
         };

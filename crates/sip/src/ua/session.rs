@@ -4,6 +4,8 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use super::door::Request;
+use super::prack::Reliable;
+use super::timer::{Abilities, SessionTimer};
 use super::{ReferId, SessionId};
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
@@ -25,6 +27,14 @@ pub(crate) struct Session {
     pub(crate) invites: Vec<OurInvite>,
     /// Our 2xx that waits for its ACK.
     pub(crate) unacked: Option<Unacked>,
+    /// What goes on between the two ends about their media.
+    pub(crate) exchange: Exchange,
+    /// What we have said of our media last: said again where a refresh must say something.
+    pub(crate) described: Option<Bytes>,
+    /// What the far side can do.
+    pub(crate) far: Abilities,
+    /// The session timer, where one was agreed.
+    pub(crate) timer: Option<SessionTimer>,
     /// When INVITEs of ours that still have no final answer are given up, once the session is over or cancelled.
     pub(crate) abandon_at: Option<Mono>,
 }
@@ -50,7 +60,7 @@ pub(crate) struct Dialing {
     /// The INVITE that runs.
     pub(crate) key: ClientKey,
     /// The dialogs of its forks, by the order of their first answers.
-    pub(crate) early: Vec<Dialog>,
+    pub(crate) early: Vec<Fork>,
     /// Remote tags that have already said BYE (RFC 5407 §3.1.2: it may overtake its own 200).
     pub(crate) byed: Vec<String>,
     pub(crate) ending: Cancel,
@@ -75,24 +85,47 @@ pub(crate) struct Called {
     pub(crate) key: ServerKey,
     pub(crate) request: Request,
     pub(crate) dialog: Dialog,
+    /// Boxed, because few calls need more of it than its beginning.
+    pub(crate) reliable: Box<Reliable>,
+}
+
+/// One early dialog of an INVITE of ours.
+#[derive(Debug)]
+pub(crate) struct Fork {
+    pub(crate) dialog: Dialog,
+    /// The RSeq of its last reliable answer.
+    pub(crate) rseq: Option<u32>,
+    /// Whether a reliable answer has brought the answer to our offer (RFC 3262 §5): the next offer may come.
+    pub(crate) agreed: bool,
 }
 
 /// Answered.
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) dialog: Dialog,
-    pub(crate) exchange: Exchange,
-    /// A re-INVITE that has to wait.
+    /// An offer of ours that has to wait.
     pub(crate) later: Option<Later>,
     pub(crate) refers: Vec<Referred>,
     pub(crate) referring: Vec<Referring>,
 }
 
-/// A re-INVITE that has to wait: until a time, because it met another one, or for the ACK of our 2xx.
+/// An offer of ours that has to wait: until a time, because it met another one, or for the ACK of our 2xx.
 #[derive(Debug)]
 pub(crate) struct Later {
     pub(crate) at: Option<Mono>,
     pub(crate) sdp: Option<Bytes>,
+    pub(crate) by: Change,
+}
+
+/// What carries an offer of ours within a session, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A re-INVITE that the owner wants.
+    Reinvite,
+    /// An UPDATE that the owner wants (RFC 3311).
+    Update,
+    /// A refresh of the session timer: the owner does not hear of it.
+    Refresh,
 }
 
 /// Ended by us.
@@ -112,11 +145,11 @@ pub(crate) struct Ending {
 pub(crate) enum Exchange {
     /// Nothing.
     None,
-    /// Our re-INVITE is under way, with this offer.
-    Ours { key: ClientKey, sdp: Option<Bytes> },
+    /// Our re-INVITE or UPDATE is under way, with this offer.
+    Ours { key: ClientKey, sdp: Option<Bytes>, by: Change },
     /// A 2xx to an INVITE of ours has brought an offer; our answer goes into the ACK.
     AnswerDue { key: ClientKey },
-    /// Their re-INVITE waits for us.
+    /// Their re-INVITE, UPDATE or PRACK waits for us.
     Theirs { key: ServerKey, request: Box<Request> },
 }
 
@@ -145,6 +178,8 @@ pub(crate) struct Unacked {
     pub(crate) give_up_at: Mono,
     /// What the ACK means to the owner.
     pub(crate) brings: Brings,
+    /// Whether it makes an offer, whose answer the ACK brings.
+    pub(crate) offers: bool,
 }
 
 /// What the ACK of our 2xx means to the owner.
@@ -152,6 +187,8 @@ pub(crate) struct Unacked {
 pub(crate) enum Brings {
     /// The session is up; with the answer, if our 2xx made the offer.
     Confirmation,
+    /// The session is up; offer and answer were exchanged before the 2xx, which makes none.
+    Agreement,
     /// The answer to the offer that our 2xx to a re-INVITE made.
     Answer,
     /// Nothing.
@@ -197,12 +234,30 @@ impl Dialing {
 
 impl Up {
     /// A session that has just been answered.
-    pub(crate) fn new(dialog: Dialog, exchange: Exchange) -> Up {
-        Up { dialog, exchange, later: None, refers: Vec::new(), referring: Vec::new() }
+    pub(crate) fn new(dialog: Dialog) -> Up {
+        Up { dialog, later: None, refers: Vec::new(), referring: Vec::new() }
     }
 }
 
 impl Session {
+    /// A session that begins; its stage is yet to be set.
+    pub(crate) fn new(id: SessionId, call_id: String, tag: u64, credentials: Option<Credentials>) -> Session {
+        Session {
+            id,
+            call_id,
+            tag,
+            stage: Stage::Over,
+            credentials,
+            invites: Vec::new(),
+            unacked: None,
+            exchange: Exchange::None,
+            described: None,
+            far: Abilities::default(),
+            timer: None,
+            abandon_at: None,
+        }
+    }
+
     /// When to be woken, and why.
     pub(crate) fn poll_timeout(&self) -> Option<(Mono, Why)> {
         let unacked = self.unacked.as_ref().map(|unacked| match unacked.again_at < unacked.give_up_at {
@@ -214,7 +269,9 @@ impl Session {
             Stage::Up(Up { later: Some(Later { at: Some(at), .. }), .. }) => Some((*at, Why::OfferAgain)),
             Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over => None,
         };
-        [unacked, abandon, later].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let reliable = if let Stage::Called(called) = &self.stage { called.reliable.poll_timeout() } else { None };
+        let timer = self.timer.as_ref().filter(|_| matches!(self.stage, Stage::Up(_))).map(SessionTimer::poll_timeout);
+        [unacked, abandon, later, reliable, timer].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Where its messages go.
@@ -240,7 +297,7 @@ impl Session {
     /// All dialogs of the session.
     pub(crate) fn dialogs_mut(&mut self) -> Vec<&mut Dialog> {
         let mut all: Vec<&mut Dialog> = match &mut self.stage {
-            Stage::Dialing(dialing) => dialing.early.iter_mut().collect(),
+            Stage::Dialing(dialing) => dialing.early.iter_mut().map(|fork| &mut fork.dialog).collect(),
             Stage::Called(called) => vec![&mut called.dialog],
             Stage::Up(up) => vec![&mut up.dialog],
             Stage::Ending(ending) => vec![&mut ending.dialog],

@@ -18,12 +18,24 @@ pub struct Settings {
     pub timing: Timing,
     /// Ends of the tables.
     pub limits: Limits,
+    /// How often a session of ours shall be refreshed (RFC 4028: twice in this span); none asked for if it is zero.
+    pub session_expires: Duration,
+    /// The shortest such span that we let others ask for.
+    pub min_se: Duration,
 }
 
 impl Settings {
     /// Settings with the intervals of the RFC and the default limits.
     pub fn new(listen: Vec<Listen>, seed: u64) -> Settings {
-        Settings { listen, user_agent: "Baton".to_owned(), seed, timing: Timing::default(), limits: Limits::default() }
+        Settings {
+            listen,
+            user_agent: "Baton".to_owned(),
+            seed,
+            timing: Timing::default(),
+            limits: Limits::default(),
+            session_expires: Duration::from_secs(1_800),
+            min_se: Duration::from_secs(90),
+        }
     }
 }
 

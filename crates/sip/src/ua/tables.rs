@@ -4,6 +4,7 @@ use baton_time::Mono;
 
 use super::door::Request;
 use super::session::{Session, Stage};
+use super::timer::TimerWish;
 use super::{Direction, Event, SessionId, UserAgent, VerbError};
 use crate::random;
 use crate::transaction::{ClientKey, Expired, ServerKey};
@@ -37,6 +38,10 @@ pub(crate) enum Purpose {
     StrayBye,
     /// An INFO.
     Info,
+    /// An UPDATE within it.
+    Update,
+    /// What acknowledges a reliable provisional answer.
+    Prack,
     /// A REFER.
     Refer(super::ReferId),
     /// A NOTIFY about a REFER.
@@ -52,6 +57,8 @@ pub(crate) struct AskAgain {
     pub(crate) authorization: Vec<Header>,
     /// Nonces that were already answered: once each is enough.
     pub(crate) nonces: Vec<String>,
+    /// What it says about the session timer.
+    pub(crate) timer: Option<TimerWish>,
 }
 
 /// What is remembered of a request of the far side while its transaction lives.
@@ -66,12 +73,13 @@ pub(crate) struct Served {
 impl AskAgain {
     /// A request that is sent for the first time.
     pub(crate) fn new(headers: Vec<Header>, body: Option<(String, bytes::Bytes)>) -> AskAgain {
-        AskAgain { headers, body, authorization: Vec::new(), nonces: Vec::new() }
+        AskAgain { headers, body, authorization: Vec::new(), nonces: Vec::new(), timer: None }
     }
 
     /// All headers that the request has beyond those that every request has.
     pub(crate) fn all_headers(&self) -> Vec<Header> {
-        self.headers.iter().chain(&self.authorization).cloned().collect()
+        let timer = self.timer.as_ref().map(TimerWish::headers).unwrap_or_default();
+        self.headers.iter().cloned().chain(timer).chain(self.authorization.iter().cloned()).collect()
     }
 }
 
@@ -101,6 +109,8 @@ impl UserAgent {
     fn session_due(&mut self, now: Mono, session: &mut Session) {
         self.repeat_answer(now, session);
         self.offer_again(now, session);
+        self.repeat_provisional(now, session);
+        self.timer_due(now, session);
         if session.abandon_at.is_some_and(|at| at <= now) {
             session.abandon_at = None;
             for invite in &session.invites {
@@ -135,6 +145,9 @@ impl UserAgent {
         // RFC 3261 has no timer for an INVITE that was answered provisionally only; once its session is over nobody waits for it any more.
         if matches!(session.stage, Stage::Over) && !session.invites.is_empty() && session.abandon_at.is_none() {
             session.abandon_at = Some(now + self.settings.timing.patience());
+        }
+        if matches!(session.stage, Stage::Ending(_) | Stage::Over) {
+            self.settle_exchange(now, &mut session);
         }
         self.put_quietly(session);
     }

@@ -33,6 +33,7 @@ enum Deed {
     Refuse(SessionId, u16),
     HangUp(SessionId),
     Offer(SessionId, bool),
+    Update(SessionId),
     AnswerOffer(SessionId),
     RefuseOffer(SessionId),
     Info(SessionId),
@@ -209,6 +210,9 @@ impl Pair {
             Event::Invite { session, .. } => {
                 self.seen.called[end].insert(session);
                 self.plan(end, 3_000, Deed::Ring(session, 180));
+                if self.chance(50) {
+                    self.plan(end, 3_000, Deed::Ring(session, 183));
+                }
                 match self.random.below(6) {
                     0 => self.plan(end, 8_000, Deed::Refuse(session, 486)),
                     1 => self.plan(end, 8_000, Deed::HangUp(session)),
@@ -248,6 +252,7 @@ impl Pair {
         let deeds = [
             Deed::Offer(session, true),
             Deed::Offer(session, false),
+            Deed::Update(session),
             Deed::Info(session),
             Deed::Refer(session),
             Deed::HangUp(session),
@@ -275,11 +280,12 @@ impl Pair {
                 self.plan.insert((now + until, self.serial), (end, Deed::HangUp(session)));
                 return;
             }
-            Deed::Ring(session, status) => ua.ring(now, session, status, None, Vec::new()),
+            Deed::Ring(session, status) => ua.ring(now, session, status, (status == 183).then(|| sdp(ANSWER)), Vec::new()),
             Deed::Answer(session) => ua.answer(now, session, sdp(ANSWER), Vec::new()),
             Deed::Refuse(session, status) => ua.refuse(now, session, status, None, Vec::new()),
             Deed::HangUp(session) => ua.hang_up(now, session, Some(Reason::sip(200, "Enough"))),
             Deed::Offer(session, offers) => ua.offer(now, session, offers.then(|| sdp(OFFER))),
+            Deed::Update(session) => ua.update(now, session, sdp(OFFER)),
             Deed::AnswerOffer(session) => ua.answer_offer(now, session, sdp(ANSWER)),
             Deed::RefuseOffer(session) => ua.refuse_offer(now, session, 488),
             Deed::Info(session) => ua.info(now, session, "application/dtmf-relay", sdp("Signal=1\r\n")),

@@ -84,7 +84,7 @@ fn options_and_unknown_methods_inside_a_dialog() {
     let mut desk = Desk::new();
     let (_, answer) = desk.up_from_far();
     desk.hear(&request("OPTIONS", &answer, 2, "z9hG4bKo", "", ""));
-    desk.hear(&request("UPDATE", &answer, 3, "z9hG4bKu", "", OFFER));
+    desk.hear(&request("SUBSCRIBE", &answer, 3, "z9hG4bKu", "Event: dialog\n", ""));
     desk.hear(&request("PING", &answer, 4, "z9hG4bKp", "", ""));
     desk.hear(&request("INFO", &answer, 5, "z9hG4bKr", "Require: nothing-known\n", ""));
     assert_eq!(desk.brief(), ["200", "405", "405", "420"]);
