@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::dial::SDP;
 use super::door::Request;
 use super::prack::Media;
-use super::session::{Brings, Session, Stage, Unacked, Up};
+use super::session::{Brings, Ears, Session, Stage, Unacked, Up};
 use super::tables::Reply;
 use super::{Event, Gone, Rejected, SessionId, UserAgent, VerbError};
 use crate::random::token;
@@ -102,8 +102,9 @@ impl UserAgent {
         if unacked.give_up_at <= now {
             session.unacked = None;
             match std::mem::replace(&mut session.stage, Stage::Over) {
-                Stage::Up(up) => {
-                    self.settle_requests(now, session, &up);
+                Stage::Up(mut up) => {
+                    self.settle_requests(now, session, &mut up, Ears::Closed);
+                    session.remnant = None;
                     self.send_bye(now, session, up.dialog, None, false);
                     self.tell(Event::Gone { session: session.id, why: Gone::AckNeverCame });
                 }

@@ -3,7 +3,8 @@
 use baton_time::Mono;
 
 use super::door::Request;
-use super::session::{Called, Ending, Exchange, ReferStage, Session, Stage, Up};
+use super::refer::SUBSCRIPTION_MAX;
+use super::session::{Called, Ears, Ending, Exchange, ReferStage, Remnant, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose, Reply};
 use super::{Event, Gone, Reason, SessionId, UserAgent, VerbError};
 use crate::dialog::Dialog;
@@ -45,8 +46,8 @@ impl UserAgent {
                 self.refuse_called(now, session, &called, Reply::new(status));
                 Ok(())
             }
-            Stage::Up(up) => {
-                self.settle_requests(now, session, &up);
+            Stage::Up(mut up) => {
+                self.settle_requests(now, session, &mut up, Ears::Closed);
                 if session.unacked.is_some() {
                     session.stage = Stage::Ending(Ending { dialog: up.dialog, bye: None, reason: value, tell: true });
                 } else {
@@ -103,6 +104,9 @@ impl UserAgent {
         let headers = reason.iter().map(|reason| Header::new("Reason", reason)).collect();
         let ask = AskAgain::new(headers, None);
         let bye = self.ask(now, session, &mut dialog, Purpose::Bye, ask);
+        if let Some(remnant) = &mut session.remnant {
+            remnant.dialog.local_seq = dialog.local_seq;
+        }
         session.stage = Stage::Ending(Ending { dialog, bye: Some(bye), reason, tell });
     }
 
@@ -125,9 +129,10 @@ impl UserAgent {
     /// Ends a session because a request inside it has failed for good (RFC 3261 §12.2.1.2).
     pub(crate) fn lose(&mut self, now: Mono, session: &mut Session, why: Gone) {
         match std::mem::replace(&mut session.stage, Stage::Over) {
-            Stage::Up(up) => {
-                self.settle_requests(now, session, &up);
+            Stage::Up(mut up) => {
+                self.settle_requests(now, session, &mut up, Ears::Closed);
                 session.unacked = None;
+                session.remnant = None;
                 self.send_bye(now, session, up.dialog, None, false);
                 self.tell(Event::Gone { session: session.id, why });
             }
@@ -171,8 +176,8 @@ impl UserAgent {
 
     /// The far side has hung up.
     pub(crate) fn end_by_far_side(&mut self, now: Mono, session: &mut Session, reason: Option<String>) {
-        if let Stage::Up(up) = std::mem::replace(&mut session.stage, Stage::Over) {
-            self.settle_requests(now, session, &up);
+        if let Stage::Up(mut up) = std::mem::replace(&mut session.stage, Stage::Over) {
+            self.settle_requests(now, session, &mut up, Ears::Open);
             session.unacked = None;
             self.tell(Event::Gone { session: session.id, why: Gone::Bye { reason } });
         }
@@ -187,7 +192,7 @@ impl UserAgent {
 
     /// RFC 3261 §15.1.2: requests that still wait for our answer get 487 when the session ends. A 2xx that waits for our answer to its offer gets
     /// its ACK all the same, without the answer.
-    pub(crate) fn settle_requests(&mut self, now: Mono, session: &mut Session, up: &Up) {
+    pub(crate) fn settle_requests(&mut self, now: Mono, session: &mut Session, up: &mut Up, ears: Ears) {
         if let Exchange::AnswerDue { key } = session.exchange {
             session.exchange = Exchange::None;
             self.acknowledge(session, key, &up.dialog, None);
@@ -197,6 +202,12 @@ impl UserAgent {
             if let ReferStage::Asked { key, request } = &refer.stage {
                 self.respond(now, *key, request, Reply::new(487));
             }
+        }
+        let (mut refers, referring) = (std::mem::take(&mut up.refers), std::mem::take(&mut up.referring));
+        refers.retain(|refer| matches!(refer.stage, ReferStage::Accepted { .. }));
+        if !refers.is_empty() || !referring.is_empty() {
+            let until = now + SUBSCRIPTION_MAX;
+            session.remnant = Some(Box::new(Remnant { dialog: up.dialog.clone(), refers, referring, until, ears }));
         }
     }
 }

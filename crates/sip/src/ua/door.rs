@@ -141,7 +141,7 @@ impl UserAgent {
             }
             "INVITE" => self.on_invite(now, key, request),
             "OPTIONS" => self.on_options(now, key, &request),
-            "REFER" => self.reject(now, key, &request, Reply::new(403), Rejected::OutsideDialog),
+            "REFER" => self.on_refer_outside(now, key, &request),
             _ => self.reject(now, key, &request, Reply::new(481), Rejected::UnknownDialog),
         }
     }

@@ -188,6 +188,9 @@ pub struct InviteRequest {
     pub call_id: String,
     /// The offer; none: we are to make one in our answer.
     pub sdp: Option<Bytes>,
+    /// The session of ours that it wants to take the place of (RFC 3891): whoever answers it hangs that one up. Whether the caller may do so is the
+    /// owner's to say.
+    pub replaces: Option<SessionId>,
     /// How many more elements the call may pass.
     pub max_forwards: u8,
     /// The whole request, for every other header.

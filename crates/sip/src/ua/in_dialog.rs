@@ -81,6 +81,9 @@ fn place(session: &mut Session, request: &Request) -> Place {
         Stage::Called(called) => Some(&mut called.dialog),
         Stage::Up(up) => Some(&mut up.dialog),
         Stage::Ending(ending) if is_bye => Some(&mut ending.dialog),
+        Stage::Ending(_) | Stage::Over if request.method() == "NOTIFY" => {
+            session.remnant.as_mut().map(|remnant| &mut remnant.dialog)
+        }
         // To the far side of an ended session a request is answered as if the session were gone already.
         Stage::Ending(_) | Stage::Over => None,
         Stage::Dialing(dialing) => match dialing.early.iter_mut().find(|early| early.dialog.remote_tag == tag) {

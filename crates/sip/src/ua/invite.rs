@@ -7,7 +7,7 @@ use super::prack::Reliable;
 use super::print::MAX_FORWARDS;
 use super::session::{Called, Session, Stage};
 use super::tables::{Reply, Served};
-use super::{Accepting, Event, Gone, InviteRequest, Rejected, UserAgent};
+use super::{Accepting, Event, Gone, InviteRequest, Rejected, SessionId, UserAgent};
 use crate::random::token;
 use crate::transaction::{Server, ServerInvite, ServerKey, ServerMachine};
 use crate::wire::{Header, Name, Uri};
@@ -23,6 +23,10 @@ impl UserAgent {
             let reply = Reply::new(415).with(Header::new("Accept", "application/sdp"));
             return self.reject(now, key, &request, reply, Rejected::ContentType);
         }
+        let replaces = match self.replaced(&request) {
+            Ok(session) => session,
+            Err(status) => return self.reject(now, key, &request, Reply::new(status), Rejected::UnknownDialog),
+        };
         if let Accepting::No { retry_after } = self.accepting {
             return self.reject(now, key, &request, Reply::retry_after(retry_after), Rejected::Draining);
         }
@@ -39,7 +43,7 @@ impl UserAgent {
             served.session = Some(id);
         }
         let dialog = request.dialog(&token(tag), &contact);
-        let invite = request.invite(contact);
+        let invite = request.invite(contact, replaces);
         let (source, transport) = (request.source, request.way.transport);
         let mut session = Box::new(Session::new(id, request.call_id().to_owned(), tag, None));
         session.far.learn(&request.message);
@@ -87,7 +91,7 @@ impl UserAgent {
 }
 
 impl Request {
-    fn invite(&self, contact: Uri) -> InviteRequest {
+    fn invite(&self, contact: Uri, replaces: Option<SessionId>) -> InviteRequest {
         InviteRequest {
             request_uri: self.uri().clone(),
             from: self.message.from().clone(),
@@ -95,6 +99,7 @@ impl Request {
             contact: Some(contact),
             call_id: self.call_id().to_owned(),
             sdp: self.sdp(),
+            replaces,
             max_forwards: self.message.max_forwards().unwrap_or(MAX_FORWARDS),
             message: self.message.clone(),
         }

@@ -17,6 +17,7 @@ mod prack;
 mod print;
 mod recent;
 mod refer;
+mod replaces;
 mod response;
 mod ring;
 mod session;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::UserAgent;
 use super::door::{Request, Response};
-use super::options::{ALLOW, SUPPORTED};
+use super::options::{ALLOW, SUPPORTED, SUPPORTED_LATER};
 use super::tables::Reply;
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
@@ -76,7 +76,7 @@ impl UserAgent {
         }
         match method {
             // An INVITE without an offer would have to be answered reliably with one, and its PRACK with the answer: that is for the ACK.
-            "INVITE" if body.is_none() => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, "timer"),
+            "INVITE" if body.is_none() => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED_LATER),
             "INVITE" | "UPDATE" => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED),
             _ => {}
         }

@@ -10,6 +10,7 @@ use super::{Gone, Rejected, SessionId, UserAgent};
 use crate::dialog::Dialog;
 use crate::transaction::{Answer, ClientKey, ClientMachine};
 use crate::transport::{ConnectionId, Transmit, Transport};
+use crate::wire::Message;
 
 impl UserAgent {
     /// A response has come: its transaction decides whether it is new (RFC 3261 §17.1.3).
@@ -58,7 +59,7 @@ impl UserAgent {
             Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
                 match self.once_more(&session, again, purpose.method(), &response) {
                     Some(ask) => self.ask_once_more(now, &mut session, purpose, ask),
-                    None => self.settled(now, &mut session, purpose, response.status),
+                    None => self.settled(now, &mut session, purpose, response.status, Some(&response.message)),
                 }
             }
         }
@@ -66,11 +67,11 @@ impl UserAgent {
     }
 
     /// A request within a dialog was answered finally.
-    fn settled(&mut self, now: Mono, session: &mut Session, purpose: Purpose, status: u16) {
+    fn settled(&mut self, now: Mono, session: &mut Session, purpose: Purpose, status: u16, response: Option<&Message>) {
         match purpose {
             Purpose::Bye => self.bye_settled(session, Some(status)),
             Purpose::Info => self.info_settled(now, session, status),
-            Purpose::Refer(refer) => self.refer_settled(now, session, refer, status),
+            Purpose::Refer(refer) => self.refer_settled(now, session, refer, status, response),
             Purpose::Notify(refer) => Self::notify_settled(session, refer, status),
             Purpose::Invite | Purpose::Reinvite | Purpose::Update | Purpose::Prack | Purpose::Cancel | Purpose::StrayBye => {}
         }
@@ -138,7 +139,7 @@ impl UserAgent {
             Purpose::Bye => self.bye_settled(&mut session, None),
             Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
             Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
-                self.settled(now, &mut session, asked.purpose, status);
+                self.settled(now, &mut session, asked.purpose, status, None);
             }
         }
         self.put(now, session);

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) far: Abilities,
     /// The session timer, where one was agreed.
     pub(crate) timer: Option<SessionTimer>,
+    /// Subscriptions that outlive it.
+    pub(crate) remnant: Option<Box<Remnant>>,
     /// When INVITEs of ours that still have no final answer are given up, once the session is over or cancelled.
     pub(crate) abandon_at: Option<Mono>,
 }
@@ -195,11 +197,32 @@ pub(crate) enum Brings {
     Nothing,
 }
 
+/// What is left of a dialog whose session has ended: each usage of a dialog ends for itself (RFC 5057 §3).
+#[derive(Debug)]
+pub(crate) struct Remnant {
+    pub(crate) dialog: Dialog,
+    pub(crate) refers: Vec<Referred>,
+    pub(crate) referring: Vec<Referring>,
+    pub(crate) until: Mono,
+    pub(crate) ears: Ears,
+}
+
+/// Whether the owner hears of what comes after the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ears {
+    /// The far side has ended the session.
+    Open,
+    /// The owner has, and wants to hear nothing more.
+    Closed,
+}
+
 /// A REFER of the far side.
 #[derive(Debug)]
 pub(crate) struct Referred {
     pub(crate) id: ReferId,
     pub(crate) stage: ReferStage,
+    /// The dialog that it has made, if it came outside of the session's own.
+    pub(crate) own: Option<Box<Dialog>>,
 }
 
 /// How far a REFER of the far side has come.
@@ -254,6 +277,7 @@ impl Session {
             described: None,
             far: Abilities::default(),
             timer: None,
+            remnant: None,
             abandon_at: None,
         }
     }
@@ -271,7 +295,8 @@ impl Session {
         };
         let reliable = if let Stage::Called(called) = &self.stage { called.reliable.poll_timeout() } else { None };
         let timer = self.timer.as_ref().filter(|_| matches!(self.stage, Stage::Up(_))).map(SessionTimer::poll_timeout);
-        [unacked, abandon, later, reliable, timer].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let remnant = self.remnant.as_ref().map(|remnant| (remnant.until, Why::Forget));
+        [unacked, abandon, later, reliable, timer, remnant].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Where its messages go.
@@ -304,11 +329,21 @@ impl Session {
             Stage::Over => Vec::new(),
         };
         all.extend(self.invites.iter_mut().map(|invite| &mut invite.dialog));
+        all.extend(self.remnant.iter_mut().map(|remnant| &mut remnant.dialog));
         all
     }
 
     /// Whether nothing is left to be done or answered for.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Over) && self.invites.is_empty()
+        matches!(self.stage, Stage::Over) && self.invites.is_empty() && self.remnant.is_none()
+    }
+
+    /// Its REFERs both ways, also after its end, and the dialog that they belong to.
+    pub(crate) fn subscriptions(&mut self) -> Option<(&mut Dialog, &mut Vec<Referred>, &mut Vec<Referring>)> {
+        match (&mut self.stage, &mut self.remnant) {
+            (Stage::Up(up), _) => Some((&mut up.dialog, &mut up.refers, &mut up.referring)),
+            (_, Some(remnant)) => Some((&mut remnant.dialog, &mut remnant.refers, &mut remnant.referring)),
+            (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over, None) => None,
+        }
     }
 }

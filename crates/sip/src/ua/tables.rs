@@ -111,6 +111,9 @@ impl UserAgent {
         self.offer_again(now, session);
         self.repeat_provisional(now, session);
         self.timer_due(now, session);
+        if session.remnant.as_ref().is_some_and(|remnant| remnant.until <= now) {
+            session.remnant = None;
+        }
         if session.abandon_at.is_some_and(|at| at <= now) {
             session.abandon_at = None;
             for invite in &session.invites {

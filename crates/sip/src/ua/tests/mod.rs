@@ -4,6 +4,7 @@ mod called;
 mod calling;
 mod desk;
 mod door;
+mod moves;
 mod offers;
 mod pair;
 mod pracks;
