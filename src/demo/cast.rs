@@ -9,7 +9,7 @@ use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_time::{Mono, Now};
 
 use super::port::Port;
-use super::story::Story;
+use super::story::{Begins, Story};
 
 /// The part that somebody plays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub(crate) enum Role {
     Caller,
     /// The AI.
     Ai,
+    /// The AI, called a second time.
+    AiAgain,
     /// An AE, by id.
     Ae(String),
 }
@@ -28,6 +30,7 @@ impl Role {
         match self {
             Role::Caller => "caller".to_owned(),
             Role::Ai => "ai".to_owned(),
+            Role::AiAgain => "ai-again".to_owned(),
             Role::Ae(id) => format!("ae-{}", id.rsplit_once('-').map_or(id.as_str(), |(name, _)| name)),
         }
     }
@@ -38,6 +41,7 @@ impl fmt::Display for Role {
         match self {
             Role::Caller => f.write_str("caller"),
             Role::Ai => f.write_str("AI"),
+            Role::AiAgain => f.write_str("AI, called again"),
             Role::Ae(id) => f.write_str(id),
         }
     }
@@ -111,7 +115,7 @@ impl Cast {
             seed: 0xba70 + self.seats.len() as u64 * 977,
             origin,
         };
-        let lingers = if role == Role::Ai { AI_LINGERS } else { Duration::ZERO };
+        let lingers = if matches!(role, Role::Ai | Role::AiAgain) { AI_LINGERS } else { Duration::ZERO };
         let party = Party::new(identity, Script::new(steps), lines.clone()).lingering(lingers);
         self.seats.push(Seat { story, role, party, sip, rtp });
         Ok(())
@@ -124,6 +128,7 @@ pub(crate) struct Phones {
     pub(crate) ai: SocketAddr,
     /// Where the carrier would be called.
     pub(crate) carrier: SocketAddr,
+    carrier_socket: usize,
     callers: Vec<usize>,
     aes: Vec<(&'static str, usize, SocketAddr)>,
 }
@@ -131,8 +136,8 @@ pub(crate) struct Phones {
 impl Phones {
     /// Binds a phone for each caller and each AE.
     pub(crate) fn bind(cast: &mut Cast, stories: &[Story]) -> io::Result<Phones> {
-        let (_, carrier) = cast.phone()?;
-        let mut phones = Phones { ai: cast.ai()?, carrier, callers: Vec::new(), aes: Vec::new() };
+        let (carrier_socket, carrier) = cast.phone()?;
+        let mut phones = Phones { ai: cast.ai()?, carrier, carrier_socket, callers: Vec::new(), aes: Vec::new() };
         for story in stories {
             phones.callers.push(cast.phone()?.0);
             for ae in &story.aes {
@@ -160,9 +165,17 @@ impl Phones {
         let origin = start.mono;
         for (index, story) in stories.iter().enumerate() {
             let caller = (story.caller_number, "Jamie", Pilot::Caller);
-            cast.seat(index, Role::Caller, caller, self.callers[index], proxy, &story.caller, spoken, origin)?;
+            let phone = match story.begins {
+                Begins::Caller => self.callers[index],
+                Begins::Outbound | Begins::Callback { .. } => self.carrier_socket,
+            };
+            cast.seat(index, Role::Caller, caller, phone, proxy, &story.caller, spoken, origin)?;
             let ai = (story.dialled, "Ava", Pilot::Ai);
-            cast.seat(index, Role::Ai, ai, 0, proxy, &story.ai, spoken, origin)?;
+            for (role, steps) in [(Role::Ai, &story.ai), (Role::AiAgain, &story.ai_again)] {
+                if !steps.is_empty() {
+                    cast.seat(index, role, ai, 0, proxy, steps, spoken, origin)?;
+                }
+            }
             for ae in &story.aes {
                 let socket = self.aes.iter().find(|(id, ..)| *id == ae.id).map_or(0, |(_, socket, _)| *socket);
                 let role = Role::Ae(ae.id.to_owned());
@@ -176,9 +189,7 @@ impl Phones {
 /// Reads every line that the stories need; `samples_max`: people say no more of each.
 pub(crate) fn lines(stories: &[Story], samples_max: usize) -> Lines {
     let mut lines = Lines::default();
-    let steps =
-        stories.iter().flat_map(|story| story.caller.iter().chain(&story.ai).chain(story.aes.iter().flat_map(|ae| &ae.steps)));
-    for step in steps {
+    for step in stories.iter().flat_map(Story::steps) {
         if let Step::Say(name) = step
             && lines.line(name).is_none()
             && let Some((_, _, clip)) = crate::voice::lines::line(name)

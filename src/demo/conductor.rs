@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::cast::Role;
 use super::stage::{News, Prompter};
-use super::story::{Ask, Story};
+use super::story::{Ask, Begins, Story};
 use crate::client::{Answer, Api, ApiError};
 use crate::clock::Clock;
 
@@ -73,6 +73,10 @@ pub(crate) struct Notebook {
     pub(crate) asked: Option<Mono>,
     /// When the daemon had answered that.
     pub(crate) answered: Option<Mono>,
+    /// The callback, as the API shows it in the end.
+    pub(crate) callback: Option<Value>,
+    /// When the caller's message began to be recorded, as far as it was seen.
+    pub(crate) recording: Option<Mono>,
     /// Each AE's screen-pop.
     pub(crate) pops: BTreeMap<String, Pop>,
     /// The callback's calendar entry, and when it could be had.
@@ -91,7 +95,8 @@ pub(crate) struct Conductor {
     prompter: Prompter,
     clock: Clock,
     transfer: Option<String>,
-    offering: bool,
+    callback: Option<String>,
+    waits_for: Option<&'static str>,
     early: Vec<SeenEvent>,
     book: Notebook,
 }
@@ -99,11 +104,17 @@ pub(crate) struct Conductor {
 impl Conductor {
     pub(crate) fn new(index: usize, story: Story, api: Api, prompter: Prompter, clock: Clock) -> Conductor {
         let (early, book) = (Vec::new(), Notebook::default());
-        Conductor { index, story, api, prompter, clock, transfer: None, offering: false, early, book }
+        let waits_for = match story.outcome {
+            "callback_scheduled" => Some("offering"),
+            "voicemail" => Some("recording"),
+            _ => None,
+        };
+        Conductor { index, story, api, prompter, clock, transfer: None, callback: None, waits_for, early, book }
     }
 
     /// Follows the news until the story is over or the stage has closed; `each` sees them go by.
     pub(crate) fn conduct(mut self, news: &Receiver<News>, mut each: impl FnMut(&News)) -> Notebook {
+        self.begin();
         loop {
             match news.recv_timeout(LOOK_EVERY) {
                 Ok(News::Closed) => {
@@ -132,12 +143,50 @@ impl Conductor {
         }
     }
 
+    /// Has the daemon begin, where it is its turn.
+    fn begin(&mut self) {
+        let number = self.story.caller_number;
+        match self.story.begins {
+            Begins::Caller => {}
+            Begins::Outbound => {
+                let wish = json!({"to": number, "from": self.story.dialled, "ai": "ava", "context": self.context()});
+                let placed = self.api.post("/v1/calls", &wish);
+                if let Some(call) = self.expect("POST calls", placed, 201) {
+                    self.book.call = call["id"].as_str().map(str::to_owned);
+                }
+            }
+            Begins::Callback { in_seconds } => {
+                let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(in_seconds);
+                let ae = self.story.taker().map(|ae| ae.id);
+                let wish = json!({"ae": ae, "caller": number, "at": at.to_string(), "timezone": "America/Chicago", "context": self.context()});
+                let promised = self.api.post("/v1/callbacks", &wish);
+                if let Some(callback) = self.expect("POST callbacks", promised, 201) {
+                    self.callback = callback["id"].as_str().map(str::to_owned);
+                }
+            }
+        }
+    }
+
+    /// What the AI knows.
+    fn context(&self) -> Value {
+        match self.story.ask {
+            Ask::Rest { context, .. } | Ask::NotAtAll { context } => serde_json::from_str(context).unwrap_or(Value::Null),
+            Ask::Refer => Value::Null,
+        }
+    }
+
     fn take(&mut self, news: News) {
         match news {
             News::Invited { role: Role::Ai, invite } => self.meet(&invite),
-            News::Invited { role: Role::Ae(id), invite } => self.pop(&id, &invite),
-            News::Invited { role: Role::Caller, .. } | News::Finished { .. } | News::Closed => {}
+            News::Invited { role: Role::Ae(id), invite } => {
+                if self.book.call.is_none() {
+                    self.meet(&invite); // of a callback: nobody has called yet
+                }
+                self.pop(&id, &invite);
+            }
+            News::Invited { role: Role::Caller | Role::AiAgain, .. } | News::Finished { .. } | News::Closed => {}
             News::Note { note, at, .. } if note == "ask" => self.ask(at),
+            News::Note { note, .. } if note == "knows" => self.tell_context(),
             News::Note { .. } => {}
             News::Event(event) => self.hear(&event),
         }
@@ -148,7 +197,7 @@ impl Conductor {
     fn meet(&mut self, invite: &Message) {
         self.book.call = invite.header("X-Baton-Call").map(str::to_owned);
         if self.book.call.is_none() {
-            self.trouble("the INVITE to the AI has no X-Baton-Call");
+            self.trouble("the INVITE has no X-Baton-Call");
         }
         for event in std::mem::take(&mut self.early) {
             self.hear(&event);
@@ -171,15 +220,22 @@ impl Conductor {
         self.prompter.tell(self.index, &format!("popped {ae}"));
     }
 
+    /// Tells what the AI knows, and nothing else.
+    fn tell_context(&mut self) {
+        let Some(call) = self.book.call.clone() else { return };
+        let put = self.api.put(&format!("/v1/calls/{call}/context"), &self.context());
+        self.expect("PUT context", put, 200);
+    }
+
     fn ask(&mut self, at: Mono) {
         self.book.asked = Some(at);
-        let Ask::Rest { to, reason, context } = self.story.ask.clone() else { return };
+        let Ask::Rest { wish, to, reason, .. } = self.story.ask.clone() else { return };
         let Some(call) = self.book.call.clone() else { return };
-        let context: Value = serde_json::from_str(context).unwrap_or(Value::Null);
-        let put = self.api.put(&format!("/v1/calls/{call}/context"), &context);
-        self.expect("PUT context", put, 200);
+        self.tell_context();
+        let mut wish: Value = serde_json::from_str(wish).unwrap_or_else(|_| json!({}));
+        (wish["to"], wish["reason"]) = (json!(to), json!(reason));
         self.book.asked = Some(self.clock.now().mono);
-        let asked = self.api.post(&format!("/v1/calls/{call}/transfers"), &json!({"mode": "warm", "to": to, "reason": reason}));
+        let asked = self.api.post(&format!("/v1/calls/{call}/transfers"), &wish);
         self.book.answered = Some(self.clock.now().mono);
         if let Some(transfer) = self.expect("POST transfers", asked, 202) {
             self.transfer = transfer["id"].as_str().map(str::to_owned);
@@ -228,16 +284,14 @@ impl Conductor {
         }
     }
 
-    /// Looks at the transfer where it will come to the offer of a callback: no event tells that.
+    /// Looks at the transfer where it will come to the offer of a callback, or to a recording: no event tells that.
     fn look(&mut self) {
-        if self.offering || self.story.outcome != "callback_scheduled" {
-            return;
-        }
-        let Some(transfer) = &self.transfer else { return };
-        let state = self.api.get(&format!("/v1/transfers/{transfer}")).map(|answer| answer.json());
-        if state.is_ok_and(|transfer| transfer["state"] == "offering") {
-            self.offering = true;
-            self.prompter.tell(self.index, "offering");
+        let (Some(transfer), Some(state)) = (&self.transfer, self.waits_for) else { return };
+        let view = self.api.get(&format!("/v1/transfers/{transfer}")).map(|answer| answer.json());
+        if view.is_ok_and(|transfer| transfer["state"] == state) {
+            self.waits_for = None;
+            self.book.recording = (state == "recording").then(|| self.clock.now().mono);
+            self.prompter.tell(self.index, state);
         }
     }
 
@@ -260,7 +314,10 @@ impl Conductor {
         while let Ok(News::Event(event)) = news.recv_timeout(Duration::from_millis(20)) {
             self.hear(&event);
         }
-        if let Some(transfer) = self.transfer.clone() {
+        if let Some(callback) = self.callback.clone() {
+            let view = self.api.get(&format!("/v1/callbacks/{callback}"));
+            self.book.callback = self.expect("GET callback", view, 200);
+        } else if let Some(transfer) = self.transfer.clone() {
             let view = self.api.get(&format!("/v1/transfers/{transfer}"));
             self.book.transfer = self.expect("GET transfer", view, 200);
         }

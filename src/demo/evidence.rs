@@ -176,6 +176,11 @@ impl Evidence {
         self.part(&Role::Caller)
     }
 
+    /// The AI that was called a second time.
+    pub(crate) fn ai_again(&self) -> Option<&Part> {
+        self.part(&Role::AiAgain)
+    }
+
     pub(crate) fn ai(&self) -> Option<&Part> {
         self.part(&Role::Ai)
     }
@@ -194,6 +199,14 @@ impl Evidence {
         self.story.aes.iter().find(|ae| ae.id == id).map(|ae| ae.pilot)
     }
 
+    /// What became of the transfer; of a callback: its state.
+    pub(crate) fn outcome(&self) -> Option<&str> {
+        match &self.book.callback {
+            Some(callback) => callback["state"].as_str(),
+            None => self.book.transfer.as_ref()?["outcome"].as_str(),
+        }
+    }
+
     /// The first event of a kind.
     pub(crate) fn event(&self, kind: &str) -> Option<&SeenEvent> {
         self.book.events.iter().find(|event| event.kind() == kind)
@@ -204,9 +217,20 @@ impl Evidence {
         self.event("transfer.requested").map(|event| event.at).or(self.book.answered).or(self.book.asked)
     }
 
-    /// When the AE's key was pressed.
+    /// When caller and AE were brought together: the AE's key was pressed; of a callback the caller's; the AI that introduced them left.
     pub(crate) fn accepted(&self) -> Option<Mono> {
-        self.taker().and_then(|(part, _)| part.noted("accepts"))
+        self.taker()?;
+        self.parts.iter().find_map(|part| part.noted(self.story.joined))
+    }
+
+    /// When the AE gave the caller back to the AI.
+    pub(crate) fn handed_back(&self) -> Option<Mono> {
+        self.taker().and_then(|(part, _)| part.noted("hands-back"))
+    }
+
+    /// Until when caller and AE were together.
+    pub(crate) fn together_until(&self) -> Option<Mono> {
+        self.handed_back().or(self.parted())
     }
 
     /// How the AE's audio reached the caller, from the key on.

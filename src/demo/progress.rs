@@ -101,12 +101,14 @@ fn words(news: &News) -> Option<String> {
             Some(format!("{}'s phone is called", capital(id.split('-').next().unwrap_or(id))))
         }
         News::Invited { role: Role::Ai, .. } => Some("the AI is called".to_owned()),
+        News::Invited { role: Role::AiAgain, .. } => Some("the AI is called again".to_owned()),
+        News::Invited { role: Role::Caller, .. } => Some("the caller's phone is called".to_owned()),
         News::Finished { role, verdict: Err(fault) } => Some(format!("{role}: {fault}")),
         News::Event(event) if event.kind().starts_with("transfer.") || event.kind().starts_with("callback.") => {
             Some(event.kind().replace(['.', '_'], " "))
         }
         News::Closed => Some("everybody has hung up".to_owned()),
-        News::Invited { role: Role::Caller, .. } | News::Finished { .. } | News::Event(_) => None,
+        News::Finished { .. } | News::Event(_) => None,
     }
 }
 

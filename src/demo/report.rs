@@ -52,7 +52,7 @@ impl Outcome {
         };
         Outcome {
             name: evidence.story.name,
-            outcome: transfer["outcome"].as_str().map(str::to_owned),
+            outcome: evidence.outcome().map(str::to_owned),
             stages_ms: transfer.get("stages_ms").cloned().unwrap_or_else(|| json!({})),
             ai_drop_ms: transfer["ai_drop_ms"].as_u64(),
             bridge_gap_ms: evidence.bridged().and_then(|_| around(300)).map(millis),

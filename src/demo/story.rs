@@ -1,5 +1,7 @@
 //! The stories: who takes part, what each of them does, and how it has to come out.
 
+mod modes;
+
 use std::time::Duration;
 
 use baton_party::{Cue, KeyPath, Pilot, Step};
@@ -13,29 +15,56 @@ pub(crate) struct Story {
     pub(crate) title: &'static str,
     /// What happens, in a sentence or two.
     pub(crate) tells: &'static str,
-    /// The number that is dialled: tells the AI which story it is in.
+    /// The number that is dialled, or shown to whom we call: tells the AI which story it is in.
     pub(crate) dialled: &'static str,
     /// The caller's number.
     pub(crate) caller_number: &'static str,
+    /// Who begins.
+    pub(crate) begins: Begins,
     /// How the AI asks for a human.
     pub(crate) ask: Ask,
-    /// The outcome that the transfer must have.
+    /// The outcome that the transfer must have; of a callback: its state.
     pub(crate) outcome: &'static str,
+    /// The note with which caller and AE are together, and alone.
+    pub(crate) joined: &'static str,
     /// How each attempt must end, in order.
     pub(crate) attempts: &'static [(&'static str, &'static str)],
     /// Who may be rung.
     pub(crate) aes: Vec<Ae>,
     /// What the caller does.
     pub(crate) caller: Vec<Step>,
-    /// What the AI does.
+    /// What the AI does; nothing, where none takes part.
     pub(crate) ai: Vec<Step>,
+    /// What the AI does once it is called a second time; nothing, where it is not.
+    pub(crate) ai_again: Vec<Step>,
+}
+
+/// Who begins a story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// The caller calls.
+    Caller,
+    /// The daemon calls the caller for an AI: `POST /v1/calls`.
+    Outbound,
+    /// A callback is due: `POST /v1/callbacks`, so many seconds ahead.
+    Callback {
+        /// How many.
+        in_seconds: i64,
+    },
 }
 
 /// How the AI asks for a human.
 #[derive(Debug, Clone)]
 pub(crate) enum Ask {
+    /// Not at all: what it knows is told at its note `knows`, and the rest is Baton's own decision.
+    NotAtAll {
+        /// What it knows, as JSON.
+        context: &'static str,
+    },
     /// By the REST API.
     Rest {
+        /// What is asked for beside the target: `{"mode": "warm"}`.
+        wish: &'static str,
         /// Whom it asks for.
         to: &'static str,
         /// Why.
@@ -68,18 +97,28 @@ pub(crate) struct Ae {
     pub(crate) steps: Vec<Step>,
 }
 
+/// A warm transfer, and nothing else.
+const WARM: &str = r#"{"mode": "warm"}"#;
+
 /// Always at work: the demo runs at any hour.
 const ALWAYS: &str = "Mon-Sun 00:00-24:00";
 
 impl Story {
     /// All of them.
     pub(crate) fn all() -> Vec<Story> {
-        vec![warm(), backup(), callback(), decline(), abandon(), refer()]
+        let main = vec![warm(), backup(), callback(), decline(), abandon(), refer()];
+        [main, modes::all()].concat()
     }
 
-    /// Whether caller and AE are to be brought together.
+    /// Whether caller and AE are to be brought together by a transfer.
     pub(crate) fn bridges(&self) -> bool {
         self.outcome == "bridged"
+    }
+
+    /// Every step of everybody.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        let aes = self.aes.iter().flat_map(|ae| &ae.steps);
+        self.caller.iter().chain(&self.ai).chain(&self.ai_again).chain(aes)
     }
 
     /// The AE who is to take the call.
@@ -178,12 +217,20 @@ fn warm() -> Story {
         tells: "The caller asks for a person. Michael hears the briefing, presses 1, and goes on where the AI stopped.",
         dialled: "+15550101",
         caller_number: "+15550121",
-        ask: Ask::Rest { to: "michael-warm", reason: "explicit_request", context: include_str!("contexts/warm.json") },
+        begins: Begins::Caller,
+        ask: Ask::Rest {
+            wish: WARM,
+            to: "michael-warm",
+            reason: "explicit_request",
+            context: include_str!("contexts/warm.json"),
+        },
         outcome: "bridged",
+        joined: "accepts",
         attempts: &[("michael-warm", "accepted")],
         aes: vec![Ae { number: Some("+15550141"), ..ae("michael-warm", "Michael", Pilot::Ae, michael.concat()) }],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -214,8 +261,15 @@ fn backup() -> Story {
         tells: "Michael does not pick up. After four seconds his phone stops ringing and Sara's begins; she takes the call.",
         dialled: "+15550102",
         caller_number: "+15550122",
-        ask: Ask::Rest { to: "michael-backup", reason: "explicit_request", context: include_str!("contexts/backup.json") },
+        begins: Begins::Caller,
+        ask: Ask::Rest {
+            wish: WARM,
+            to: "michael-backup",
+            reason: "explicit_request",
+            context: include_str!("contexts/backup.json"),
+        },
         outcome: "bridged",
+        joined: "accepts",
         attempts: &[("michael-backup", "no_answer"), ("sara-backup", "accepted")],
         aes: vec![
             Ae {
@@ -227,6 +281,7 @@ fn backup() -> Story {
         ],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -249,8 +304,15 @@ fn callback() -> Story {
         tells: "Both phones are busy. Baton offers two times, the caller presses 1, and the promise is on disk before it is spoken.",
         dialled: "+15550103",
         caller_number: "+15550123",
-        ask: Ask::Rest { to: "michael-callback", reason: "confidence", context: include_str!("contexts/callback.json") },
+        begins: Begins::Caller,
+        ask: Ask::Rest {
+            wish: WARM,
+            to: "michael-callback",
+            reason: "confidence",
+            context: include_str!("contexts/callback.json"),
+        },
         outcome: "callback_scheduled",
+        joined: "accepts",
         attempts: &[("michael-callback", "busy"), ("sara-callback", "busy")],
         aes: vec![
             Ae { backup: Some("sara-callback"), ..ae("michael-callback", "Michael", Pilot::Ae, michael.concat()) },
@@ -258,6 +320,7 @@ fn callback() -> Story {
         ],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -289,12 +352,15 @@ fn decline() -> Story {
         tells: "Sara has no backup and presses 2. The caller is with the AI again and never hears why.",
         dialled: "+15550104",
         caller_number: "+15550124",
-        ask: Ask::Rest { to: "sara-decline", reason: "policy", context: include_str!("contexts/decline.json") },
+        begins: Begins::Caller,
+        ask: Ask::Rest { wish: WARM, to: "sara-decline", reason: "policy", context: include_str!("contexts/decline.json") },
         outcome: "returned_to_ai",
+        joined: "accepts",
         attempts: &[("sara-decline", "declined")],
         aes: vec![ae("sara-decline", "Sara", Pilot::Backup, sara.concat())],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -314,12 +380,20 @@ fn abandon() -> Story {
         tells: "The caller hangs up while Michael's phone rings. It stops at once.",
         dialled: "+15550105",
         caller_number: "+15550125",
-        ask: Ask::Rest { to: "michael-abandon", reason: "explicit_request", context: include_str!("contexts/abandon.json") },
+        begins: Begins::Caller,
+        ask: Ask::Rest {
+            wish: WARM,
+            to: "michael-abandon",
+            reason: "explicit_request",
+            context: include_str!("contexts/abandon.json"),
+        },
         outcome: "caller_abandoned",
+        joined: "accepts",
         attempts: &[("michael-abandon", "caller_gone")],
         aes: vec![ae("michael-abandon", "Michael", Pilot::Ae, michael.concat())],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -352,12 +426,15 @@ fn refer() -> Story {
         tells: "The AI knows nothing but SIP REFER, and gets the whole warm transfer, with its progress by NOTIFY.",
         dialled: "+15550106",
         caller_number: "+15550126",
+        begins: Begins::Caller,
         ask: Ask::Refer,
         outcome: "bridged",
+        joined: "accepts",
         attempts: &[("michael-refer", "accepted")],
         aes: vec![Ae { number: Some("+15550146"), ..ae("michael-refer", "Michael", Pilot::Ae, michael.concat()) }],
         caller: caller.concat(),
         ai: ai.concat(),
+        ai_again: Vec::new(),
     }
 }
 
@@ -376,7 +453,12 @@ mod tests {
         let names: BTreeSet<_> = stories.iter().map(|story| story.name).collect();
         let numbers: BTreeSet<_> = stories.iter().flat_map(|story| [story.dialled, story.caller_number]).collect();
         let ids: BTreeSet<_> = stories.iter().flat_map(|story| story.aes.iter().map(|ae| ae.id)).collect();
-        assert_eq!((names.len(), numbers.len(), ids.len()), (6, 12, 8));
+        let aes: usize = stories.iter().map(|story| story.aes.len()).sum();
+        assert_eq!(
+            (names.len(), numbers.len(), ids.len()),
+            (stories.len(), 2 * stories.len() - 1, aes),
+            "an outbound call has one number"
+        );
         for story in &stories {
             let pilots: BTreeSet<_> = story.aes.iter().map(|ae| ae.pilot).collect();
             assert_eq!(pilots.len(), story.aes.len(), "{}", story.name);
@@ -386,11 +468,10 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_line_that_nobody_says() {
         for story in Story::all() {
-            let steps = || story.caller.iter().chain(&story.ai).chain(story.aes.iter().flat_map(|ae| &ae.steps));
             let notes: BTreeSet<_> =
-                steps().filter_map(|step| if let Step::Note(note) = step { Some(note.as_str()) } else { None }).collect();
-            let from_outside = ["offering", "callback.scheduled", "transfer.ended"];
-            for step in steps() {
+                story.steps().filter_map(|step| if let Step::Note(note) = step { Some(note.as_str()) } else { None }).collect();
+            let from_outside = ["offering", "recording", "callback.scheduled", "transfer.ended", "transfer.requested"];
+            for step in story.steps() {
                 if let Step::WaitFor { cue: Cue::Told(note), .. } = step {
                     assert!(
                         notes.contains(note.as_str()) || from_outside.contains(&note.as_str()) || note.starts_with("popped "),
@@ -405,7 +486,7 @@ mod tests {
     #[test]
     fn every_line_is_shipped() {
         for story in Story::all() {
-            for step in story.caller.iter().chain(&story.ai).chain(story.aes.iter().flat_map(|ae| &ae.steps)) {
+            for step in story.steps() {
                 if let Step::Say(line) = step {
                     assert!(crate::voice::lines::line(line).is_some(), "{line}");
                 }
@@ -416,10 +497,15 @@ mod tests {
     #[test]
     fn contexts_are_json_and_only_the_one_who_accepts_is_the_taker() {
         for story in Story::all() {
-            if let Ask::Rest { context, .. } = story.ask {
-                assert!(serde_json::from_str::<serde_json::Value>(context).unwrap().is_object());
+            let is_object = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object());
+            match story.ask {
+                Ask::Rest { context, wish, .. } => assert!(is_object(context) && is_object(wish), "{}", story.name),
+                Ask::NotAtAll { context } => assert!(is_object(context), "{}", story.name),
+                Ask::Refer => {}
             }
-            assert_eq!(story.taker().is_some(), story.bridges());
+            assert_eq!(story.taker().is_some(), story.bridges() || story.outcome == "kept");
+            let joined = |step: &Step| *step == Step::note(story.joined);
+            assert!(story.taker().is_none() || story.steps().any(joined), "{}: nobody notes {}", story.name, story.joined);
         }
     }
 }

@@ -367,6 +367,10 @@ impl Party {
             Step::Press { key, by } => return self.press(now, *key, *by),
             Step::Refer { to, headers } => self.ua.refer(now, to, headers),
             Step::HangUp => self.ua.hang_up(now),
+            Step::HangUpBecause(reason) => {
+                self.ua.give_reason(reason);
+                self.ua.hang_up(now);
+            }
             Step::Vanish => self.vanish(),
             Step::Notify { status } => self.ua.notify(now, *status),
             Step::Note(label) => {
@@ -481,6 +485,7 @@ impl Party {
             | Step::Offer(_)
             | Step::Mute
             | Step::HangUp
+            | Step::HangUpBecause(_)
             | Step::Vanish
             | Step::Notify { .. }
             | Step::Note(_) => (!self.started).then_some(self.me.origin),

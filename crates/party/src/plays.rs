@@ -241,12 +241,14 @@ fn a_trunk_that_takes_a_refer_says_how_it_went() {
             Step::Refer { to: "sip:sara@127.0.0.1".to_owned(), headers: Vec::new() },
             Step::wait_for(Cue::Notified(100), 2_000),
             Step::wait_for(Cue::Notified(200), 2_000),
-            Step::HangUp,
+            Step::HangUpBecause("SIP;cause=200".to_owned()),
         ],
     );
     let records = World::new(vec![caller, ai], |_, _| false).run(Mono::from_millis(60_000));
     assert_eq!((&records[0].verdict, &records[1].verdict), (&Some(Ok(())), &Some(Ok(()))));
     assert!(records[1].sip.iter().any(|seen| seen.title == "202 Accepted"));
+    let bye = records[0].sip.iter().find(|seen| seen.title == "BYE").unwrap();
+    assert!(String::from_utf8_lossy(&bye.bytes).contains("Reason: SIP;cause=200\r\n"));
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub enum Step {
     Mute,
     /// CANCEL or BYE, by state.
     HangUp,
+    /// BYE with this Reason (RFC 3326): `SIP;cause=503` says that something broke.
+    HangUpBecause(String),
     /// Is gone without a word: sends nothing any more, neither RTP nor SIP, and answers nothing. The call is over for this party.
     Vanish,
     /// Tells the sender of the REFER that came what has become of it: a NOTIFY with this status in its sipfrag (RFC 3515 §2.4.4).

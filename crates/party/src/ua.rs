@@ -52,6 +52,7 @@ pub(crate) struct Ua {
     cancel_when_heard: bool,
     ack_body: Option<String>,
     is_deaf: bool,
+    reason: Option<String>,
     pub(crate) out: VecDeque<Datagram>,
     pub(crate) happened: VecDeque<Happening>,
 }
@@ -83,6 +84,7 @@ impl Ua {
             cancel_when_heard: false,
             ack_body: None,
             is_deaf: false,
+            reason: None,
             out: VecDeque::new(),
             happened: VecDeque::new(),
         }
@@ -167,6 +169,11 @@ impl Ua {
         self.send(now, notify.with_body("message/sipfrag;version=2.0", format!("SIP/2.0 {status} {word}\r\n")));
     }
 
+    /// Why the next BYE is sent.
+    pub(crate) fn give_reason(&mut self, reason: &str) {
+        self.reason = Some(reason.to_owned());
+    }
+
     /// From now on nothing leaves and nothing is heard.
     pub(crate) fn vanish(&mut self) {
         self.is_deaf = true;
@@ -186,6 +193,7 @@ impl Ua {
             }
             Phase::Up => {
                 let bye = self.request("BYE");
+                let bye = self.reason.take().into_iter().fold(bye, |bye, reason| bye.with("Reason", reason));
                 self.send(now, bye);
                 self.over("hung up");
             }

@@ -56,7 +56,7 @@ pub(super) fn bridge(evidence: &Evidence) -> Option<Finding> {
     let Some(bridged) = evidence.bridged() else {
         return Some(Finding::new("bridge", false, "the caller never heard the AE"));
     };
-    let (from, to) = (bridged + EDGE, evidence.parted()? - EDGE);
+    let (from, to) = (bridged + EDGE, evidence.together_until()? - EDGE);
     let shares =
         [evidence.caller()?.share_with(pilot, from, to), ae.share_with(Pilot::Caller, from, to)].map(Option::unwrap_or_default);
     let after = evidence
@@ -139,7 +139,11 @@ pub(super) fn ae_hears_no_caller(evidence: &Evidence) -> Option<Finding> {
 pub(super) fn ai_hears_nobody(evidence: &Evidence) -> Option<Finding> {
     let ai = evidence.ai()?;
     let from = evidence.asked()? + EDGE;
-    let until = if evidence.story.outcome == "returned_to_ai" { evidence.event("transfer.ended")?.at } else { evidence.end() };
+    let until = match evidence.story.outcome {
+        "returned_to_ai" => evidence.event("transfer.ended")?.at,
+        _ if introduces(evidence) => evidence.taker()?.0.noted("accepts")?,
+        _ => evidence.end(),
+    };
     let sound = ai.heard.iter().find(|heard| heard.at >= from && heard.at < until && heard.loudness_dbfs > SILENCE_DBFS);
     let says = match sound {
         None => "the AI hears nothing while the AE is called".to_owned(),
@@ -158,12 +162,14 @@ pub(super) fn ai_hears_nobody(evidence: &Evidence) -> Option<Finding> {
 /// The AI is not heard any more once the human has taken over, though it goes on speaking for a while after its BYE.
 pub(super) fn ai_gone(evidence: &Evidence) -> Option<Finding> {
     let (ae, _) = evidence.taker()?;
+    evidence.ai()?;
     let accepted = evidence.accepted()?;
-    let forever = Mono::from_micros(u64::MAX);
-    let with_ai = evidence.caller()?.heard.iter().filter(|heard| heard.at >= accepted && heard.pilots.contains(&Pilot::Ai));
+    let until = evidence.handed_back().unwrap_or(Mono::from_micros(u64::MAX));
+    let span = accepted..until;
+    let with_ai = evidence.caller()?.heard.iter().filter(|heard| span.contains(&heard.at) && heard.pilots.contains(&Pilot::Ai));
     let last = with_ai.map(|heard| heard.at).max();
     let after = last.map_or(Duration::ZERO, |last| last.since(accepted));
-    let at_ae = ae.first_heard(Pilot::Ai, accepted, forever).is_some();
+    let at_ae = ae.first_heard(Pilot::Ai, accepted + AI_GONE_WITHIN, until).is_some();
     let says = match (last, at_ae) {
         (None, false) => "no packet of the AI reaches the caller or the AE once the key is pressed".to_owned(),
         (None, true) => "the AE hears the AI after the bridge".to_owned(),
@@ -181,11 +187,64 @@ pub(super) fn silence(evidence: &Evidence) -> Option<Finding> {
     let until = match evidence.story.outcome {
         "bridged" => evidence.bridged().map_or(parted, |at| at + CUT_OVER),
         "returned_to_ai" => evidence.event("transfer.ended").map_or(parted, |event| event.at + CUT_OVER),
+        "voicemail" => evidence.book.recording.unwrap_or(parted), // from here on the caller speaks
         _ => parted,
     };
     let (longest, at) = caller.longest_silence(from, until.min(parted));
     let says = format!("the longest silence at the caller is {} ms, at {}", longest.as_millis(), evidence.seconds(at));
     Some(Finding::new("silence-at-caller", longest <= SILENCE_MAX, says))
+}
+
+/// Whether the AI introduces caller and AE to each other.
+fn introduces(evidence: &Evidence) -> bool {
+    evidence.story.joined == "leaves"
+}
+
+/// During an introduction each hears the two others.
+pub(super) fn introduction(evidence: &Evidence) -> Option<Finding> {
+    let (ae, pilot) = evidence.taker().filter(|_| introduces(evidence))?;
+    let (caller, ai) = (evidence.caller()?, evidence.ai()?);
+    let Some((from, to)) = ae.noted("accepts").zip(evidence.accepted()) else {
+        return Some(Finding::new("introduction", false, "the AI never introduced anybody"));
+    };
+    let (from, to) = (from + EDGE * 2, to - EDGE);
+    let pairs = [(caller, Pilot::Ai), (caller, pilot), (ai, Pilot::Caller), (ai, pilot), (ae, Pilot::Caller), (ae, Pilot::Ai)];
+    let shares = pairs.map(|(part, pilot)| part.share_with(pilot, from, to).unwrap_or_default());
+    let least = shares.iter().copied().fold(1.0, f64::min);
+    let says = format!(
+        "for {:.1} s each of the three hears the two others, in {} of the packets at least",
+        to.since(from).as_secs_f64(),
+        percent(least)
+    );
+    Some(Finding::new("introduction", least >= SHARE_MIN, says))
+}
+
+/// Handed back, the caller hears music and then the AI, soon and without silence, and the AE hears nobody any more.
+pub(super) fn hand_back(evidence: &Evidence) -> Option<Finding> {
+    const BACK_WITHIN: Duration = Duration::from_millis(1_500);
+    let again = evidence.ai_again()?;
+    let (caller, (ae, pilot)) = (evidence.caller()?, evidence.taker()?);
+    let Some(handed) = evidence.handed_back() else {
+        return Some(Finding::new("hand-back", false, "the caller was never handed back"));
+    };
+    let parted = evidence.parted().unwrap_or(evidence.end());
+    let Some(back) = caller.first_heard(Pilot::Ai, handed, parted) else {
+        return Some(Finding::new("hand-back", false, "the caller never heard the AI again"));
+    };
+    let took = evidence.unstalled(handed, back);
+    let (silence, _) = caller.longest_silence(handed, back);
+    let shares =
+        [caller.share_with(Pilot::Ai, back + EDGE, parted - EDGE), again.share_with(Pilot::Caller, back + EDGE, parted - EDGE)];
+    let both = shares.iter().all(|share| share.is_some_and(|share| share >= SHARE_MIN));
+    let leak = caller.first_heard(pilot, back + EDGE, parted).or(ae.first_heard(Pilot::Caller, back, parted)).is_some();
+    let says = format!(
+        "{} ms after the key the caller hears the AI again; silence before it {} ms; they hear each other: {}; the AE is out of it: {}",
+        took.as_millis(),
+        silence.as_millis(),
+        if both { "yes" } else { "no" },
+        if leak { "no" } else { "yes" }
+    );
+    Some(Finding::new("hand-back", took <= BACK_WITHIN && silence <= SILENCE_MAX && both && !leak, says))
 }
 
 fn percent(share: f64) -> String {

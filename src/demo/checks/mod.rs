@@ -31,7 +31,7 @@ impl Finding {
 type Check = fn(&Evidence) -> Option<Finding>;
 
 /// All checks, in the order in which they are shown.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 22] = [
     signalling::script,
     signalling::outcome,
     signalling::attempts,
@@ -48,6 +48,8 @@ const CHECKS: [Check; 20] = [
     hearing::ai_hears_nobody,
     hearing::ai_gone,
     hearing::silence,
+    hearing::introduction,
+    hearing::hand_back,
     stream::cut_over,
     stream::continuity,
     stream::gap,
@@ -55,7 +57,14 @@ const CHECKS: [Check; 20] = [
 ];
 
 /// More checks, of what is promised to people.
-const PROMISES: [Check; 4] = [promises::screen_pop, promises::budget, promises::callback_kept_on_disk, promises::calendar];
+const PROMISES: [Check; 6] = [
+    promises::screen_pop,
+    promises::budget,
+    promises::callback_kept_on_disk,
+    promises::calendar,
+    promises::callback_in_order,
+    promises::message,
+];
 
 /// Runs every check on a story.
 pub(crate) fn run(evidence: &Evidence) -> Vec<Finding> {

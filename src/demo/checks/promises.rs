@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_party::{RATE, find};
+use baton_party::{Pilot, RATE, find};
 use baton_time::Mono;
 
 use super::Finding;
@@ -65,7 +65,8 @@ fn brief(text: &str) -> String {
 pub(super) fn budget(evidence: &Evidence) -> Option<Finding> {
     let stages = evidence.book.transfer.as_ref().map(|transfer| transfer["stages_ms"].clone()).unwrap_or_default();
     let found: Vec<_> = WORST_MS.iter().filter_map(|(stage, worst)| Some((*stage, stages[*stage].as_u64()?, *worst))).collect();
-    let missing = evidence.story.bridges() && found.len() < WORST_MS.len();
+    let is_warm = evidence.aes().any(|ae| ae.noted("answers").is_some()); // without a briefing there are fewer stages
+    let missing = evidence.story.bridges() && found.len() < if is_warm { WORST_MS.len() } else { 1 };
     let says = found.iter().map(|(stage, took, _)| format!("{stage} {took} ms")).collect::<Vec<_>>().join(", ");
     let says = if missing { format!("a stage has no figure: {says}") } else { says };
     Some(Finding::new("budget", !missing && found.iter().all(|(_, took, worst)| took <= worst), says))
@@ -106,4 +107,49 @@ pub(super) fn calendar(evidence: &Evidence) -> Option<Finding> {
         format!("callback.ics lacks {}", missing.join(", "))
     };
     Some(Finding::new("calendar", missing.is_empty(), says))
+}
+
+/// A callback comes when it was promised, rings the AE first, and brings nobody together before the caller has confirmed.
+pub(super) fn callback_in_order(evidence: &Evidence) -> Option<Finding> {
+    const LATE_MAX: Duration = Duration::from_secs(5);
+    let callback = evidence.book.callback.as_ref()?;
+    let (ae, pilot) = evidence.taker()?;
+    let caller = evidence.caller()?;
+    let promised = callback["at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    let begun = evidence.event("call.started").and_then(|event| event.event["at"].as_str()?.parse::<jiff::Timestamp>().ok());
+    let late = promised.zip(begun).map(|(promised, begun)| begun.duration_since(promised).as_secs_f64());
+    let accepted = ae.noted("accepts");
+    let dialled = caller.saw("INVITE", false);
+    let in_order = accepted.zip(dialled).is_some_and(|(accepted, dialled)| accepted <= dialled);
+    let confirmed = evidence.accepted().unwrap_or(evidence.end());
+    let early = caller.first_heard(pilot, Mono::ZERO, confirmed).or(ae.first_heard(Pilot::Caller, Mono::ZERO, confirmed));
+    let told = evidence.event("callback.kept").is_some();
+    let in_time = late.is_some_and(|late| (-1.0..=LATE_MAX.as_secs_f64()).contains(&late));
+    let says = format!(
+        "begun {} after its time; the caller was dialled {} the AE had accepted; {} before the caller's key; callback.kept was {}",
+        late.map_or("never".to_owned(), |late| format!("{late:.1} s")),
+        if in_order { "after" } else { "before" },
+        if early.is_none() { "nobody heard the other" } else { "they heard each other" },
+        if told { "told" } else { "not told" }
+    );
+    Some(Finding::new("callback-in-order", in_time && in_order && early.is_none() && told, says))
+}
+
+/// A message that a caller has left holds what they said, and Baton says so only once it is kept.
+pub(super) fn message(evidence: &Evidence) -> Option<Finding> {
+    const TONE_DBFS: f64 = -30.0;
+    if evidence.story.outcome != "voicemail" {
+        return None;
+    }
+    let caller = evidence.caller()?;
+    let asked = evidence.asked()?;
+    let spoke = caller.noted("jamie-voicemail").unwrap_or(evidence.end());
+    let loud = |heard: &&crate::demo::evidence::Heard| heard.at >= asked && heard.at < spoke && heard.loudness_dbfs > TONE_DBFS;
+    let told = caller.heard.iter().filter(loud).count();
+    let transfer = evidence.book.transfer.clone().unwrap_or_default();
+    let kept = transfer["message"]["duration_ms"].as_u64().unwrap_or(0);
+    let ended = evidence.event("transfer.ended").map(|event| event.at);
+    let ok = told > 20 && kept >= 1_000 && ended.is_some() && transfer["outcome"] == "voicemail";
+    let says = format!("the caller was told what to do, and left a message of {:.1} s", kept as f64 / 1e3);
+    Some(Finding::new("message", ok, says))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Finding;
 use crate::demo::cast::Role;
 use crate::demo::evidence::{Evidence, Part};
+use crate::demo::story::Begins;
 
 /// The caller's hang-up reaches everybody within this.
 const CANCEL_WITHIN: Duration = Duration::from_millis(50);
@@ -32,13 +33,16 @@ pub(super) fn script(evidence: &Evidence) -> Option<Finding> {
 
 /// The transfer has the outcome that it must have.
 pub(super) fn outcome(evidence: &Evidence) -> Option<Finding> {
-    let outcome = evidence.book.transfer.as_ref().and_then(|transfer| transfer["outcome"].as_str()).unwrap_or("none");
+    let outcome = evidence.outcome().unwrap_or("none");
     let says = format!("the outcome is {outcome}, {} was to be", evidence.story.outcome);
     Some(Finding::new("outcome", outcome == evidence.story.outcome, says))
 }
 
 /// Each attempt ended as it must.
 pub(super) fn attempts(evidence: &Evidence) -> Option<Finding> {
+    if matches!(evidence.story.begins, Begins::Callback { .. }) {
+        return None; // a callback has tries of its own
+    }
     let attempts =
         evidence.book.transfer.as_ref().and_then(|transfer| transfer["attempts"].as_array()).cloned().unwrap_or_default();
     let word = |attempt: &Value, key: &str| attempt[key].as_str().unwrap_or("?").to_owned();
@@ -51,7 +55,14 @@ pub(super) fn attempts(evidence: &Evidence) -> Option<Finding> {
 
 /// Nobody's leg is left, each INVITE has one final answer, and the daemon knows that the call has ended.
 pub(super) fn legs(evidence: &Evidence) -> Option<Finding> {
-    let mut faults: Vec<String> = evidence.parts.iter().filter_map(unfinished).collect();
+    let called = |part: &Part| match &part.role {
+        Role::Ae(id) => evidence.story.attempts.iter().any(|(ae, _)| ae == id),
+        Role::Caller | Role::Ai | Role::AiAgain => true,
+    };
+    let (called, left_alone): (Vec<&Part>, Vec<&Part>) = evidence.parts.iter().partition(|part| called(part));
+    let mut faults: Vec<String> = called.into_iter().filter_map(unfinished).collect();
+    let disturbed = left_alone.into_iter().filter(|part| part.saw("INVITE", false).is_some());
+    faults.extend(disturbed.map(|part| format!("{}: was called, and should not have been", part.role)));
     let state = evidence.book.ended_call.as_ref().and_then(|call| call["state"].as_str()).unwrap_or("unknown");
     if state != "ended" {
         faults.push(format!("the daemon says that the call is {state}"));
@@ -134,7 +145,8 @@ pub(super) fn notify(evidence: &Evidence) -> Option<Finding> {
 /// The AI leg is closed at the bridge.
 pub(super) fn ai_dropped(evidence: &Evidence) -> Option<Finding> {
     let bridged = evidence.bridged()?;
-    let bye = evidence.ai()?.saw("BYE", false);
+    let ai = evidence.ai().filter(|ai| ai.saw("BYE", true).is_none())?; // who leaves needs no BYE
+    let bye = ai.saw("BYE", false);
     let says = bye.map_or("the AI got no BYE".to_owned(), |bye| {
         format!("BYE at the AI {} ms after the caller hears the AE", bye.since(bridged).as_millis())
     });

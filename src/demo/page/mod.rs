@@ -163,6 +163,7 @@ fn name(part: &Part) -> String {
     match part.role.file_name().as_str() {
         "caller" => "Caller".to_owned(),
         "ai" => "AI".to_owned(),
+        "ai-again" => "AI again".to_owned(),
         ae => ae
             .trim_start_matches("ae-")
             .chars()
@@ -176,7 +177,7 @@ fn name(part: &Part) -> String {
 fn colour(part: &Part) -> &'static str {
     match part.role.file_name().as_str() {
         "caller" => "caller",
-        "ai" => "ai",
+        "ai" | "ai-again" => "ai",
         "ae-sara" => "backup",
         _ => "ae",
     }
