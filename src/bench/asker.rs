@@ -23,6 +23,8 @@ pub(super) struct Wish {
     pub(super) number: usize,
     /// The call.
     pub(super) call: String,
+    /// What is asked for.
+    pub(super) mode: &'static str,
     /// The AE.
     pub(super) to: String,
     /// What the caller wants: the same words have been spoken before, others must be rendered.
@@ -84,7 +86,7 @@ fn ask_all(api: Api, clock: Clock, queue: &Mutex<Receiver<Wish>>, asked: &Mutex<
     loop {
         let next = queue.lock().recv();
         let Ok(wish) = next else { return };
-        let body = json!({"mode": "warm", "to": wish.to, "reason": "explicit_request", "context": {"summary": wish.summary}});
+        let body = json!({"mode": wish.mode, "to": wish.to, "reason": "explicit_request", "context": {"summary": wish.summary}});
         let path = format!("/v1/calls/{}/transfers", wish.call);
         let posted = clock.now().mono;
         let answer = api.post(&path, &body);

@@ -10,7 +10,8 @@ use baton_time::Mono;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::asker::{Askers, Wish};
-use super::scripts;
+use super::kinds::{GO, Kind};
+use super::scripts::{ASKS, HEARS_AE, HEARS_CALLER};
 use super::setting::ae_id;
 use super::trial::{Stall, Trial};
 use crate::clock::Clock;
@@ -29,6 +30,8 @@ const FRESH_EVERY: usize = 10;
 const CALLER: usize = 0;
 const AI: usize = 1;
 const AE: usize = 2;
+/// The AI that is called a second time; there in calls that come back to it.
+const AI_AGAIN: usize = 3;
 
 /// How much is to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,9 +40,16 @@ pub(super) struct Plan {
     pub(super) calls: usize,
     /// How many are between request and bridge at a time.
     pub(super) in_flight: usize,
+    /// Whether all kinds take turns; otherwise every transfer is a warm one.
+    pub(super) mixed: bool,
 }
 
 impl Plan {
+    /// The kind of a transfer.
+    pub(super) fn kind(self, number: usize) -> Kind {
+        if self.mixed { Kind::ALL[number % Kind::ALL.len()] } else { Kind::Warm }
+    }
+
     /// Calls at a time: some are not yet there, some talk already.
     pub(super) fn lanes(self) -> usize {
         self.in_flight * 2
@@ -85,7 +95,8 @@ struct Lane {
 /// A call in a lane.
 struct Call {
     number: usize,
-    seats: [Seat; 3],
+    kind: Kind,
+    seats: Vec<Seat>,
     id: Option<String>,
     standing: Standing,
     in_flight_when_asked: usize,
@@ -193,16 +204,23 @@ impl Floor {
         let number = self.begun;
         self.begun += 1;
         let dialled = format!("bench-{number}");
-        let scripts = [scripts::caller(&dialled, &mut self.dice), scripts::ai(), scripts::ae(&mut self.dice)];
+        let kind = self.plan.kind(number);
+        let id = ae_id(lane);
+        let scripts = [kind.caller(&dialled, &mut self.dice), kind.ai(&id), kind.ae(&mut self.dice)];
         let [caller, ai, ae] = scripts.map(Script::new);
-        let seats = [
+        let mut seats = vec![
             self.seat("+15550123", Pilot::Caller, self.lanes[lane].caller_sip.address()?, caller, now)?,
             self.seat(&dialled, Pilot::Ai, self.ai.address()?, ai, now)?,
-            self.seat(&ae_id(lane), Pilot::Ae, self.lanes[lane].ae_sip.address()?, ae, now)?,
+            self.seat(&id, Pilot::Ae, self.lanes[lane].ae_sip.address()?, ae, now)?,
         ];
+        let again = kind.ai_again();
+        if !again.is_empty() {
+            seats.push(self.seat(&dialled, Pilot::Ai, self.ai.address()?, Script::new(again), now)?);
+        }
+        let order: Vec<usize> = (0..seats.len()).filter(|seat| *seat != CALLER).chain([CALLER]).collect();
         let standing = Standing::BeforeRequest;
-        self.lanes[lane].call = Some(Call { number, seats, id: None, standing, in_flight_when_asked: 0, over_at: None });
-        for seat in [AI, AE, CALLER] {
+        self.lanes[lane].call = Some(Call { number, kind, seats, id: None, standing, in_flight_when_asked: 0, over_at: None });
+        for seat in order {
             self.hand(lane, seat, now, Input::Tick);
         }
         Ok(())
@@ -257,7 +275,11 @@ impl Floor {
             call.in_flight_when_asked = self.in_flight;
             let unheard = if is_fresh(call.number) { format!(" It is about order {}.", call.number) } else { String::new() };
             let summary = format!("Jamie from NovaCorp would like to talk about the price for five hundred seats.{unheard}");
-            askers.wish(Wish { number: call.number, call: id, to: ae_id(lane), summary });
+            if let Some(mode) = call.kind.mode() {
+                askers.wish(Wish { number: call.number, call: id, mode, to: ae_id(lane), summary });
+            }
+            let now = self.clock.now().mono;
+            self.tell_all(lane, None, now, GO);
         }
     }
 
@@ -309,9 +331,15 @@ impl Floor {
     /// Finds whose message it is: all calls share the AI's port.
     fn hear_sip(&mut self, place: Place, datagram: Datagram) {
         let Ok(message) = Message::read(&datagram.bytes) else { return };
-        let wants = |lane: &Lane, seat: usize| lane.call.as_ref().is_some_and(|call| call.seats[seat].party.wants(&message));
+        let wants = |lane: &Lane, seat: usize| {
+            lane.call.as_ref().and_then(|call| call.seats.get(seat)).is_some_and(|seat| seat.party.wants(&message))
+        };
         let whose = match place {
-            Place::AiSip => self.lanes.iter().position(|lane| wants(lane, AI)).map(|lane| (lane, AI)),
+            Place::AiSip => {
+                let seat =
+                    |(index, lane): (usize, &Lane)| Some((index, [AI, AI_AGAIN].into_iter().find(|seat| wants(lane, *seat))?));
+                self.lanes.iter().enumerate().find_map(seat)
+            }
             Place::CallerSip(lane) | Place::Rtp(lane, _) => wants(&self.lanes[lane], CALLER).then_some((lane, CALLER)),
             Place::AeSip(lane) => wants(&self.lanes[lane], AE).then_some((lane, AE)),
         };
@@ -330,9 +358,10 @@ impl Floor {
 
     fn tick(&mut self) {
         for lane in 0..self.lanes.len() {
-            for seat in [CALLER, AI, AE] {
+            for seat in [CALLER, AI, AE, AI_AGAIN] {
                 let now = self.clock.now().mono;
-                let due = self.lanes[lane].call.as_ref().and_then(|call| call.seats[seat].party.poll_timeout());
+                let seated = self.lanes[lane].call.as_ref().and_then(|call| call.seats.get(seat));
+                let due = seated.and_then(|seat| seat.party.poll_timeout());
                 if due.is_some_and(|at| at <= now) {
                     self.hand(lane, seat, now, Input::Tick);
                 }
@@ -348,7 +377,7 @@ impl Floor {
             match output {
                 Output::Rtp { to, bytes } => call.seats[seat].rtp.send(to, &bytes),
                 Output::Sip { to, bytes } => {
-                    let place = [Place::CallerSip(lane), Place::AiSip, Place::AeSip(lane)][seat];
+                    let place = [Place::CallerSip(lane), Place::AiSip, Place::AeSip(lane), Place::AiSip][seat];
                     if let Some(port) = self.port(place) {
                         port.send(to, &bytes);
                     }
@@ -363,11 +392,11 @@ impl Floor {
     fn noted(&mut self, lane: usize, seat: usize, at: Mono, note: &str) {
         let Some(call) = self.lanes[lane].call.as_mut() else { return };
         call.standing = match (call.standing, note) {
-            (Standing::BeforeRequest, scripts::ASKS) => {
+            (Standing::BeforeRequest, ASKS) => {
                 self.waiting.push_back(lane);
                 Standing::Waiting
             }
-            (Standing::InFlight { bridged_one_way }, scripts::HEARS_AE | scripts::HEARS_CALLER) => {
+            (Standing::InFlight { bridged_one_way }, HEARS_AE | HEARS_CALLER) => {
                 if bridged_one_way {
                     self.in_flight -= 1;
                     Standing::Bridged
@@ -377,23 +406,42 @@ impl Floor {
             }
             (standing, _) => standing,
         };
-        for other in [CALLER, AI, AE].into_iter().filter(|other| *other != seat) {
+        self.tell_all(lane, Some(seat), at, note);
+    }
+
+    /// Tells everybody in a call something, but one.
+    fn tell_all(&mut self, lane: usize, but: Option<usize>, at: Mono, note: &str) {
+        let seats = self.lanes[lane].call.as_ref().map_or(0, |call| call.seats.len());
+        for other in (0..seats).filter(|other| Some(*other) != but) {
             self.hand(lane, other, at, Input::Told(note.to_owned()));
         }
     }
 }
 
 impl Call {
-    /// Whether everybody is done; an AE who was never called waits for nobody any more.
+    /// Whether everybody is done; whoever was never called, once the caller has gone, waits for nobody any more.
     fn is_over(&self) -> bool {
         let done = |seat: &Seat| seat.party.record().verdict.is_some() && !seat.party.is_up();
-        let [caller, ai, ae] = &self.seats;
-        done(caller) && done(ai) && (done(ae) || ae.party.record().sip.is_empty())
+        let called = |seat: &&Seat| !seat.party.record().sip.is_empty();
+        let (first, later) = self.seats.split_at(AE);
+        first.iter().all(done) && later.iter().filter(called).all(done)
     }
 
     fn into_trial(self) -> Trial {
-        let [caller, ai, ae] = self.seats.map(|seat| seat.party.into_record());
-        Trial { number: self.number, call: self.id, in_flight: self.in_flight_when_asked, caller, ai, ae }
+        let mut records = self.seats.into_iter().map(|seat| seat.party.into_record());
+        let mut next = || records.next().unwrap_or_default();
+        let (caller, ai, ae) = (next(), next(), next());
+        let ai_again = records.next();
+        Trial {
+            number: self.number,
+            kind: self.kind,
+            call: self.id,
+            in_flight: self.in_flight_when_asked,
+            caller,
+            ai,
+            ae,
+            ai_again,
+        }
     }
 }
 
@@ -409,7 +457,7 @@ mod tests {
 
     #[test]
     fn every_lane_has_phones_of_its_own() {
-        let plan = Plan { calls: 3, in_flight: 2 };
+        let plan = Plan { calls: 3, in_flight: 2, mixed: false };
         let floor = Floor::open(Clock::start(), plan, "127.0.0.1:5060".parse().unwrap()).unwrap();
         let mut phones = floor.phones().unwrap();
         phones.push(floor.ai().unwrap());

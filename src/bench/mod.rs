@@ -4,7 +4,10 @@
 mod asker;
 mod figures;
 mod floor;
+mod kinds;
+mod leftovers;
 mod metronome;
+mod mixed;
 mod run;
 mod scripts;
 mod setting;
@@ -33,18 +36,22 @@ pub(crate) struct TransfersArgs {
     /// Print one JSON object instead of the table
     #[arg(long)]
     pub(crate) json: bool,
-    /// How many transfers are measured
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) calls: u32,
+    /// How many transfers are measured; by default 200, mixed 1,000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) calls: Option<u32>,
     /// How many of them are between request and bridge at a time
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub(crate) in_flight: u16,
+    /// All kinds of transfers in turn; each must have the one outcome that it is to have, and leave nothing behind
+    #[arg(long)]
+    pub(crate) mixed: bool,
 }
 
 /// Measures. Succeeds only if every bar held.
 pub(crate) fn run(args: BenchArgs) -> ExitCode {
     let Bench::Transfers(args) = args.what;
-    match run::run(&args) {
+    let held = if args.mixed { mixed::run(&args) } else { run::run(&args) };
+    match held {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -21,6 +21,8 @@ use crate::clock::Clock;
 use crate::demo::conductor::SeenEvent;
 use crate::demo::daemon::Daemon;
 
+/// How many transfers are measured where nothing else is said.
+const CALLS: u32 = 200;
 /// How long the daemon is left alone before its memory is looked at.
 const REST: Duration = Duration::from_secs(1);
 
@@ -31,7 +33,7 @@ type Taken = Arc<Mutex<BTreeMap<String, Mono>>>;
 pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     let clock = Clock::start();
     let start = clock.now();
-    let plan = Plan { calls: args.calls as usize, in_flight: usize::from(args.in_flight) };
+    let plan = Plan { calls: args.calls.unwrap_or(CALLS) as usize, in_flight: usize::from(args.in_flight), mixed: false };
     let mut folder = Folder::new()?;
     let at = Addresses::find(plan.lanes())?;
     let floor = Floor::open(clock, plan, at.sip).context("the parties' sockets")?;
@@ -70,7 +72,7 @@ fn measure(daemon: &Daemon, floor: Floor, (clock, start): (Clock, Now), plan: Pl
 }
 
 /// Plays on a thread of its own, which comes before others where this machine allows it: the far sides of a real call do not wait for it.
-fn play(floor: Floor, askers: Askers) -> anyhow::Result<(Played, Vec<Asked>)> {
+pub(super) fn play(floor: Floor, askers: Askers) -> anyhow::Result<(Played, Vec<Asked>)> {
     const NICE: i32 = -15;
     let work = || {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {

@@ -14,12 +14,12 @@ pub(super) const HEARS_AE: &str = "hears-ae";
 pub(super) const HEARS_CALLER: &str = "hears-caller";
 
 /// How long anything may take before a party gives up.
-const PATIENCE_MS: u64 = 15_000;
+pub(super) const PATIENCE_MS: u64 = 15_000;
 /// How long caller and AE are together.
-const TOGETHER_MS: u64 = 600;
+pub(super) const TOGETHER_MS: u64 = 600;
 
 /// So many milliseconds at least, and fewer than so many at most.
-fn between(dice: &mut Dice, least: u64, most: u64) -> Step {
+pub(super) fn between(dice: &mut Dice, least: u64, most: u64) -> Step {
     Step::pause(least + dice.roll() % (most - least))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use baton_party::{Record, RtpSeen, loudness_dbfs};
 use baton_time::Mono;
 
+use super::kinds::Kind;
 use super::metronome::stood_still;
 use super::scripts::{ACCEPTS, ANSWERS, ASKS};
 use crate::demo::evidence::{Passage, SILENCE_DBFS};
@@ -30,6 +31,8 @@ pub(super) struct Stall {
 pub(super) struct Trial {
     /// Which of this run; the first one is not measured.
     pub(super) number: usize,
+    /// Its kind.
+    pub(super) kind: Kind,
     /// The call's id.
     pub(super) call: Option<String>,
     /// How many transfers were in flight when this one was asked for, itself among them.
@@ -40,6 +43,8 @@ pub(super) struct Trial {
     pub(super) ai: Record,
     /// What the AE sent and heard.
     pub(super) ae: Record,
+    /// What the AI sent and heard that was called a second time.
+    pub(super) ai_again: Option<Record>,
 }
 
 /// What happened elsewhere.
@@ -125,9 +130,12 @@ impl Trial {
         measured
     }
 
-    fn faults(&self) -> Vec<String> {
-        let parties = [("caller", &self.caller), ("AI", &self.ai), ("AE", &self.ae)];
-        let verdicts = parties.into_iter().filter_map(|(who, record)| match &record.verdict {
+    /// What kept the parties from coming to the end of what they do.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let ae = Some(("AE", &self.ae)).filter(|_| self.kind != Kind::Voicemail);
+        let again = self.ai_again.as_ref().map(|again| ("AI, called again", again));
+        let parties = [("caller", &self.caller), ("AI", &self.ai)].into_iter().chain(ae).chain(again);
+        let verdicts = parties.filter_map(|(who, record)| match &record.verdict {
             Some(Ok(())) => None,
             Some(Err(fault)) => Some(format!("transfer {}: {who}: {fault}", self.number)),
             None => Some(format!("transfer {}: {who}: never called", self.number)),
@@ -257,7 +265,16 @@ mod tests {
     /// Asked at 1,000; INVITE at 1,003; answered at 1,300, key at 1,800; AE heard from 1,815 on, caller from 1,822 on; BYE at 2,000.
     /// The AI's payloads are below 40, the AE's from 40 on, the music is 60, the caller's 80.
     fn trial() -> Trial {
-        let mut trial = Trial { number: 1, call: None, in_flight: 20, caller: done(), ai: done(), ae: done() };
+        let mut trial = Trial {
+            number: 1,
+            kind: Kind::Warm,
+            call: None,
+            in_flight: 20,
+            caller: done(),
+            ai: done(),
+            ae: done(),
+            ai_again: None,
+        };
         let ai_talks = |n: u16| (ms(940 + 20 * u64::from(n)), n as u8 + 1);
         let caller_hears = |n: u16| match n {
             0..4 => ai_talks(n),
@@ -379,7 +396,8 @@ mod tests {
     fn a_transfer_that_did_not_come_through_says_why_and_measures_nothing_that_did_not_happen() {
         let why = Fault { step: 2, what: "Answer".to_owned(), at_ms: 7, why: "no".to_owned() };
         let failed = Record { verdict: Some(Err(why)), ..Record::default() };
-        let trial = Trial { number: 3, call: None, in_flight: 1, caller: failed, ai: done(), ae: Record::default() };
+        let (ai, ae) = (done(), Record::default());
+        let trial = Trial { number: 3, kind: Kind::Warm, call: None, in_flight: 1, caller: failed, ai, ae, ai_again: None };
         let measured = trial.measure(Request::default(), &[]);
         assert_eq!(measured.faults, ["transfer 3: caller: step 2 (Answer) at 7 ms: no", "transfer 3: AE: never called"]);
         assert_eq!((measured.bridge, measured.gaps, measured.briefing), (None, Gaps::default(), None));

@@ -1,0 +1,224 @@
+//! A mixed run: transfers of all kinds in turn over real sockets. Each must have exactly the outcome that its kind has, told once, and
+//! nothing may be left over: no call, no leg, no AE who is held, no lease in the store, no socket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use baton_time::Now;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::TransfersArgs;
+use super::asker::Askers;
+use super::floor::{Floor, Plan};
+use super::kinds::Kind;
+use super::leftovers::Holdings;
+use super::run::play;
+use super::setting::{Addresses, Folder, configuration};
+use super::trial::Trial;
+use crate::client::Api;
+use crate::clock::Clock;
+use crate::demo::conductor::SeenEvent;
+use crate::demo::daemon::Daemon;
+
+/// How many transfers are made where nothing else is said.
+const CALLS: u32 = 1_000;
+/// Everything must have come to rest so long after the last call: the longest timers of SIP (64 × T1 = 32 s) and a little.
+const REST_WITHIN: Duration = Duration::from_secs(45);
+/// Sockets that may be more afterwards than before: connections of the API that are just being closed.
+const SOCKETS_SLACK: usize = 4;
+
+/// How often each transfer's end was told, with its outcomes.
+type Ended = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+
+/// What came of a run.
+struct Tally {
+    kinds: BTreeMap<Kind, (usize, usize)>,
+    faults: Vec<String>,
+    before: Holdings,
+    after: Holdings,
+    leases: usize,
+}
+
+/// Plays; `true` if every transfer had its outcome and nothing is left over.
+pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
+    let clock = Clock::start();
+    let start = clock.now();
+    let plan = Plan { calls: args.calls.unwrap_or(CALLS) as usize, in_flight: usize::from(args.in_flight), mixed: true };
+    let mut folder = Folder::new()?;
+    let at = Addresses::find(plan.lanes())?;
+    let floor = Floor::open(clock, plan, at.sip).context("the parties' sockets")?;
+    let text = configuration(&at, folder.path(), floor.ai()?, &floor.phones()?);
+    std::fs::write(folder.path().join("baton.toml"), text).context("baton.toml")?;
+    let mut daemon = Daemon::start(folder.path(), at.http, None, clock)?;
+    let tally = tally(&daemon, floor, clock, start);
+    daemon.stop(clock);
+    let tally = tally.and_then(|tally| Ok(Tally { leases: leases(&folder.path().join("baton.db"))?, ..tally }));
+    let ok = tally.as_ref().is_ok_and(Tally::ok);
+    if !ok {
+        folder.keep();
+        eprintln!("baton bench: the daemon's log is {}", folder.path().join("baton.log").display());
+    }
+    let tally = tally?;
+    if args.json {
+        println!("{}", tally.json());
+    } else {
+        print!("{}", tally.table());
+    }
+    Ok(ok)
+}
+
+fn tally(daemon: &Daemon, floor: Floor, clock: Clock, start: Now) -> anyhow::Result<Tally> {
+    let ended = follow(daemon.api, start)?;
+    thread::park_timeout(Duration::from_secs(1));
+    let before = Holdings::of(daemon.api, daemon.id())?;
+    let (played, asked) = play(floor, Askers::start(daemon.api, clock))?;
+    let after = at_rest(daemon, clock, &before)?;
+    let ended = std::mem::take(&mut *ended.lock());
+    let mut tally = Tally { kinds: BTreeMap::new(), faults: Vec::new(), before, after, leases: 0 };
+    for trial in &played.trials {
+        let mut faults = trial.faults();
+        match asked.iter().find(|asked| asked.number == trial.number).map(|asked| &asked.verdict) {
+            Some(Ok(202)) => {}
+            None if trial.kind.mode().is_none() => {}
+            other => faults.push(format!("transfer {}: POST: {other:?}", trial.number)),
+        }
+        faults.extend(judge(daemon.api, trial, &ended)?);
+        let (made, good) = tally.kinds.entry(trial.kind).or_default();
+        *made += 1;
+        *good += usize::from(faults.is_empty());
+        tally.faults.extend(faults.into_iter().map(|fault| format!("{}: {fault}", trial.kind.name())));
+    }
+    Ok(tally)
+}
+
+/// What is wrong with what the daemon says of a transfer.
+fn judge(api: Api, trial: &Trial, ended: &BTreeMap<String, Vec<String>>) -> anyhow::Result<Option<String>> {
+    let Some(call) = &trial.call else { return Ok(Some(format!("transfer {}: the call never reached the AI", trial.number))) };
+    let view = api.get(&format!("/v1/calls/{call}")).context("GET call")?.json();
+    let Some(id) = view["transfer"].as_str() else {
+        return Ok(Some(format!("transfer {}: {call} has no transfer", trial.number)));
+    };
+    let transfer = api.get(&format!("/v1/transfers/{id}")).context("GET transfer")?.json();
+    let wanted = trial.kind.outcome();
+    let told = ended.get(id).map_or(&[][..], Vec::as_slice);
+    let once = told.len() == 1 && told[0] == wanted;
+    let over = view["state"] == "ended" && matches!(transfer["state"].as_str(), Some("ended" | "bridged"));
+    let right = transfer["outcome"] == wanted;
+    let says = format!(
+        "transfer {}: {id} of {call} ({}) is {} with outcome {}, its end was told as {told:?}; {wanted} was to be",
+        trial.number, view["state"], transfer["state"], transfer["outcome"]
+    );
+    Ok((!(once && over && right)).then_some(says))
+}
+
+/// Waits until nothing is up and no more sockets are open than before; what there is when that does not come is told as it is.
+fn at_rest(daemon: &Daemon, clock: Clock, before: &Holdings) -> anyhow::Result<Holdings> {
+    let give_up = clock.now().mono + REST_WITHIN;
+    loop {
+        let now = Holdings::of(daemon.api, daemon.id())?;
+        let quiet = now.is_quiet() && now.sockets <= before.sockets + SOCKETS_SLACK;
+        if quiet || clock.now().mono >= give_up {
+            return Ok(now);
+        }
+        thread::park_timeout(Duration::from_millis(500)); // until the next look
+    }
+}
+
+/// Keeps the end of every transfer as it is told.
+fn follow(api: Api, start: Now) -> anyhow::Result<Ended> {
+    let ended = Ended::default();
+    let kept = Arc::clone(&ended);
+    let each = move |line: &str| {
+        if let Some(seen) = SeenEvent::read(line, start).filter(|seen| seen.kind() == "transfer.ended") {
+            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            kept.lock().entry(word(&seen.event["transfer"])).or_default().push(word(&seen.event["data"]["outcome"]));
+        }
+        true
+    };
+    let work = move || {
+        if let Err(error) = api.follow("/v1/events", each) {
+            tracing::debug!(%error, "the event stream has ended");
+        }
+    };
+    thread::Builder::new().name("events".to_owned()).spawn(work).context("a thread for the events")?;
+    Ok(ended)
+}
+
+/// Leases that a stopped daemon has left in its store, and that somebody would still have to wait for.
+fn leases(file: &std::path::Path) -> anyhow::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("a runtime")?;
+    runtime.block_on(async {
+        let url = format!("sqlite:{}", file.display());
+        let store = baton_store::Store::open(&url, baton_store::Settings::default(), Box::new(|_| {})).await?;
+        let leases = store.leases().await;
+        store.close().await;
+        match leases {
+            Ok(rows) => Ok(rows.len()),
+            Err(error) => bail!("the leases: {error}"),
+        }
+    })
+}
+
+impl Tally {
+    fn left_over(&self) -> Vec<String> {
+        let (before, after) = (&self.before, &self.after);
+        let mut left = Vec::new();
+        let mut more = |count: usize, what: &str| {
+            if count > 0 {
+                left.push(format!("{count} {what}"));
+            }
+        };
+        more(after.calls, "calls that have not ended");
+        more(after.legs as usize, "legs that are up");
+        more(after.held, "AEs who are held");
+        more(self.leases, "leases in the store");
+        more(after.sockets.saturating_sub(before.sockets + SOCKETS_SLACK), "sockets");
+        left
+    }
+
+    fn ok(&self) -> bool {
+        self.faults.is_empty() && self.left_over().is_empty()
+    }
+
+    fn table(&self) -> String {
+        const FAULTS_SHOWN: usize = 12;
+        let mut text = format!("{:<14} {:<20} {:>6} {:>6}\n", "kind", "outcome", "made", "right");
+        for (kind, (made, good)) in &self.kinds {
+            text.push_str(&format!("{:<14} {:<20} {made:>6} {good:>6}\n", kind.name(), kind.outcome()));
+        }
+        let (before, after) = (&self.before, &self.after);
+        text.push_str(&format!(
+            "\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8.1} {:>8.1}\n",
+            "",
+            "before",
+            "after",
+            "descriptors",
+            before.descriptors,
+            after.descriptors,
+            "sockets",
+            before.sockets,
+            after.sockets,
+            "resident memory, MB",
+            before.resident_mb,
+            after.resident_mb
+        ));
+        let left = self.left_over();
+        let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
+        text.push_str(&format!("left over: {left}\n"));
+        self.faults.iter().take(FAULTS_SHOWN).for_each(|fault| text.push_str(&format!("\n{fault}")));
+        text.push_str(if self.ok() { "\nEvery transfer had its outcome, once.\n" } else { "\nNot everything held.\n" });
+        text
+    }
+
+    fn json(&self) -> Value {
+        let kinds: BTreeMap<&str, Value> =
+            self.kinds.iter().map(|(kind, (made, good))| (kind.name(), json!({"made": made, "right": good}))).collect();
+        let of = |one: &Holdings| json!({"descriptors": one.descriptors, "sockets": one.sockets, "resident_mb": one.resident_mb});
+        json!({"ok": self.ok(), "kinds": kinds, "before": of(&self.before), "after": of(&self.after), "left_over": self.left_over(),
+               "faults": self.faults})
+    }
+}
