@@ -65,7 +65,7 @@ sources = ["127.0.0.1/32"]
 
 [[ai]]
 name = "agent"
-uri = "sip:ai@127.0.0.1:{ai}"
+uri = "sip:ai@127.0.0.1:{ai}{ai_parameters}"
 {ai_more}
 
 [[route]]
@@ -75,7 +75,7 @@ ai = "agent"
 [[ae]]
 id = "michael"
 name = "Michael"
-uri = "sip:michael@127.0.0.1:{michael}"
+uri = "sip:michael@127.0.0.1:{michael}{michael_parameters}"
 {backup}
 numbers = ["+15550142"]
 timezone = "America/New_York"
@@ -98,7 +98,8 @@ aes = ["michael", "sara"]
 class Daemon:
     """A `baton serve` of its own for one case."""
 
-    def __init__(self, binary, folder, ring_max="18s", backup=True, trunk_more="", ai_more="", michael_more=""):
+    def __init__(self, binary, folder, ring_max="18s", backup=True, trunk_more="", ai_more="", michael_more="", ai_parameters="",
+                 michael_parameters=""):
         base = free_block()
         self.base, self.sip, self.http = base, base, base + 1
         self.ports = {"caller": base + 2, "ai": base + 3, "michael": base + 4, "sara": base + 5, "trunk": base + 6}
@@ -106,6 +107,7 @@ class Daemon:
         self.target = f"127.0.0.1:{self.sip}"
         text = CONFIG.format(sip=self.sip, http=self.http, media=base + 20, media_end=base + 99, folder=folder, ring_max=ring_max,
                              backup='backup = "sara"' if backup else "", trunk_more=trunk_more, ai_more=ai_more, michael_more=michael_more,
+                             ai_parameters=ai_parameters, michael_parameters=michael_parameters,
                              **{name: self.ports[name] for name in ("trunk", "ai", "michael", "sara")})
         self._config = os.path.join(folder, "baton.toml")
         with open(self._config, "w", encoding="utf-8") as file:

@@ -38,7 +38,9 @@ class Desk:
         words.setdefault("rtp", self.baton.rtp.get(role, 9))
         one = sipp.Party(self.folder, role, scenario, self.baton.ports[role], self.baton.target, transport=transport, **words)
         self._parties.append(one)
-        return one if transport != "u1" else one.wait_bound()
+        if transport == "u1":
+            return one.wait_bound()
+        return one.wait_bound("tcp") if scenario.startswith("answers") else one
 
     def stranger(self, name, scenario, ip, port, **words):
         """SIPp from somewhere that the configuration does not know."""
