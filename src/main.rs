@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod demo;
 mod engine;
+mod fetch;
 mod logs;
 mod metrics;
 mod precedence;
@@ -16,6 +17,7 @@ mod replay;
 mod serve;
 mod voice;
 mod watchdog;
+mod webhook;
 
 use std::process::ExitCode;
 

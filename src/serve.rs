@@ -1,5 +1,6 @@
 //! `baton serve`: everything is opened first, then the engine begins, and at the end nobody is cut off.
 
+mod lock;
 mod open;
 mod plan;
 
@@ -100,9 +101,11 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
         tracing::debug!("HTTP has ended");
     }
     http.await.context("HTTP's end")??;
+    opened.couriers.stop().await;
     if let Some(store) = Arc::into_inner(opened.store) {
         store.close().await;
     }
+    drop(opened.lock);
     match result {
         Ok(result) => result.context("the engine has failed"),
         Err(_) => anyhow::bail!("the engine has panicked"),

@@ -28,6 +28,44 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     backups(findings, draft);
     callback_room(findings, draft);
     dialled_numbers(findings, draft);
+    webhooks(findings, draft);
+    voices(findings, draft);
+}
+
+/// One webhook for each URL: its events wait under it.
+fn webhooks(findings: &mut Findings<'_>, draft: &Draft) {
+    for (at, one) in draft.webhooks.iter().enumerate() {
+        let same = |other: &Found<Option<crate::webhook::Hook>>| match (&one.value, &other.value) {
+            (Some(one), Some(other)) => one.target == other.target,
+            (None, _) | (_, None) => false,
+        };
+        if draft.webhooks[..at].iter().any(same) {
+            let what = "is the URL of another [[webhook]] too, write its events into one of them";
+            findings.add(one.places.of("url"), one.places.key("url"), what);
+        }
+    }
+}
+
+/// Voices over HTTP have names of their own, and `http:NAME` is one of them.
+fn voices(findings: &mut Findings<'_>, draft: &Draft) {
+    let names: Vec<&str> =
+        draft.http_voices.iter().filter_map(|voice| voice.value.as_ref()).map(|voice| voice.name.as_str()).collect();
+    for (at, name) in names.iter().enumerate().filter(|(at, name)| names[..*at].contains(name)) {
+        let places = &draft.http_voices[at].places;
+        findings.add(
+            places.of("name"),
+            places.key("name"),
+            format!("`{name}` is the name of another [[voice]], write another one"),
+        );
+    }
+    for (at, spec) in draft.voices.value.iter().enumerate() {
+        if let super::VoiceSpec::Http(name) = spec
+            && !names.contains(&name.as_str())
+        {
+            let what = format!("`{name}` is no [[voice]], {}", hint(name, &names));
+            findings.add(draft.voices.places.nth("voices", at), draft.voices.places.key("voices"), what);
+        }
+    }
 }
 
 /// Two sockets on the same port, or one in the range of RTP.

@@ -1,5 +1,6 @@
 //! The configuration: a TOML file in which every fault is found in one go, each with its line, its column and what would be right.
 
+mod beyond;
 mod check;
 mod expand;
 mod fault;
@@ -19,7 +20,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, Route, RouteIn, RtpPath, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

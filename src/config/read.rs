@@ -8,15 +8,36 @@ use baton_transfer::{AeSettings, BudgetSettings, GroupSettings, Hours, Limits, Z
 use toml_edit::Table;
 
 use super::fault::hint;
-use super::settings::{Advertise, Ai, Config, Http, Listen, Media, Node, Route, Secret, Sip, Store, Transport, Trunk, VoiceSpec};
+use super::settings::{
+    Advertise, Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Sip, Store, Transcriber, Transport,
+    Trunk, VoiceSpec,
+};
 use super::walk::{Found, Section, Walk};
-use super::{peers, uri, value};
+use super::{beyond, peers, uri, value};
+use crate::webhook::Hook;
 
 /// The tables of a file, in the order of the documentation.
-const TABLES: &[&str] =
-    &["node", "sip", "media", "http", "store", "budget", "transfer", "briefing", "trunk", "ai", "route", "ae", "group"];
+const TABLES: &[&str] = &[
+    "node",
+    "sip",
+    "media",
+    "http",
+    "store",
+    "budget",
+    "transfer",
+    "briefing",
+    "recording",
+    "transcribe",
+    "trunk",
+    "ai",
+    "route",
+    "ae",
+    "group",
+    "webhook",
+    "voice",
+];
 /// Tables of parts that are not here.
-const TABLES_LATER: &[&str] = &["policy", "webhook"];
+const TABLES_LATER: &[&str] = &["policy"];
 
 /// Everything that a file says, with the places where it says it.
 pub(super) struct Draft {
@@ -35,6 +56,10 @@ pub(super) struct Draft {
     /// Whose number AEs are shown, in the order of `aes`.
     caller_ids: Vec<Option<CallerId>>,
     pub(super) groups: Vec<Found<GroupSettings>>,
+    pub(super) webhooks: Vec<Found<Option<Hook>>>,
+    pub(super) recording: Found<Recording>,
+    pub(super) http_voices: Vec<Found<Option<HttpVoice>>>,
+    pub(super) transcriber: Found<Option<Transcriber>>,
 }
 
 pub(super) struct SipDraft {
@@ -70,6 +95,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let (node, sip, media) = (table(walk, "node"), table(walk, "sip"), table(walk, "media"));
     let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
     let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
+    let (recording, transcribe) = (table(walk, "recording"), table(walk, "transcribe"));
     let (voices, briefing_max) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
     transfer.value.briefing_max = briefing_max;
@@ -89,6 +115,10 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         caller_ids: aes.iter().map(|(_, caller_id)| *caller_id).collect(),
         aes: aes.into_iter().map(|(ae, _)| ae).collect(),
         groups: each(walk, root, "group", read_group),
+        webhooks: each(walk, root, "webhook", beyond::webhook),
+        recording: beyond::recording(walk, recording),
+        http_voices: each(walk, root, "voice", beyond::voice),
+        transcriber: beyond::transcribe(walk, transcribe),
     }
 }
 
@@ -189,8 +219,7 @@ const ATTEMPTS_MAX: u8 = 10;
 
 fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, std::time::Duration) {
     let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
-    let both = || vec![VoiceSpec::Flite("slt".to_owned()), VoiceSpec::EspeakNg("en-us".to_owned())];
-    let voices = at.list(walk, "voices", true, value::voice).unwrap_or_else(both);
+    let voices = at.list(walk, "voices", true, value::voice).unwrap_or_default();
     (at.finish(walk, &[], voices), max)
 }
 
@@ -258,6 +287,11 @@ impl Draft {
         let address = self.media_address();
         let advertise = self.media_advertise().unwrap_or(address);
         let public_url = self.public_url();
+        let http_voices: Vec<HttpVoice> = values(self.http_voices).into_iter().flatten().collect();
+        let voices = match self.voices.places.has("voices") {
+            true => self.voices.value,
+            false => voices_of_itself(&http_voices),
+        };
         let trunks: Vec<Trunk> = values(self.trunks);
         let mut aes: Vec<AeSettings> = values(self.aes);
         for ae in &mut aes {
@@ -274,15 +308,25 @@ impl Draft {
             node: self.node.value,
             store: self.store.value,
             transfer: baton_transfer::Settings { budget: self.budget.value, ..self.transfer.value },
-            voices: self.voices.value,
+            voices,
+            http_voices,
             trunks,
             ais: values(self.ais),
             routes: values(self.routes),
             caller_ids: aes.iter().map(|ae| ae.id.clone()).zip(self.caller_ids).collect(),
             aes,
             groups: values(self.groups),
+            webhooks: values(self.webhooks).into_iter().flatten().collect(),
+            recording: self.recording.value,
+            transcriber: self.transcriber.value,
         }
     }
+}
+
+/// Who speaks where nobody is named: the voices over HTTP, then what this machine has.
+fn voices_of_itself(http_voices: &[HttpVoice]) -> Vec<VoiceSpec> {
+    let here = [VoiceSpec::Flite("slt".to_owned()), VoiceSpec::EspeakNg("en-us".to_owned())];
+    http_voices.iter().map(|voice| VoiceSpec::Http(voice.name.clone())).chain(here).collect()
 }
 
 fn values<T>(found: Vec<Found<T>>) -> Vec<T> {

@@ -12,6 +12,9 @@ use baton_switchboard::{
 };
 use baton_transfer::{AeSettings, GroupSettings, Limits};
 
+use crate::fetch::{Reach, Target};
+use crate::webhook::Hook;
+
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -29,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) transfer: baton_transfer::Settings,
     /// Who speaks briefings: the first that can.
     pub(crate) voices: Vec<VoiceSpec>,
+    /// Voices over HTTP, in the order of the file.
+    pub(crate) http_voices: Vec<HttpVoice>,
     /// Trunks and PBXs, in the order of the file.
     pub(crate) trunks: Vec<Trunk>,
     /// AIs, in the order of the file.
@@ -41,6 +46,12 @@ pub(crate) struct Config {
     pub(crate) caller_ids: BTreeMap<AeId, Option<CallerId>>,
     /// Groups of them, in the order of the file.
     pub(crate) groups: Vec<GroupSettings>,
+    /// Who hears of events.
+    pub(crate) webhooks: Vec<Hook>,
+    /// What is recorded, and where to.
+    pub(crate) recording: Recording,
+    /// Who writes down what was said; nobody if it is absent.
+    pub(crate) transcriber: Option<Transcriber>,
 }
 
 /// `[node]`
@@ -148,6 +159,53 @@ pub(crate) struct Store {
     pub(crate) url: String,
 }
 
+/// `[recording]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recording {
+    /// The folder; without one nothing is recorded.
+    pub(crate) dir: Option<PathBuf>,
+    /// Which calls.
+    pub(crate) settings: baton_switchboard::RecordingSettings,
+}
+
+/// `[[voice]]`: a voice behind `POST …/audio/speech`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HttpVoice {
+    /// Its name in `briefing.voices`.
+    pub(crate) name: String,
+    /// What `/audio/speech` is appended to.
+    pub(crate) target: Target,
+    /// The model.
+    pub(crate) model: String,
+    /// The voice of the model.
+    pub(crate) voice: String,
+    /// The bearer token.
+    pub(crate) key: Option<Secret>,
+    /// The language that it speaks; every one if it is absent.
+    pub(crate) language: Option<String>,
+    /// How long it may take before the next voice is asked.
+    pub(crate) within: Duration,
+    /// Which addresses it may have.
+    pub(crate) reach: Reach,
+}
+
+/// `[transcribe]`: speech to text behind `POST …/audio/transcriptions`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transcriber {
+    /// What `/audio/transcriptions` is appended to.
+    pub(crate) target: Target,
+    /// The model.
+    pub(crate) model: String,
+    /// The bearer token.
+    pub(crate) key: Option<Secret>,
+    /// The language that is spoken; guessed by the model if it is absent.
+    pub(crate) language: Option<String>,
+    /// How long it may take.
+    pub(crate) within: Duration,
+    /// Which addresses it may have.
+    pub(crate) reach: Reach,
+}
+
 /// Something that turns text into sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VoiceSpec {
@@ -157,6 +215,8 @@ pub(crate) enum VoiceSpec {
     Flite(String),
     /// The program espeak-ng with one of its voices.
     EspeakNg(String),
+    /// The `[[voice]]` of this name.
+    Http(String),
 }
 
 /// `[[trunk]]`

@@ -133,7 +133,6 @@ fn what_is_no_toml_is_named_with_its_place() {
 fn tables_and_keys_are_known_or_refused() {
     expect(&[
         ("[policy]\nfile = \"x\"", &["f:1:2: policy: is not built yet in this version, leave it out"]),
-        ("[[webhook]]\nurl = \"x\"", &["f:1:3: webhook: is not built yet"]),
         ("sip = 3", &["f:1:7: sip: is a number, write a table: `[sip]`"]),
         ("[[sip]]\n", &["f:1:1: sip: is written `[[sip]]`, but there is only one: write `[sip]`"]),
         ("[ae]\nid = \"x\"", &["f:1:1: ae: is written `[ae]`, but there may be several: write `[[ae]]`"]),
@@ -485,4 +484,68 @@ fn hours_without_room_for_a_callback_are_a_fault() {
 fn a_file_that_cannot_be_read_is_a_fault_too() {
     let faults = Config::load(Path::new("no/such/baton.toml")).unwrap_err();
     assert!(faults.to_string().starts_with("no/such/baton.toml:1:1: cannot be read ("), "{faults}");
+}
+
+#[test]
+fn webhooks_say_where_what_and_with_which_secret() {
+    let config = parse(WHOLE).unwrap();
+    let [crm, desk] = config.webhooks.as_slice() else { panic!("two webhooks") };
+    assert_eq!((crm.target.place().as_str(), crm.reach), ("https://crm.example", crate::fetch::Reach::Public));
+    assert!(crm.events.iter().any(|pattern| pattern.fits("transfer.bridged")));
+    assert!(!crm.events.iter().any(|pattern| pattern.fits("call.started")));
+    assert_eq!(desk.reach, crate::fetch::Reach::Anywhere);
+    assert!(desk.events.iter().all(|pattern| pattern.fits("call.started")));
+    expect(&[
+        (
+            "[[webhook]]",
+            &["f:1:1: webhook.secret: is missing, write `secret = ", "f:1:1: webhook.url: is missing, write `url = "],
+        ),
+        ("[[webhook]]\nurl = \"crm\"\nsecret = \"x\"", &["f:2:7: webhook.url: `crm` is no URL, write `https://host/path`"]),
+        ("[[webhook]]\nurl = \"http://a:b@c/\"\nsecret = \"x\"", &["f:2:7: webhook.url: `http://a:b@c/` has credentials"]),
+        ("[[webhook]]\nurl = \"http://a/\"\nsecret = \"whsec_*\"", &["f:3:10: webhook.secret: has something else than base64"]),
+        (
+            "[[webhook]]\nurl = \"http://a/\"\nsecret = \"x\"\nevents = [\"calls.*\"]",
+            &["f:4:11: webhook.events: `calls.*` describes no"],
+        ),
+        ("[[webhook]]\nurl = \"http://a/\"\nsecret = \"x\"\nevents = []", &["f:4:10: webhook.events: is empty"]),
+        (
+            "[[webhook]]\nurl = \"http://a/\"\nsecret = \"x\"\n[[webhook]]\nurl = \"http://a/\"\nsecret = \"x\"",
+            &["f:5:7: webhook.url: is the URL of another [[webhook]] too"],
+        ),
+    ]);
+}
+
+#[test]
+fn recordings_need_a_folder() {
+    use baton_switchboard::{RecordCalls, RecordConsult};
+    let config = parse(WHOLE).unwrap();
+    assert_eq!(config.recording.dir, Some("recordings".into()));
+    assert_eq!((config.recording.settings.calls, config.recording.settings.consult), (RecordCalls::All, RecordConsult::Yes));
+    assert_eq!(parse("").unwrap().recording.settings.calls, RecordCalls::Never);
+    assert_eq!(parse("[recording]\ndir = \"r\"").unwrap().recording.settings.calls, RecordCalls::OnRequest);
+    expect(&[
+        ("[recording]\ncalls = \"on\"", &["f:2:9: recording.calls: is \"on\" without a folder"]),
+        ("[recording]\ndir = \"r\"\ncalls = \"always\"", &["f:3:9: recording.calls: `always` is not known, write"]),
+    ]);
+}
+
+#[test]
+fn voices_and_transcripts_over_http_are_read() {
+    let config = parse(WHOLE).unwrap();
+    let [studio] = config.http_voices.as_slice() else { panic!("one voice") };
+    assert_eq!(
+        (studio.name.as_str(), studio.language.as_deref(), studio.within),
+        ("studio", Some("de"), Duration::from_millis(900))
+    );
+    assert_eq!(config.voices[1], VoiceSpec::Http("studio".to_owned()));
+    assert_eq!(config.transcriber.as_ref().map(|it| it.model.as_str()), Some("whisper-1"));
+    assert!(parse("").unwrap().transcriber.is_none());
+    let voice = "[[voice]]\nname = \"a\"\nurl = \"http://a/v1\"\nmodel = \"m\"\nvoice = \"v\"\n";
+    assert_eq!(parse(voice).unwrap().voices[0], VoiceSpec::Http("a".to_owned()), "without being named");
+    expect(&[
+        (&format!("{voice}[briefing]\nvoices = [\"http:b\"]"), &["f:7:11: briefing.voices: `b` is no [[voice]]"]),
+        (&format!("{voice}{voice}"), &["f:7:8: voice.name: `a` is the name of another [[voice]]"]),
+        (&format!("{voice}language = \"german\""), &["f:6:12: voice.language: `german` is no language"]),
+        ("[transcribe]\nurl = \"http://a/v1\"", &["f:2:7: transcribe.url: stands without `model`"]),
+    ]);
 }

@@ -255,7 +255,7 @@ pub(super) fn one_of<T>(text: &str, known: &[&str], later: &[&str]) -> Parsed<T>
     Err(format!("`{text}` is not known, write {meant}"))
 }
 
-/// `flite`, `flite:slt`, `espeak-ng:en-us`, `files:DIR`
+/// `flite`, `flite:slt`, `espeak-ng:en-us`, `files:DIR`, `http:NAME`
 pub(super) fn voice(text: &str) -> Parsed<VoiceSpec> {
     let (kind, detail) = text.split_once(':').map_or((text, None), |(kind, detail)| (kind, Some(detail)));
     let named = |voice: &str| match voice.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+'))
@@ -267,9 +267,10 @@ pub(super) fn voice(text: &str) -> Parsed<VoiceSpec> {
     match (kind, detail) {
         ("files", Some(directory)) if !directory.is_empty() => Ok(VoiceSpec::Files(PathBuf::from(directory))),
         ("files", _) => Err(format!("`{text}` names no directory, write `files:DIR`")),
+        ("http", Some(name)) => id(name).map(VoiceSpec::Http),
         ("flite", voice) => named(voice.unwrap_or("slt")).map(VoiceSpec::Flite),
         ("espeak-ng", voice) => named(voice.unwrap_or("en-us")).map(VoiceSpec::EspeakNg),
-        _ => Err(format!("`{text}` is no voice, write `flite`, `espeak-ng` or `files:DIR`")),
+        _ => Err(format!("`{text}` is no voice, write `flite`, `espeak-ng`, `files:DIR`, or `http:NAME` of a [[voice]]")),
     }
 }
 

@@ -19,6 +19,7 @@ use super::streams::Connections;
 use super::{Door, Request};
 use crate::metrics::Metrics;
 use crate::voice::Voices;
+use crate::webhook::Hooks;
 
 /// Tickets of commits that nobody waits for begin here, far above those of the switchboard.
 const UNWATCHED: u64 = 1 << 63;
@@ -39,6 +40,8 @@ pub(crate) struct Outlets {
     pub(crate) metrics: Arc<Mutex<Metrics>>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) door: Door,
+    /// Who is to hear of events beside those who listen.
+    pub(crate) hooks: Arc<Hooks>,
     pub(crate) streams: Connections,
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
@@ -61,6 +64,7 @@ impl Outlets {
         metrics: Arc<Mutex<Metrics>>,
         runtime: tokio::runtime::Handle,
         door: Door,
+        hooks: Arc<Hooks>,
     ) -> Outlets {
         let (streams, askers) = (Connections::new(door.clone(), runtime.clone()), BTreeMap::new());
         let (fresh, held) = (Vec::new(), BTreeMap::new());
@@ -73,6 +77,7 @@ impl Outlets {
             metrics,
             runtime,
             door,
+            hooks,
             streams,
             askers,
             asked: 0,
@@ -112,13 +117,14 @@ impl Outlets {
     }
 
     /// Hands records to the store; false where it refuses at once, so that no answer will come.
-    pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, records: Vec<Record>) -> bool {
+    pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, mut records: Vec<Record>) -> bool {
         let is_audit = records.iter().any(|record| matches!(record, Record::Audit(_)));
         let ticket = ticket.unwrap_or_else(|| {
             self.unwatched += 1;
             UNWATCHED + self.unwatched
         });
         if is_audit {
+            records.extend(self.hooks.due(&records));
             self.held.insert(ticket, std::mem::take(&mut self.fresh));
         }
         match self.store.submit(Batch { ticket, level, records }) {
@@ -133,7 +139,11 @@ impl Outlets {
 
     /// Tells everyone the events whose audit lines are on record, or will never be; it is no fault if nobody listens.
     pub(crate) fn let_go(&mut self, ticket: u64) {
-        for event in self.held.remove(&ticket).unwrap_or_default() {
+        let events = self.held.remove(&ticket).unwrap_or_default();
+        if !events.is_empty() {
+            self.hooks.ring();
+        }
+        for event in events {
             if self.events.send(event).is_err() {
                 tracing::trace!("nobody listens to events");
             }

@@ -16,14 +16,17 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
+use super::lock::{self, StoreLock};
 use super::plan;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Door, Engine, EngineParts, Outlets, Request, Sockets, StreamListener};
+use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::precedence;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
+use crate::webhook::{Couriers, Hooks, Post, Receipts};
 
 /// How many events a slow subscriber may be behind.
 const EVENTS_BEHIND_MAX: usize = 4_096;
@@ -43,20 +46,25 @@ pub(super) struct Opened {
     pub(super) http: TcpListener,
     pub(super) streams: Vec<StreamListener>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) couriers: Couriers,
+    pub(super) lock: Option<StoreLock>,
 }
 
 /// Opens the store, the sockets, the media threads and the voices, in that order.
 pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
     let parts = EngineParts::new().context("the engine's queue cannot be made")?;
     let door = parts.door();
-    let store = Arc::new(open_store(config, &door).await?);
+    let receipts = Arc::new(Receipts::default());
+    let lock = lock::take(&config.store.url)?;
+    let store = Arc::new(open_store(config, &door, receipts.clone()).await?);
     let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
     let (udp, streams, listen) = open_sip(config).await?;
     let self_test = SelfTest::from_environment();
     let relay = open_relay(config, clock, &door, self_test.media)?;
     let ports = config.media.ports.0..=config.media.ports.1;
     let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
-    let voices = Arc::new(Voices::new(&config.voices));
+    let fetch = Arc::new(Fetch::new());
+    let voices = Arc::new(Voices::new(&config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
     let settings = plan::settings(config, spoken, self_test.switchboard).await?;
     let links = PopLink::new(store.secret());
@@ -64,17 +72,21 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
     let metrics = Arc::new(Mutex::new(Metrics::new()));
     let pulse = Arc::new(Pulse::default());
-    let outlets = Outlets::new(relay, ports, store.clone(), voices, events.clone(), metrics.clone(), runtime, door.clone());
+    let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
+    let post = Post { store: store.clone(), receipts, fetch, metrics: metrics.clone(), clock };
+    let couriers = Couriers::start(&hooks, &post, random_seed()?);
+    let (told, counted) = (events.clone(), metrics.clone());
+    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
-    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse })
+    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse, couriers, lock })
 }
 
-async fn open_store(config: &Config, door: &Door) -> anyhow::Result<Store> {
+async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> anyhow::Result<Store> {
     let door = door.clone();
     let on_ack = Box::new(move |ack| {
-        if door.send(Request::Stored(ack)).is_err() {
+        if !receipts.take(&ack) && door.send(Request::Stored(ack)).is_err() {
             tracing::error!("the engine does not take the store's answers");
         }
     });

@@ -1,6 +1,7 @@
 //! What Baton says and plays: shipped lines, hold music, and voices that speak briefings.
 
 mod files;
+mod http;
 mod music;
 mod program;
 mod shipped;
@@ -19,9 +20,11 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::config::VoiceSpec;
+use crate::config::{HttpVoice, VoiceSpec};
+use crate::fetch::Fetch;
 
 use files::Files;
+use http::Remote;
 use program::Program;
 pub(crate) use shipped::lines;
 use wav::Wave;
@@ -41,6 +44,11 @@ pub(crate) fn music() -> Arc<Clip> {
 trait Voice: Send + Sync {
     /// What it is called in logs.
     fn name(&self) -> &'static str;
+
+    /// The language that it speaks; `None` if it takes any text.
+    fn language(&self) -> Option<&str> {
+        None
+    }
 
     /// The sound of `text`, which is one line without control characters. Dropping the future ends the work.
     async fn render(&self, text: &str) -> Result<Wave, VoiceError>;
@@ -105,6 +113,9 @@ impl fmt::Debug for Voices {
 /// The longest text that is spoken, in characters: half a minute and more.
 const TEXT_CHARS_MAX: usize = 2_000;
 
+/// The language of briefings.
+const LANGUAGE: &str = "en";
+
 /// How long the sample sentence may take.
 const SAMPLE_DEADLINE: Duration = Duration::from_secs(2);
 /// The sentence by which the speed of a voice is measured.
@@ -113,14 +124,15 @@ const SAMPLE: &str = "Jamie, head of operations at NovaCorp, is calling about pr
 
 impl Voices {
     /// The shipped recordings first, then the configured voices in their order.
-    pub(crate) fn new(specs: &[VoiceSpec]) -> Voices {
+    pub(crate) fn new(specs: &[VoiceSpec], remote: &[HttpVoice], fetch: &Arc<Fetch>) -> Voices {
         let shipped: Box<dyn Voice> = Box::new(Files::shipped());
-        let configured = specs.iter().map(|spec| -> Box<dyn Voice> {
-            match spec {
+        let configured = specs.iter().filter_map(|spec| -> Option<Box<dyn Voice>> {
+            Some(match spec {
                 VoiceSpec::Files(directory) => Box::new(Files::in_directory(directory)),
                 VoiceSpec::Flite(voice) => Box::new(Program::flite(voice)),
                 VoiceSpec::EspeakNg(voice) => Box::new(Program::espeak_ng(voice)),
-            }
+                VoiceSpec::Http(name) => Box::new(Remote::new(remote.iter().find(|voice| voice.name == *name)?, fetch)),
+            })
         });
         Voices { voices: std::iter::once(shipped).chain(configured).collect(), cache: Mutex::new(Cache::default()) }
     }
@@ -153,7 +165,8 @@ impl Voices {
 
     async fn speak(&self, text: &str) -> Result<Rendered, Unrendered> {
         let mut reasons = Vec::new();
-        for voice in &self.voices {
+        let speaks = |voice: &&Box<dyn Voice>| voice.language().is_none_or(|tag| tag.split('-').next() == Some(LANGUAGE));
+        for voice in self.voices.iter().filter(speaks) {
             let begun = Instant::now();
             match voice.render(text).await {
                 Ok(wave) => match ready(wave).await {

@@ -113,11 +113,12 @@ fn what_is_remembered_has_an_end() {
 
 #[tokio::test]
 async fn the_voices_of_this_machine_are_asked_in_the_configured_order() {
-    let voices = Voices::new(&[
+    let specs = [
         VoiceSpec::Files("no/such/directory".into()),
         VoiceSpec::Flite("slt".to_owned()),
         VoiceSpec::EspeakNg("en-us".to_owned()),
-    ]);
+    ];
+    let voices = Voices::new(&specs, &[], &Arc::new(Fetch::new()));
     assert_eq!(format!("{voices:?}"), r#"["files", "files", "flite", "espeak-ng"]"#);
     match voices.render("A caller is waiting.", Duration::from_secs(10)).await {
         Ok(rendered) => assert!((1.0..6.0).contains(&rendered.words_per_second), "{rendered:?}"),

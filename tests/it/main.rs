@@ -3,6 +3,7 @@
 mod checking;
 mod console;
 mod demo;
+mod events;
 mod papers;
 mod scratch;
 mod serving;

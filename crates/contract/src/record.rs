@@ -54,6 +54,47 @@ pub enum Record {
     },
     /// A line of the audit trail; appended, never changed.
     Audit(Box<Event>),
+    /// A step of the delivery of an event to a webhook.
+    Outbox(OutboxStep),
+}
+
+/// How far the delivery of an event to one webhook has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutboxStep {
+    /// An event is to be delivered; written together with its line of the audit trail.
+    Due {
+        /// The stable name of the webhook.
+        hook: String,
+        /// The event's number.
+        seq: u64,
+        /// Whose event it is: those of one call go in order.
+        call: Option<CallId>,
+        /// When it happened, and so when it is due.
+        at: At,
+    },
+    /// It did not work out and is tried again.
+    Later {
+        /// The webhook.
+        hook: String,
+        /// The event's number.
+        seq: u64,
+        /// How often it was tried.
+        tries: u32,
+        /// When next.
+        due: At,
+    },
+    /// It was delivered, or given up.
+    Done {
+        /// The webhook.
+        hook: String,
+        /// The event's number.
+        seq: u64,
+    },
+    /// Whatever waits for webhooks other than these is forgotten.
+    Only {
+        /// The webhooks that there are.
+        hooks: Vec<String>,
+    },
 }
 
 /// An AE is held for one transfer.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
 
-use crate::{Batch, JournalRow, ReadError, Refusal};
+use crate::{Batch, JournalRow, Parcel, ReadError, Refusal};
 
 /// The one writer of a database.
 #[async_trait]
@@ -51,6 +51,8 @@ pub(crate) trait Archive: Send + Sync + 'static {
     async fn leases(&self) -> Result<Vec<LeaseRow>, ReadError>;
     async fn epochs(&self) -> Result<Vec<(AeId, u64)>, ReadError>;
     async fn journal(&self, call: CallId) -> Result<Vec<JournalRow>, ReadError>;
+    async fn parcels(&self, hook: &str, now: At, limit: u32) -> Result<Vec<Parcel>, ReadError>;
+    async fn next_parcel_at(&self, hook: &str, now: At) -> Result<Option<At>, ReadError>;
     async fn close(&self);
 }
 

@@ -8,6 +8,7 @@ mod commit;
 mod error;
 mod health;
 mod ledger;
+mod outbox;
 mod past;
 #[cfg(test)]
 mod plays;
@@ -18,5 +19,6 @@ mod writer;
 pub use commit::{Ack, Batch, JournalRow, OnAck, Refusal};
 pub use error::{OpenError, ReadError};
 pub use health::Health;
+pub use outbox::Parcel;
 pub use past::past_events;
 pub use store::{Settings, Store};

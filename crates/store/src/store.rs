@@ -15,7 +15,7 @@ use crate::health::Gauges;
 use crate::ledger::{Archive, Flush, Ledger, Tidy};
 use crate::sqlite::{self, Opened};
 use crate::writer::{Desk, Flusher, Keeper, Pen, Work};
-use crate::{Batch, Health, JournalRow, OnAck, OpenError, ReadError, Refusal};
+use crate::{Batch, Health, JournalRow, OnAck, OpenError, Parcel, ReadError, Refusal};
 
 /// Limits of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +184,17 @@ impl Store {
     /// The highest epoch that each AE was ever leased under.
     pub async fn epochs(&self) -> Result<Vec<(AeId, u64)>, ReadError> {
         self.archive.epochs().await
+    }
+
+    /// At most `limit` events that may be delivered to a webhook at `now`, the longest due first: of each call only the first that
+    /// waits, until that was tried three times.
+    pub async fn parcels(&self, hook: &str, now: At, limit: u32) -> Result<Vec<Parcel>, ReadError> {
+        self.archive.parcels(hook, now, limit).await
+    }
+
+    /// When the next event for a webhook is due that is not due at `now`.
+    pub async fn next_parcel_at(&self, hook: &str, now: At) -> Result<Option<At>, ReadError> {
+        self.archive.next_parcel_at(hook, now).await
     }
 
     /// The journal of a call, in its order.

@@ -60,7 +60,8 @@ impl Switchboard {
                     | Record::Lease(_)
                     | Record::Release { .. }
                     | Record::Claim { .. }
-                    | Record::Audit(_) => None,
+                    | Record::Audit(_)
+                    | Record::Outbox(_) => None,
                 });
                 let ticket = self.next_ticket();
                 self.commits.insert(ticket, Waiting::Transfer(id, transfer, fact, callback));

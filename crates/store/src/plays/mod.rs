@@ -2,6 +2,7 @@
 
 mod faults;
 mod opening;
+mod outbox;
 mod rows;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! SQLite, with a write-ahead log.
 
 mod open;
+mod outbox;
 mod read;
 mod schema;
 mod write;

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Error, Row};
 
-use super::{signed, unsigned};
+use super::{outbox, signed, unsigned};
 use crate::ledger::Archive;
-use crate::{JournalRow, ReadError};
+use crate::{JournalRow, Parcel, ReadError};
 
 /// The connections that read.
 pub(crate) struct Reader {
@@ -118,6 +118,14 @@ impl Archive for Reader {
             Ok(JournalRow { call, seq, kind, version, bytes })
         };
         rows.iter().map(|row| step(row).map_err(|error| damaged("journal", &error))).collect()
+    }
+
+    async fn parcels(&self, hook: &str, now: At, limit: u32) -> Result<Vec<Parcel>, ReadError> {
+        outbox::due(&self.pool, hook, now, limit).await.map_err(failed)
+    }
+
+    async fn next_parcel_at(&self, hook: &str, now: At) -> Result<Option<At>, ReadError> {
+        outbox::next_due(&self.pool, hook, now).await.map_err(failed)
     }
 
     async fn close(&self) {

@@ -3,7 +3,7 @@
 use sqlx::{Connection, Error, Row, SqliteConnection};
 
 /// Step `n` leads from version `n` to version `n + 1`. A step that has been released is never changed.
-const STEPS: [&[&str]; 2] = [&[
+const STEPS: [&[&str]; 3] = [&[
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE journal (call TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
         bytes BLOB NOT NULL, PRIMARY KEY (call, seq)) STRICT, WITHOUT ROWID",
@@ -24,6 +24,11 @@ const STEPS: [&[&str]; 2] = [&[
     "CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END",
 ], &[
     "CREATE INDEX audit_by_transfer ON audit (transfer, seq) WHERE transfer IS NOT NULL",
+], &[
+    "CREATE TABLE outbox (hook TEXT NOT NULL, seq INTEGER NOT NULL, call TEXT, tries INTEGER NOT NULL, since_us INTEGER NOT NULL,
+        due_us INTEGER NOT NULL, PRIMARY KEY (hook, seq)) STRICT, WITHOUT ROWID",
+    "CREATE INDEX outbox_by_time ON outbox (hook, due_us)",
+    "CREATE INDEX outbox_by_call ON outbox (hook, call, seq)",
 ]];
 
 /// The version that this Baton reads and writes.

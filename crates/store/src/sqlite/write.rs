@@ -8,7 +8,7 @@ use baton_contract::{CallView, CallbackView, Event, LeaseRow, Record, TransferVi
 use serde::Serialize;
 use sqlx::{Error, Row, SqliteConnection};
 
-use super::{refusal, signed};
+use super::{outbox, refusal, signed};
 use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Batch, Refusal};
 
@@ -96,6 +96,7 @@ impl Writer {
                 Ok(Ok(()))
             }
             Record::Audit(event) => self.audit(event).await,
+            Record::Outbox(step) => outbox::write(&mut self.connection, step).await.map(Ok),
         }
     }
 

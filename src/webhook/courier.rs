@@ -1,0 +1,238 @@
+//! Who carries events to one webhook: what is due is read from the store, sent, and struck off.
+//!
+//! The store is the queue, so there is nothing to lose and nothing to grow: a courier holds only what is under way.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_contract::{At, CommitLevel, Event, IdSource, OutboxStep, Record};
+use baton_store::{Batch, Parcel, Store};
+use baton_time::Wall;
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::{Hook, Hooks, Receipts, schedule};
+use crate::clock::Clock;
+use crate::fetch::{Fetch, FetchError, Question};
+use crate::metrics::Metrics;
+
+/// How long a receiver may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Events that are under way to one webhook at the same time; of one call never more than one.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Events that are read at once: more than are under way, so that some are left over.
+const READ_AT_ONCE: u32 = 16;
+
+/// The outbox is looked through at least this often, for the wall clock may have been set.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a courier waits before it asks an ill store again.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What couriers share.
+#[derive(Clone)]
+pub(crate) struct Post {
+    pub(crate) store: Arc<Store>,
+    pub(crate) receipts: Arc<Receipts>,
+    pub(crate) fetch: Arc<Fetch>,
+    pub(crate) metrics: Arc<Mutex<Metrics>>,
+    pub(crate) clock: Clock,
+}
+
+/// The running couriers, one for each webhook.
+pub(crate) struct Couriers(Vec<JoinHandle<()>>);
+
+impl Couriers {
+    /// Begins with what was left over from the last run. What waits for a webhook that is no longer configured is forgotten.
+    pub(crate) fn start(hooks: &Hooks, post: &Post, seed: u64) -> Couriers {
+        let names: Vec<String> = hooks.hooks.iter().map(|(name, ..)| name.clone()).collect();
+        let only = tokio::spawn({
+            let post = post.clone();
+            async move { post.write(OutboxStep::Only { hooks: names }).await }
+        });
+        let mut dice = IdSource::seeded(seed);
+        let couriers = hooks.hooks.iter().map(|(name, hook, bell)| {
+            let courier = Courier { name: name.clone(), hook: hook.clone(), post: post.clone(), dice: Mutex::new(dice.clone()) };
+            dice.bits();
+            tokio::spawn(Arc::new(courier).run(bell.clone()))
+        });
+        let mut all: Vec<_> = couriers.collect();
+        all.push(only);
+        Couriers(all)
+    }
+
+    /// Ends all of them. What is under way is sent again after the next start.
+    pub(crate) async fn stop(self) {
+        for courier in self.0 {
+            courier.abort();
+            if courier.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!("a courier of webhooks had panicked");
+            }
+        }
+    }
+}
+
+/// What became of one try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Try {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver wants no more of it.
+    Gone,
+    /// It may work later.
+    Failed(Option<Duration>),
+    /// The address is none that we connect to. Names can change what they stand for.
+    Refused,
+}
+
+struct Courier {
+    name: String,
+    hook: Hook,
+    post: Post,
+    dice: Mutex<IdSource>,
+}
+
+impl Courier {
+    async fn run(self: Arc<Self>, bell: Arc<Notify>) {
+        let (mut under_way, mut carried) = (JoinSet::new(), BTreeSet::new());
+        loop {
+            let wait = match self.set_out(&mut under_way, &mut carried).await {
+                Ok(wait) => wait,
+                Err(error) => {
+                    tracing::warn!(%error, "webhooks wait for the store");
+                    STORE_AGAIN
+                }
+            };
+            tokio::select! {
+                () = bell.notified() => {}
+                Some(done) = under_way.join_next(), if !under_way.is_empty() => match done {
+                    Ok(seq) => { carried.remove(&seq); }
+                    Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
+                },
+                () = tokio::time::sleep_until(Instant::now() + wait) => {}
+            }
+        }
+    }
+
+    /// Sends what is due, as far as there is room; yields when to look again.
+    async fn set_out(
+        self: &Arc<Self>,
+        under_way: &mut JoinSet<u64>,
+        carried: &mut BTreeSet<u64>,
+    ) -> Result<Duration, baton_store::ReadError> {
+        let now = At(self.post.clock.now().wall);
+        if under_way.len() < SIDE_BY_SIDE {
+            for parcel in self.post.store.parcels(&self.name, now, READ_AT_ONCE).await? {
+                if under_way.len() < SIDE_BY_SIDE && carried.insert(parcel.seq) {
+                    under_way.spawn(self.clone().carry(parcel));
+                }
+            }
+        }
+        let next = self.post.store.next_parcel_at(&self.name, now).await?;
+        Ok(next.map_or(LOOK_EVERY, |at| since(now.0, at.0)).min(LOOK_EVERY))
+    }
+
+    /// Sends one event and writes down what became of it.
+    async fn carry(self: Arc<Self>, parcel: Parcel) -> u64 {
+        let seq = parcel.seq;
+        let tried = self.send(&parcel).await;
+        let tries = parcel.tries.saturating_add(1);
+        let now = self.post.clock.now().wall;
+        let retry_after = if let Try::Failed(retry_after) = tried { retry_after } else { None };
+        let wait = match tried {
+            Try::Delivered | Try::Gone => None,
+            Try::Failed(_) | Try::Refused => {
+                let dice = self.dice.lock().bits();
+                schedule::wait(tries, since(parcel.since.0, now), retry_after, dice)
+            }
+        };
+        let result = match (tried, wait) {
+            (Try::Delivered, _) => "delivered",
+            (Try::Gone, _) | (Try::Failed(_) | Try::Refused, None) => "given_up",
+            (Try::Failed(_), Some(_)) => "failed",
+            (Try::Refused, Some(_)) => "refused",
+        };
+        self.post.metrics.lock().add("baton_webhooks_total", &[("result", result)], 1.0);
+        if result == "given_up" {
+            tracing::warn!(webhook = self.hook.target.place(), seq, tries, "webhook-given-up");
+        }
+        let hook = self.name.clone();
+        self.post
+            .write(match wait {
+                Some(wait) => OutboxStep::Later { hook, seq, tries, due: At(now + wait) },
+                None => OutboxStep::Done { hook, seq },
+            })
+            .await;
+        seq
+    }
+
+    async fn send(&self, parcel: &Parcel) -> Try {
+        let Ok(event) = serde_json::from_str::<Event>(&parcel.body) else { return Try::Gone };
+        let timestamp = self.post.clock.now().wall.as_micros() / 1_000_000;
+        let signature = self.hook.key.sign(&event.id, timestamp, parcel.body.as_bytes());
+        let header = |name: &'static str, value: &str| {
+            let value = HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
+            (HeaderName::from_static(name), value)
+        };
+        let question = Question {
+            target: self.hook.target.clone(),
+            reach: self.hook.reach,
+            headers: vec![
+                (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                header("webhook-id", &event.id),
+                header("webhook-timestamp", &timestamp.to_string()),
+                header("webhook-signature", &signature),
+            ],
+            body: Bytes::from(parcel.body.clone()),
+            within: ANSWER_WITHIN,
+            answer_max: None,
+        };
+        let answer = self.post.fetch.post(question).await;
+        let webhook = self.hook.target.place();
+        match answer {
+            Ok(answer) if answer.status.is_success() => Try::Delivered,
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::info!(webhook, status, seq = parcel.seq, tries = parcel.tries + 1, "webhook-failed");
+                if answer.status == StatusCode::GONE { Try::Gone } else { Try::Failed(answer.retry_after) }
+            }
+            Err(FetchError::Forbidden(_)) => {
+                tracing::warn!(webhook, seq = parcel.seq, "webhook-refused: a private address, and `allow_private` is false");
+                Try::Refused
+            }
+            Err(error) => {
+                tracing::info!(webhook, %error, seq = parcel.seq, tries = parcel.tries + 1, "webhook-failed");
+                Try::Failed(None)
+            }
+        }
+    }
+}
+
+impl Post {
+    /// Writes a step down, however long the store needs: what was delivered must not be delivered again because a disk is full.
+    async fn write(&self, step: OutboxStep) {
+        loop {
+            let (ticket, written) = self.receipts.ticket();
+            let records = vec![Record::Outbox(step.clone())];
+            let submitted = self.store.submit(Batch { ticket, level: CommitLevel::Process, records });
+            if submitted.is_ok() && written.await.unwrap_or(false) {
+                return;
+            }
+            self.receipts.forget(ticket);
+            tokio::time::sleep_until(Instant::now() + STORE_AGAIN).await;
+        }
+    }
+}
+
+/// The time from one moment to a later one.
+fn since(from: Wall, to: Wall) -> Duration {
+    Duration::from_micros(u64::try_from(to.as_micros() - from.as_micros()).unwrap_or(0))
+}

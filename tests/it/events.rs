@@ -1,0 +1,204 @@
+//! Events as other programs hear them: a stream that survives a restart, and webhooks.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::scratch::{Ports, Scratch};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A daemon that can be ended and started again over the same store.
+struct Daemon<'a> {
+    child: Child,
+    ports: &'a Ports,
+}
+
+impl<'a> Daemon<'a> {
+    fn start(scratch: &Scratch, ports: &'a Ports) -> Daemon<'a> {
+        let log = fs::File::options().create(true).append(true).open(scratch.path().join("log")).expect("a file for the log");
+        let mut command = scratch.baton();
+        let child = command.args(["serve", "--config", "baton.toml"]).stdout(Stdio::null()).stderr(log).spawn();
+        let daemon = Daemon { child: child.expect("the binary runs"), ports };
+        let begun = Instant::now();
+        while !daemon.is_ready() {
+            let log = fs::read_to_string(scratch.path().join("log")).unwrap_or_default();
+            assert!(begun.elapsed() < PATIENCE, "never ready: {log}");
+            std::thread::yield_now();
+        }
+        daemon
+    }
+
+    fn is_ready(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.http)) else { return false };
+        let mut answer = String::new();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: baton\r\nConnection: close\r\n\r\n").is_ok()
+            && stream.read_to_string(&mut answer).is_ok()
+            && answer.starts_with("HTTP/1.1 200")
+    }
+
+    /// Makes one event: Michael is there, or is not.
+    fn happen(&self, presence: &str) {
+        let body = format!("{{\"presence\":\"{presence}\"}}");
+        let mut stream = self.connect();
+        let length = body.len();
+        let head = "PATCH /v1/aes/michael HTTP/1.1\r\nHost: baton\r\nConnection: close\r\nContent-Type: application/json\r\n";
+        write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").expect("a request is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer comes");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.http)).expect("HTTP is there");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
+        stream
+    }
+
+    /// The numbers of the next `count` events after `last`.
+    fn follow(&self, last: u64, count: usize) -> Vec<u64> {
+        let mut stream = self.connect();
+        write!(stream, "GET /v1/events HTTP/1.1\r\nHost: baton\r\nLast-Event-ID: {last}\r\n\r\n").expect("a request is taken");
+        let lines = BufReader::new(stream).lines();
+        let numbers = lines.filter_map(|line| line.expect("the stream goes on").strip_prefix("id: ")?.parse().ok());
+        numbers.take(count).collect()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn a_subscriber_misses_nothing_over_a_crash_and_hears_nothing_twice() {
+    let (scratch, ports) = (Scratch::new(), Ports::free());
+    scratch.write("baton.toml", &ports.configuration("sqlite:baton.db"));
+    let daemon = Daemon::start(&scratch, &ports);
+    ["dnd", "available", "away"].into_iter().for_each(|presence| daemon.happen(presence));
+    let heard = daemon.follow(0, 3);
+    assert_eq!(heard, [1, 2, 3]);
+    ["dnd", "available"].into_iter().for_each(|presence| daemon.happen(presence));
+    assert_eq!(daemon.follow(3, 2), [4, 5], "what is on record");
+    daemon.kill();
+    let daemon = Daemon::start(&scratch, &ports);
+    daemon.happen("dnd");
+    assert_eq!(daemon.follow(3, 3), [4, 5, 6], "the past of the last run, then the present");
+    assert_eq!(daemon.follow(6, 0), []);
+}
+
+/// A receiver of webhooks that answers 204 to everything.
+struct Receiver(TcpListener);
+
+impl Receiver {
+    fn new() -> Receiver {
+        Receiver(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
+    }
+
+    /// The lines of the heads, and the bodies, of the requests on one connection, told until there are `count`.
+    fn hear(&self, count: usize) -> Vec<(String, serde_json::Value, Instant)> {
+        let mut heard = Vec::new();
+        while heard.len() < count {
+            let (stream, _) = self.0.accept().expect("somebody connects");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
+            stream.set_nodelay(true).expect("a stream has options");
+            let mut reader = BufReader::new(stream);
+            while heard.len() < count {
+                let (mut head, mut length) = (String::new(), 0);
+                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+                if head.is_empty() {
+                    break;
+                }
+                for line in head.lines() {
+                    if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+                        length = text.parse().expect("a length is a number");
+                    }
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).expect("a body is whole");
+                let at = Instant::now();
+                reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer is taken");
+                heard.push((head, serde_json::from_slice(&body).expect("a body is JSON"), at));
+            }
+        }
+        heard
+    }
+}
+
+fn with_webhook(ports: &Ports, receiver: &Receiver) -> String {
+    let at = receiver.0.local_addr().expect("it is bound");
+    let store = ports.configuration("sqlite:baton.db");
+    format!("{store}[[webhook]]\nurl = \"http://{at}/baton\"\nsecret = \"hush-hush\"\nevents = [\"ae.*\"]\nallow_private = true\n")
+}
+
+#[test]
+fn a_webhook_hears_of_what_happened_while_nobody_listened_and_the_daemon_was_killed() {
+    let (scratch, ports, receiver) = (Scratch::new(), Ports::free(), Receiver::new());
+    let configuration = with_webhook(&ports, &receiver);
+    scratch.write("baton.toml", &configuration);
+    let daemon = Daemon::start(&scratch, &ports);
+    ["dnd", "available", "away"].into_iter().for_each(|presence| daemon.happen(presence));
+    daemon.kill();
+    let daemon = Daemon::start(&scratch, &ports);
+    let mut seqs: Vec<u64> = Vec::new();
+    for (head, body, _) in receiver.hear(3) {
+        assert!(head.starts_with("POST /baton HTTP/1.1\r\n"), "{head}");
+        for header in ["webhook-id: ", "webhook-timestamp: ", "webhook-signature: v1,"] {
+            assert!(head.contains(header), "{header} in {head}");
+        }
+        assert_eq!(body["type"], "ae.presence_changed");
+        seqs.extend(body["seq"].as_u64());
+    }
+    seqs.sort_unstable();
+    assert_eq!(seqs, [1, 2, 3]);
+    drop(daemon);
+}
+
+/// `cargo test --release -p baton --test it -- --ignored webhook --nocapture` on a machine that does nothing else.
+#[test]
+#[ignore = "a figure, for a quiet machine"]
+fn a_webhook_to_a_local_receiver_is_there_50_ms_after_the_change_in_99_of_100_cases() {
+    let (scratch, ports, receiver) = (Scratch::new(), Ports::free(), Receiver::new());
+    scratch.write("baton.toml", &with_webhook(&ports, &receiver));
+    let daemon = Daemon::start(&scratch, &ports);
+    const COUNT: usize = 1_000;
+    let hearing = std::thread::spawn(move || receiver.hear(COUNT));
+    let mut asked = Vec::new();
+    for number in 0..COUNT {
+        asked.push(Instant::now());
+        daemon.happen(["dnd", "available"][number % 2]);
+    }
+    let mut delays: Vec<Duration> = Vec::new();
+    for (_, body, at) in hearing.join().expect("all are heard") {
+        let seq = usize::try_from(body["seq"].as_u64().expect("an event has a number")).expect("a small number");
+        delays.push(at.saturating_duration_since(asked[seq - 1]));
+    }
+    delays.sort();
+    println!("from the request that changes something to the webhook, {COUNT} times:");
+    println!("p50 {:?}, p99 {:?}, longest {:?}", delays[COUNT / 2], delays[COUNT * 99 / 100], delays[COUNT - 1]);
+    assert!(delays[COUNT * 99 / 100] <= Duration::from_millis(50));
+}
+
+#[test]
+fn a_second_daemon_on_the_same_store_is_refused_in_one_sentence() {
+    let (scratch, ports, other) = (Scratch::new(), Ports::free(), Ports::free());
+    scratch.write("baton.toml", &ports.configuration("sqlite:baton.db"));
+    let daemon = Daemon::start(&scratch, &ports);
+    scratch.write("other.toml", &other.configuration("sqlite:baton.db"));
+    let ended = scratch.run(&["serve", "--config", "other.toml"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let pid = daemon.child.id();
+    let sentence = format!("baton: the store baton.db is in use by another baton (process {pid}); each needs a store of its own\n");
+    assert_eq!(ended.err, sentence);
+    daemon.kill();
+    drop(Daemon::start(&scratch, &ports));
+}
