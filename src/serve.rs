@@ -105,6 +105,9 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     if let Some(store) = Arc::into_inner(opened.store) {
         store.close().await;
     }
+    if let Some(recorder) = opened.recorder {
+        tokio::task::spawn_blocking(move || recorder.stop()).await.context("the end of recordings")?;
+    }
     drop(opened.lock);
     match result {
         Ok(result) => result.context("the engine has failed"),

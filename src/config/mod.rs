@@ -20,7 +20,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Transcriber, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

@@ -2,12 +2,14 @@
 
 mod control;
 mod outlets;
+mod recordings;
 mod sockets;
 mod streams;
 mod turn;
 
 pub(crate) use control::{EngineControl, Phase};
 pub(crate) use outlets::Outlets;
+pub(crate) use recordings::Recordings;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::StreamListener;
 pub(crate) use turn::{Engine, EngineParts};
@@ -46,6 +48,20 @@ pub(crate) enum Request {
         /// The clips.
         spoken: Option<Spoken>,
     },
+    /// A track of a recording has ended.
+    Recorded {
+        /// Which.
+        tap: baton_media::TapId,
+        /// What was written.
+        result: Result<baton_switchboard::Recorded, baton_switchboard::RecordFault>,
+    },
+    /// Somebody has written down what is said in a voicemail.
+    Transcribed {
+        /// The transfer that it belongs to.
+        transfer: baton_contract::TransferId,
+        /// The text.
+        text: String,
+    },
     /// Counts what the gauges show.
     Gauges(oneshot::Sender<Snapshot>),
     /// Takes no new calls.
@@ -67,6 +83,8 @@ pub(crate) struct Snapshot {
     pub(crate) rejected: Vec<(&'static str, u64)>,
     /// RTP packets by fate and direction.
     pub(crate) rtp: Vec<(&'static str, &'static str, u64)>,
+    /// What has become of recordings, where there are any.
+    pub(crate) recordings: Option<crate::record::Counts>,
     /// No call is left.
     pub(crate) idle: bool,
     /// A transfer is between its request and its outcome.

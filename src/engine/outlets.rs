@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::sockets::Sockets;
 use super::streams::Connections;
-use super::{Door, Request};
+use super::{Door, Recordings, Request};
 use crate::metrics::Metrics;
 use crate::voice::Voices;
 use crate::webhook::Hooks;
@@ -26,9 +26,6 @@ const UNWATCHED: u64 = 1 << 63;
 
 /// How many ports are bound at a time.
 const PORTS_AT_ONCE: usize = 128;
-
-/// How long a voice may take.
-const RENDER_MAX: Duration = Duration::from_secs(2);
 
 /// The hands of the engine.
 pub(crate) struct Outlets {
@@ -42,6 +39,7 @@ pub(crate) struct Outlets {
     pub(crate) door: Door,
     /// Who is to hear of events beside those who listen.
     pub(crate) hooks: Arc<Hooks>,
+    pub(crate) recordings: Recordings,
     pub(crate) streams: Connections,
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
@@ -65,6 +63,7 @@ impl Outlets {
         runtime: tokio::runtime::Handle,
         door: Door,
         hooks: Arc<Hooks>,
+        recordings: Recordings,
     ) -> Outlets {
         let (streams, askers) = (Connections::new(door.clone(), runtime.clone()), BTreeMap::new());
         let (fresh, held) = (Vec::new(), BTreeMap::new());
@@ -78,6 +77,7 @@ impl Outlets {
             runtime,
             door,
             hooks,
+            recordings,
             streams,
             askers,
             asked: 0,
@@ -165,8 +165,11 @@ impl Outlets {
     pub(crate) fn render(&self, ticket: u64, full: String, short: String) {
         let (voices, door) = (self.voices.clone(), self.door.clone());
         self.runtime.spawn(async move {
-            let whole = voices.render(&full, RENDER_MAX).await;
-            let first = if short == full { whole.clone() } else { voices.render(&short, RENDER_MAX).await };
+            let patience = voices.patience();
+            let (whole, first) = tokio::join!(voices.render(&full, patience), async {
+                if short == full { None } else { Some(voices.render(&short, patience).await) }
+            });
+            let first = first.unwrap_or_else(|| whole.clone());
             let spoken = match (whole, first) {
                 (Ok(full), Ok(short)) => Some(Spoken { full: full.clip, short: short.clip }),
                 (Err(fault), _) | (_, Err(fault)) => {
@@ -178,11 +181,6 @@ impl Outlets {
                 tracing::error!("the engine takes no briefing");
             }
         });
-    }
-
-    /// Hands an order to the writer of recordings.
-    pub(crate) fn record(&self, order: baton_switchboard::RecordOrder) {
-        tracing::debug!(?order, "there is no writer of recordings");
     }
 
     /// RTP packets since the start: fate, direction, count.

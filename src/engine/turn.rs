@@ -143,7 +143,14 @@ impl Engine {
                 self.handle(now, Input::Media(event));
             }
             Request::Rendered { ticket, spoken } => self.handle(now, Input::Rendered { ticket, spoken }),
+            Request::Recorded { tap, result } => {
+                let hands = (&self.outlets.runtime, &self.outlets.door, &self.outlets.metrics);
+                self.outlets.recordings.ended(hands, tap, &result);
+                self.handle(now, Input::Recorded { tap, result });
+            }
+            Request::Transcribed { transfer, text } => self.handle(now, Input::Transcribed { transfer, text }),
             Request::Gauges(asker) => {
+                self.outlets.recordings.hand_on();
                 if asker.send(self.snapshot(now)).is_err() {
                     tracing::debug!("whoever asked for gauges has gone");
                 }
@@ -202,7 +209,11 @@ impl Engine {
                 }
                 Output::Publish(event) => self.outlets.publish(*event),
                 Output::Render { ticket, full, short } => self.outlets.render(ticket, full, short),
-                Output::Record(order) => self.outlets.record(order),
+                Output::Record(order) => {
+                    if let Some((tap, fault)) = self.outlets.recordings.order(order, now) {
+                        self.board.handle(now, Input::Recorded { tap, result: Err(fault) });
+                    }
+                }
                 Output::Answer { ticket, result } => self.outlets.answer(ticket, result),
                 Output::WantPorts => {
                     let ports = self.outlets.more_ports();
@@ -219,6 +230,7 @@ impl Engine {
             sip: counts.messages(),
             rejected: self.board.rejected(),
             rtp: self.outlets.rtp_counts(),
+            recordings: self.outlets.recordings.counts(),
             idle: self.board.is_idle(),
             transfers_in_flight: self.board.has_transfers_in_flight(),
         }

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 
 /// Held as long as the daemon runs; the system lets go of it when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct StoreLock(File);
+pub(super) struct StoreLock {
+    _file: File,
+}
 
 /// Takes the lock beside the file of the store, or says who has it.
 pub(super) fn take(url: &str) -> anyhow::Result<Option<StoreLock>> {
@@ -31,5 +33,5 @@ pub(super) fn take(url: &str) -> anyhow::Result<Option<StoreLock>> {
         Err(error) => return Err(error).with_context(|| format!("the store {path} cannot be locked")),
     }
     file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()))?;
-    Ok(Some(StoreLock(file)))
+    Ok(Some(StoreLock { _file: file }))
 }

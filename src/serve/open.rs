@@ -20,10 +20,12 @@ use super::lock::{self, StoreLock};
 use super::plan;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::engine::{Door, Engine, EngineParts, Outlets, Request, Sockets, StreamListener};
+use crate::engine::{Door, Engine, EngineParts, Outlets, Recordings, Request, Sockets, StreamListener};
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::precedence;
+use crate::record::Recorder;
+use crate::transcribe::Transcriber;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
 use crate::webhook::{Couriers, Hooks, Post, Receipts};
@@ -47,6 +49,7 @@ pub(super) struct Opened {
     pub(super) streams: Vec<StreamListener>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) couriers: Couriers,
+    pub(super) recorder: Option<Arc<Recorder>>,
     pub(super) lock: Option<StoreLock>,
 }
 
@@ -60,7 +63,8 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
     let (udp, streams, listen) = open_sip(config).await?;
     let self_test = SelfTest::from_environment();
-    let relay = open_relay(config, clock, &door, self_test.media)?;
+    let recorder = open_recorder(config, &door)?;
+    let relay = open_relay(config, clock, &door, self_test.media, recorder.clone())?;
     let ports = config.media.ports.0..=config.media.ports.1;
     let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
     let fetch = Arc::new(Fetch::new());
@@ -75,12 +79,15 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
     let post = Post { store: store.clone(), receipts, fetch, metrics: metrics.clone(), clock };
     let couriers = Couriers::start(&hooks, &post, random_seed()?);
+    let transcriber = config.transcriber.clone().map(|spec| Arc::new(Transcriber::new(spec, post.fetch.clone())));
+    let folder = config.recording.dir.clone();
+    let recordings = Recordings::new(recorder.clone().zip(folder), transcriber);
     let (told, counted) = (events.clone(), metrics.clone());
-    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks);
+    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks, recordings);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
-    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse, couriers, lock })
+    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse, couriers, recorder, lock })
 }
 
 async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> anyhow::Result<Store> {
@@ -126,12 +133,35 @@ fn advertised(config: &Config, bound: SocketAddr) -> anyhow::Result<HostPort> {
     text.parse().map_err(|_| anyhow::anyhow!("\"{text}\" cannot stand in a Contact"))
 }
 
-fn open_relay(config: &Config, clock: Clock, door: &Door, sabotage: Option<MediaSabotage>) -> anyhow::Result<Relay> {
+/// Starts the writer of recordings, where there is a folder for them.
+fn open_recorder(config: &Config, door: &Door) -> anyhow::Result<Option<Arc<Recorder>>> {
+    let Some(folder) = &config.recording.dir else { return Ok(None) };
+    let door = door.clone();
+    let tell = Box::new(move |tap, result: &Result<_, _>| {
+        let result = result.clone();
+        door.send(Request::Recorded { tap, result }).is_ok()
+    });
+    let started = Recorder::start(folder, tell);
+    let recorder = started.with_context(|| format!("the folder for recordings {} cannot be written", folder.display()))?;
+    Ok(Some(Arc::new(recorder)))
+}
+
+fn open_relay(
+    config: &Config,
+    clock: Clock,
+    door: &Door,
+    sabotage: Option<MediaSabotage>,
+    recorder: Option<Arc<Recorder>>,
+) -> anyhow::Result<Relay> {
     let door = door.clone();
     let sink = Arc::new(move |event| door.send(Request::Media(event)).is_ok());
     let rooms = RoomSettings { sabotage, ..RoomSettings::new(voice::music()) };
     let settings = RelaySettings { address: config.media.address, threads: 1, rooms, epoch: clock.epoch() };
-    Ok(Relay::start(settings, sink)?)
+    let taps: baton_relay::TapSink = match recorder {
+        Some(recorder) => Arc::new(move |tapped| recorder.hear(tapped)),
+        None => Arc::new(|_| false),
+    };
+    Ok(Relay::start_with_taps(settings, sink, taps)?)
 }
 
 async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, listen: Vec<Listen>) -> anyhow::Result<Begin> {

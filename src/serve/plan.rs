@@ -66,7 +66,7 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
         pop_link_ttl: POP_LINK_TTL,
         words_per_second: spoken.words_per_second,
         ai_answer_max: AI_ANSWER_MAX,
-        recording: Default::default(),
+        recording: config.recording.settings,
         sabotage,
     })
 }

@@ -102,6 +102,7 @@ pub(crate) enum Unrendered {
 pub(crate) struct Voices {
     voices: Vec<Box<dyn Voice>>,
     cache: Mutex<Cache>,
+    patience: Duration,
 }
 
 impl fmt::Debug for Voices {
@@ -112,6 +113,12 @@ impl fmt::Debug for Voices {
 
 /// The longest text that is spoken, in characters: half a minute and more.
 const TEXT_CHARS_MAX: usize = 2_000;
+
+/// How long a text may take.
+const RENDER_MAX: Duration = Duration::from_secs(2);
+
+/// What is left for the next voice after the slowest one has failed.
+const AFTER_SLOWEST: Duration = Duration::from_secs(1);
 
 /// The language of briefings.
 const LANGUAGE: &str = "en";
@@ -134,7 +141,14 @@ impl Voices {
                 VoiceSpec::Http(name) => Box::new(Remote::new(remote.iter().find(|voice| voice.name == *name)?, fetch)),
             })
         });
-        Voices { voices: std::iter::once(shipped).chain(configured).collect(), cache: Mutex::new(Cache::default()) }
+        let slowest = remote.iter().map(|voice| voice.within).max().unwrap_or_default();
+        let patience = RENDER_MAX.max(slowest + AFTER_SLOWEST);
+        Voices { voices: std::iter::once(shipped).chain(configured).collect(), cache: Mutex::new(Cache::default()), patience }
+    }
+
+    /// How long a text may take altogether: the slowest voice over HTTP, and time for another one after it.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Speaks `text` within `deadline`, or says why not. The same text is not rendered twice while it is remembered.

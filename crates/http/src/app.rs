@@ -17,14 +17,16 @@ pub struct HttpSettings {
     pub links: PopLink,
     /// The longest body that is read, in bytes.
     pub body_max: usize,
+    /// How long a body may take to come.
+    pub body_within: Duration,
     /// A comment is sent to subscribers of events after this long without an event.
     pub heartbeat: Duration,
 }
 
 impl HttpSettings {
-    /// The defaults: no token, bodies up to 1 MiB, a heartbeat every 15 s.
+    /// The defaults: no token, bodies up to 1 MiB within 10 s, a heartbeat every 15 s.
     pub fn new(links: PopLink) -> HttpSettings {
-        HttpSettings { token: None, links, body_max: 1 << 20, heartbeat: Duration::from_secs(15) }
+        HttpSettings { token: None, links, body_max: 1 << 20, body_within: Duration::from_secs(10), heartbeat: Duration::from_secs(15) }
     }
 }
 

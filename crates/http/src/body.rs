@@ -41,7 +41,9 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for MaybeJson<T> {
 }
 
 async fn read(request: Request, app: &App) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, app).await.map_err(|rejection| {
+    let reading = tokio::time::timeout(app.settings.body_within, Bytes::from_request(request, app));
+    let late = |_| Failure(Problem::new("too-slow", "The body is too slow", 408, "the body did not come in time".to_owned()));
+    reading.await.map_err(late)?.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let detail = format!("a body has at most {} bytes", app.settings.body_max);
             Failure(Problem::new("too-large", "The body is too large", 413, detail))

@@ -4,6 +4,7 @@ mod api;
 mod contract;
 mod doors;
 mod events;
+mod limits;
 mod pop;
 
 use std::sync::Arc;
