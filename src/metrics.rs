@@ -110,6 +110,7 @@ impl Metrics {
             | EventKind::CallbackMoved
             | EventKind::CallbackCancelled
             | EventKind::PresenceChanged
+            | EventKind::Transcribed
             | EventKind::FeedbackReceived => {}
         }
     }

@@ -84,8 +84,10 @@ impl Recordings {
         let (door, metrics) = (door.clone(), metrics.clone());
         runtime.spawn(async move {
             let result = match transcriber.text_of(&file).await {
-                Ok(text) if door.send(Request::Transcribed { transfer, text }).is_ok() => "done",
-                Ok(_) => "failed",
+                Ok(text) => match door.send(Request::Transcribed { transfer, text }) {
+                    Ok(()) => "done",
+                    Err(_) => "failed",
+                },
                 Err(fault) => {
                     tracing::warn!(%transfer, %fault, "no-transcript");
                     "failed"

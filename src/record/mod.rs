@@ -2,10 +2,10 @@
 //!
 //! A call never waits for this thread. Where it cannot keep up or the disk is full, the recording suffers and says so.
 
-mod track;
-mod writer;
 #[cfg(test)]
 mod tests;
+mod track;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;

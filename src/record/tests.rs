@@ -27,7 +27,8 @@ impl Stage {
         let name = format!("baton-record-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         let (tell, told) = sync_channel(100);
-        let tell: Tell = Box::new(move |tap, result: &Result<Recorded, RecordFault>| tell.try_send((tap, result.clone())).is_ok());
+        let tell: Tell =
+            Box::new(move |tap, result: &Result<Recorded, RecordFault>| tell.try_send((tap, result.clone())).is_ok());
         let free = Arc::new(AtomicU64::new(PLENTY));
         let looked = free.clone();
         let recorder = Recorder::with_disk(&folder, tell, Box::new(move |_| Ok(looked.load(Ordering::SeqCst)))).unwrap();
@@ -126,7 +127,13 @@ fn a_track_follows_the_clock_through_gaps_and_pauses() {
     assert_eq!((recorded.duration_ms, recorded.speech_ms), (5_200, 400));
     let samples = stage.samples(&recorded);
     assert!(samples[..4_000].iter().all(|sample| *sample == 0), "silence before the first packet");
-    assert!(samples[4_000] > 7_000 && samples[5_599] > 7_000 && samples[5_600] == 0 && samples[39_999] == 0 && samples[40_000] > 7_000);
+    assert!(
+        samples[4_000] > 7_000
+            && samples[5_599] > 7_000
+            && samples[5_600] == 0
+            && samples[39_999] == 0
+            && samples[40_000] > 7_000
+    );
     let marks: Vec<_> = stage.lines().into_iter().map(|line| (line["what"].clone(), line["at_ms"].clone())).collect();
     assert_eq!(marks[1..3], [("paused".into(), 700.into()), ("resumed".into(), 5_000.into())]);
     assert_eq!((marks[0].0.as_str(), marks[3].0.as_str()), (Some("track_started"), Some("track_ended")));

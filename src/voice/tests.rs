@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::fetch::stage::{Act, Server};
 
 /// What a voice answers; `None`: nothing, ever.
 type Answer = fn() -> Option<Result<Wave, VoiceError>>;
@@ -43,7 +44,7 @@ fn voices(answers: &[Answer]) -> (Voices, Vec<Arc<AtomicUsize>>) {
         .iter()
         .zip(&asked)
         .map(|(answer, asked)| -> Box<dyn Voice> { Box::new(Told { answer: *answer, asked: Arc::clone(asked) }) });
-    (Voices { voices: told.collect(), cache: Mutex::new(Cache::default()) }, asked)
+    (Voices { voices: told.collect(), cache: Mutex::new(Cache::default()), patience: SOON }, asked)
 }
 
 const SOON: Duration = Duration::from_millis(1_500);
@@ -148,4 +149,87 @@ fn the_briefings_of_the_demo_are_recorded() {
             assert!(recorded.contains(&text.as_str()), "no recording of {name}{kind}: {text}");
         }
     }
+}
+
+/// A WAV file of half a second of hum.
+fn hum_file() -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    let spec = hound::WavSpec { channels: 1, sample_rate: 24_000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+    (0..12_000).for_each(|at| writer.write_sample(if at / 60 % 2 == 0 { 4_000_i16 } else { -4_000 }).unwrap());
+    writer.finalize().unwrap();
+    file.into_inner()
+}
+
+fn studio(server: &Server) -> HttpVoice {
+    HttpVoice {
+        name: "studio".to_owned(),
+        target: server.at("/v1"),
+        model: "tts-1".to_owned(),
+        voice: "alloy".to_owned(),
+        key: None,
+        language: None,
+        within: Duration::from_millis(300),
+        reach: crate::fetch::Reach::Anywhere,
+    }
+}
+
+/// A voice over HTTP, and behind it one that hums.
+fn remote_then_hum(spec: &HttpVoice) -> (Voices, Arc<AtomicUsize>) {
+    let asked: Arc<AtomicUsize> = Arc::default();
+    let second = Told { answer: hum, asked: Arc::clone(&asked) };
+    let voices: Vec<Box<dyn Voice>> = vec![Box::new(Remote::new(spec, &Arc::new(Fetch::new()))), Box::new(second)];
+    (Voices { voices, cache: Mutex::new(Cache::default()), patience: SOON }, asked)
+}
+
+#[tokio::test]
+async fn a_voice_over_http_is_asked_as_openai_s_is_and_once_for_the_same_words() {
+    let mut server = Server::saying(Act::answer(200, "content-type: audio/wav\r\n", &hum_file())).await;
+    let (voices, other) = remote_then_hum(&studio(&server));
+    for _ in 0..2 {
+        let rendered = voices.render("Jamie wants  a \"quote\".", SOON).await.unwrap();
+        assert_eq!(rendered.voice, "http");
+        assert!((380..=520).contains(&rendered.clip.duration().as_millis()), "{:?}", rendered.clip.duration());
+    }
+    let heard = server.next().await;
+    assert_eq!(heard.path(), "/v1/audio/speech");
+    let body: serde_json::Value = serde_json::from_slice(&heard.body).unwrap();
+    let wanted =
+        serde_json::json!({"model": "tts-1", "voice": "alloy", "input": "Jamie wants a \"quote\".", "response_format": "wav"});
+    assert_eq!(body, wanted);
+    assert!(server.heard.try_recv().is_err(), "once");
+    assert_eq!(other.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn the_next_voice_speaks_where_the_one_over_http_fails_hangs_or_says_too_much() {
+    let hostile = "location: http://127.0.0.1:1/\r\n";
+    let endless = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\nRIFF".to_vec();
+    for act in [
+        Act::answer(500, "", b""),
+        Act::answer(401, "", b"{\"error\": \"key\"}"),
+        Act::answer(302, hostile, b""),
+        Act::answer(200, "", b"<html>"),
+        Act::answer(200, "", &hum_file()[..30]),
+        Act::Hang(endless),
+        Act::Hang(Vec::new()),
+        Act::Last(Vec::new()),
+    ] {
+        let server = Server::saying(act.clone()).await;
+        let (voices, other) = remote_then_hum(&studio(&server));
+        let rendered = voices.render("Two words.", SOON).await.unwrap();
+        assert_eq!((rendered.voice, other.load(Ordering::Relaxed)), ("told", 1), "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_voice_of_another_language_and_one_in_our_own_network_are_not_asked() {
+    let mut server = Server::saying(Act::answer(200, "", &hum_file())).await;
+    let german = HttpVoice { language: Some("de".to_owned()), ..studio(&server) };
+    let inside = HttpVoice { reach: crate::fetch::Reach::Public, ..studio(&server) };
+    for spec in [german, inside] {
+        let (voices, _) = remote_then_hum(&spec);
+        assert_eq!(voices.render("Two words.", SOON).await.unwrap().voice, "told");
+    }
+    assert!(server.heard.try_recv().is_err());
 }

@@ -44,6 +44,9 @@ pub enum EventKind {
     /// The transfer has its outcome; `data` is the transfer.
     #[serde(rename = "transfer.ended")]
     TransferEnded,
+    /// A voicemail was written down; `data.text`.
+    #[serde(rename = "transfer.transcribed")]
+    Transcribed,
     /// A limit of the budget was missed; `data.stage`, `data.limit` (`target` or `worst`), `data.after_ms`.
     #[serde(rename = "budget.missed")]
     BudgetMissed,
@@ -92,6 +95,7 @@ impl EventKind {
             EventKind::Bridged => "transfer.bridged",
             EventKind::AttemptFailed => "transfer.attempt_failed",
             EventKind::TransferEnded => "transfer.ended",
+            EventKind::Transcribed => "transfer.transcribed",
             EventKind::BudgetMissed => "budget.missed",
             EventKind::CallbackScheduled => "callback.scheduled",
             EventKind::CallbackReminded => "callback.reminded",

@@ -31,7 +31,7 @@ pub use id::{CallId, CallbackId, IdError, IdSource, LegId, TransferId};
 pub use link::{LinkError, PopLink};
 pub use problem::Problem;
 pub use record::{CommitLevel, LeaseRow, OutboxStep, Record};
-pub use recording::{RecordingState, RecordingView};
+pub use recording::{RecordingState, RecordingView, SetRecording};
 pub use transfer::{
     AttemptOutcome, AttemptView, BriefingRequest, MessageView, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest,
     TransferState, TransferView,

@@ -24,3 +24,11 @@ pub struct RecordingView {
     /// Whether it is recorded now.
     pub state: RecordingState,
 }
+
+/// What is wanted of the recording of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRecording {
+    /// From now on.
+    pub state: RecordingState,
+}

@@ -26,7 +26,13 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// The defaults: no token, bodies up to 1 MiB within 10 s, a heartbeat every 15 s.
     pub fn new(links: PopLink) -> HttpSettings {
-        HttpSettings { token: None, links, body_max: 1 << 20, body_within: Duration::from_secs(10), heartbeat: Duration::from_secs(15) }
+        HttpSettings {
+            token: None,
+            links,
+            body_max: 1 << 20,
+            body_within: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(15),
+        }
     }
 }
 

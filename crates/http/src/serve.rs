@@ -116,7 +116,13 @@ pub(crate) async fn serve_within(
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Answers what comes on one connection.
-async fn converse(limits: Limits, stream: TcpStream, router: Router, mut closing: watch::Receiver<bool>, _place: OwnedSemaphorePermit) {
+async fn converse(
+    limits: Limits,
+    stream: TcpStream,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection has no options");
     }
@@ -126,9 +132,10 @@ async fn converse(limits: Limits, stream: TcpStream, router: Router, mut closing
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
+    let told = async move { drop(closing.wait_for(|is_closing| *is_closing).await) };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = closing.wait_for(|is_closing| *is_closing) => {
+        () = told => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use baton_contract::{Command, CommitLevel, Event, Problem, Record, Reply};
+use baton_contract::{Command, CommitLevel, Event, Problem, Record, Reply, TransferId};
 use baton_media::{Clip, TapId};
 use baton_sip::{ConnectionId, Incoming, Transmit, Transport};
 
@@ -49,6 +49,13 @@ pub enum Input {
         tap: TapId,
         /// What was written.
         result: Result<Recorded, RecordFault>,
+    },
+    /// Somebody has written down what is said in a voicemail.
+    Transcribed {
+        /// The transfer that it belongs to.
+        transfer: TransferId,
+        /// The text.
+        text: String,
     },
     /// These ports are bound and free: the even one of each pair.
     Ports(Vec<u16>),

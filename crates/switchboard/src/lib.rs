@@ -34,6 +34,7 @@ mod rescue;
 mod scene;
 mod settings;
 mod switchboard;
+mod transcript;
 
 pub use capacity::Full;
 pub use destinations::{Allowed, Denied, normalised};

@@ -176,6 +176,7 @@ impl Switchboard {
             Input::CommitRefused(ticket) => self.on_committed(now, ticket, false),
             Input::Rendered { ticket, spoken } => self.on_rendered(now, ticket, spoken),
             Input::Recorded { tap, result } => self.on_recorded(now, tap, result),
+            Input::Transcribed { transfer, text } => self.on_transcribed(now, transfer, text),
             Input::Ports(ports) => self.ports.put(ports),
             Input::Drain { retry_after } => self.agent.set_accepting(false, retry_after),
             Input::HangUpAll => self.hang_up_all(now),

@@ -45,6 +45,7 @@ impl Case {
             | EventKind::CallbackTried
             | EventKind::CallbackMoved
             | EventKind::CallbackCancelled
+            | EventKind::Transcribed
             | EventKind::FeedbackReceived
             | EventKind::CallStarted
             | EventKind::CallEnded => event.kind.name().to_owned(),

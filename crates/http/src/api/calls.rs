@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use baton_contract::{CallId, CallView, Command, Context, NewCall, Page, TransferRequest};
+use baton_contract::{CallId, CallView, Command, Context, NewCall, Page, RecordingView, SetRecording, TransferRequest};
 
 use crate::app::{App, take};
 use crate::body::{Json, MaybeJson};
@@ -50,6 +50,14 @@ pub(crate) async fn put_context(
     Json(context): Json<Box<Context>>,
 ) -> Result<Answer<Box<Context>>, Failure> {
     take!(app.ask(Command::PutContext { call, context }).await?, Context).map(Answer)
+}
+
+pub(crate) async fn set_recording(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    Json(wanted): Json<SetRecording>,
+) -> Result<Answer<RecordingView>, Failure> {
+    take!(app.ask(Command::SetRecording { call, state: wanted.state }).await?, Recording).map(Answer)
 }
 
 pub(crate) async fn request_transfer(

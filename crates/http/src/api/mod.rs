@@ -98,6 +98,17 @@ fn calls() -> Vec<Operation> {
             handler: put(calls::put_context),
             ..operation("put", CONTEXT, "putContext", "Lays a newer context over the call's.", Answer::One("Context"))
         },
+        Operation {
+            body: Some("SetRecording"),
+            handler: put(calls::set_recording),
+            ..operation(
+                "put",
+                "/v1/calls/{id}/recording",
+                "setRecording",
+                "Records the call, pauses that, or ends it.",
+                Answer::One("Recording"),
+            )
+        },
     ]
 }
 

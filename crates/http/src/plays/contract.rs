@@ -78,6 +78,9 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     agrees("Callback", &callback());
     agrees("Event", &Event { transfer: Some(ids().1), ..event(1) });
     agrees("Drain", &DrainView { draining: true, calls: 2 });
+    let state = baton_contract::RecordingState::On;
+    agrees("Recording", &baton_contract::RecordingView { call: ids().0, state });
+    agrees("SetRecording", &baton_contract::SetRecording { state });
     agrees("Problem", &Problem::unknown_target("x"));
     agrees("NewCallback", &serde_json::json!({"call": null, "ae": "", "caller": "", "at": "", "timezone": null, "context": {}}));
     agrees("UpdateCallback", &baton_contract::UpdateCallback::default());
