@@ -71,7 +71,8 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     };
     agrees("Call", &call());
     agrees("Leg", &leg_view);
-    agrees("Transfer", &transfer());
+    let message = baton_contract::MessageView { file: "x".to_owned(), duration_ms: 2, speech_ms: 1, transcript: None };
+    agrees("Transfer", &TransferView { message: Some(message), ..transfer() });
     agrees("Attempt", &attempt);
     agrees("Ae", &ae());
     agrees("Slot", &slot());
