@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, NewCall, NewCallback, Presence, RecordingState,
+    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, Driver, NewCall, NewCallback, Presence, RecordingState,
     RecordingView, Slot, TransferId, TransferRequest, TransferView, UpdateCallback,
 };
 
@@ -46,6 +46,22 @@ pub enum Command {
         reason: Option<String>,
         /// Minutes after which the AE would like to be asked again: makes the outcome `later`.
         retry_after: Option<u32>,
+    },
+    /// The AI is done with its live briefing or its introduction; [`Reply::Transfer`].
+    Proceed(TransferId),
+    /// The human hands the caller back to the AI; [`Reply::Call`].
+    HandBack {
+        /// Which call.
+        call: CallId,
+        /// What the AI is to know.
+        note: Option<String>,
+    },
+    /// Pauses the AI, lets it go on, or takes the caller back from a human; [`Reply::Call`].
+    SetDriver {
+        /// Which call.
+        call: CallId,
+        /// Who is to speak to the caller: not a human, who comes by a transfer.
+        driver: Driver,
     },
     /// Shows a call's context; [`Reply::Context`].
     Context(CallId),

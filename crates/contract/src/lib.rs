@@ -33,6 +33,6 @@ pub use problem::Problem;
 pub use record::{CommitLevel, LeaseRow, OutboxStep, Record};
 pub use recording::{RecordingState, RecordingView, SetRecording};
 pub use transfer::{
-    AttemptOutcome, AttemptView, BriefingRequest, MessageView, Mode, Outcome, OutcomeClass, Stage, StagesMs, TransferRequest,
-    TransferState, TransferView,
+    Afterwards, AttemptOutcome, AttemptView, BriefingRequest, Meanwhile, MessageView, Mode, Outcome, OutcomeClass, Stage,
+    StagesMs, TransferRequest, TransferState, TransferView,
 };

@@ -178,6 +178,34 @@ pub struct TransferRequest {
     pub context: Option<Context>,
     /// How the AE is briefed; absent: composed from the context.
     pub briefing: Option<BriefingRequest>,
+    /// Whether the AI introduces caller and AE to each other; absent: as configured.
+    pub introduce: Option<bool>,
+    /// What the caller hears until then; absent: as configured.
+    pub while_dialing: Option<Meanwhile>,
+    /// What follows when the AE hangs up; absent: as configured.
+    pub after_ae: Option<Afterwards>,
+}
+
+/// What a caller hears while somebody is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Meanwhile {
+    /// Music.
+    Music,
+    /// The AI.
+    Ai,
+    /// A ringback tone.
+    Ringback,
+}
+
+/// What follows when the AE hangs up after the bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Afterwards {
+    /// The call ends.
+    End,
+    /// The caller goes back to the AI.
+    Ai,
 }
 
 /// How the AE is to be briefed.
@@ -186,6 +214,8 @@ pub struct TransferRequest {
 pub enum BriefingRequest {
     /// This text, spoken.
     Text(String),
+    /// By the AI, live, while the caller hears music.
+    Ai,
 }
 
 /// A transfer.

@@ -1,15 +1,18 @@
 //! Commands and questions from outside, and their answers.
 
 use baton_contract::{
-    AeId, BriefingRequest, CallId, CallOutcome, CallView, Command, Context, DrainView, EventKind, Mode, Presence, Problem, Reply,
-    TransferId, TransferRequest,
+    AeId, Afterwards, BriefingRequest, CallId, CallOutcome, CallView, Command, Context, DrainView, EventKind, Meanwhile, Mode,
+    Presence, Problem, Reply, TransferId, TransferRequest,
 };
 use baton_time::Now;
-use baton_transfer::{Begin, ColdBy, Event, Fact, Progress, Target, Transfer, Zone};
+use baton_transfer::{
+    AfterAe, Begin, BriefingBy, Event, Fact, Options, Progress, SceneName, Target, Transfer, WhileDialing, Zone,
+};
 use serde_json::{Map, json};
 
 use crate::Output;
-use crate::call::{Asked, Phase, Referrer, Running};
+use crate::call::{Asked, Phase, Referrer, Rests, Running};
+use crate::destinations::{Denied, Over};
 use crate::switchboard::{DRAIN_RETRY_AFTER, Switchboard};
 
 /// How many idempotency keys a call remembers.
@@ -19,7 +22,7 @@ const KEYS_MAX: usize = 32;
 const CONTEXT_BYTES_MAX: usize = 256 * 1024;
 
 /// What a REFER hears first.
-const TRYING: Progress = Progress { status: 100, phrase: "Trying", outcome: None, last: false };
+pub(crate) const TRYING: Progress = Progress { status: 100, phrase: "Trying", outcome: None, last: false };
 
 /// A transfer as it is wanted.
 #[derive(Debug)]
@@ -29,6 +32,28 @@ pub(crate) struct Wanted {
     pub(crate) reason: Option<String>,
     pub(crate) context: Option<Context>,
     pub(crate) briefing: Option<String>,
+    pub(crate) wishes: Wishes,
+}
+
+/// What one transfer is to do otherwise than the settings say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    introduce: Option<bool>,
+    while_dialing: Option<WhileDialing>,
+    after_ae: Option<AfterAe>,
+    briefing_by: Option<BriefingBy>,
+}
+
+impl Wishes {
+    fn laid_over(self, usual: Options) -> Options {
+        Options {
+            introduce: self.introduce.unwrap_or(usual.introduce),
+            while_dialing: self.while_dialing.unwrap_or(usual.while_dialing),
+            after_ae: self.after_ae.unwrap_or(usual.after_ae),
+            briefing: self.briefing_by.unwrap_or(usual.briefing),
+            accept: usual.accept,
+        }
+    }
 }
 
 impl Switchboard {
@@ -53,6 +78,9 @@ impl Switchboard {
                 let retry_after = retry_after.map(|minutes| std::time::Duration::from_secs(u64::from(minutes) * 60));
                 Some(self.tell_transfer(now, transfer, &DECLINE, Event::Decline { reason, retry_after }))
             }
+            Command::Proceed(id) => Some(self.tell_transfer(now, id, &PROCEED, Event::AiDone)),
+            Command::HandBack { call, note } => Some(self.hand_back(now, call, note)),
+            Command::SetDriver { call, driver } => Some(self.set_driver(now, call, driver)),
             Command::Context(id) => Some(self.context(id).map(|context| Reply::Context(Box::new(context)))),
             Command::Pop(id) => Some(self.pop(id)),
             Command::PutContext { call, context } => Some(self.put_context(call, *context)),
@@ -237,18 +265,45 @@ impl Switchboard {
             (Phase::Ending, _) => return Err(Problem::conflict("this call is ending")),
         }
         let mode = request.mode.unwrap_or_default();
-        if mode != Mode::Warm {
-            return Err(Problem::invalid("mode", format!("\"{mode}\" transfers are not to be had here; \"warm\" ones are")));
-        }
-        let target = match &request.to {
-            None => Target::Anyone,
-            Some(to) => self.roster.target(to).ok_or_else(|| Problem::unknown_target(to))?,
-        };
+        let target = self.target_of(request.to.as_deref(), mode)?;
         if let Some(context) = &request.context {
             check_size(context)?;
         }
-        let briefing = request.briefing.map(|BriefingRequest::Text(text)| text);
-        Ok(Wanted { target, mode, reason: request.reason, context: request.context, briefing })
+        let (briefing, briefing_by) = match request.briefing {
+            Some(BriefingRequest::Text(text)) => (Some(text), Some(BriefingBy::Voice)),
+            Some(BriefingRequest::Ai) => (None, Some(BriefingBy::Ai)),
+            None => (None, None),
+        };
+        let wishes = Wishes {
+            introduce: request.introduce,
+            while_dialing: request.while_dialing.map(|meanwhile| match meanwhile {
+                Meanwhile::Music => WhileDialing::Music,
+                Meanwhile::Ai => WhileDialing::Ai,
+                Meanwhile::Ringback => WhileDialing::Ringback,
+            }),
+            after_ae: request.after_ae.map(|afterwards| match afterwards {
+                Afterwards::End => AfterAe::End,
+                Afterwards::Ai => AfterAe::Ai,
+            }),
+            briefing_by,
+        };
+        Ok(Wanted { target, mode, reason: request.reason, context: request.context, briefing, wishes })
+    }
+
+    /// Whom a request means: one of our people, or somebody outside to whom a caller may be passed on.
+    fn target_of(&self, to: Option<&str>, mode: Mode) -> Result<Target, Problem> {
+        let Some(to) = to else { return Ok(Target::Anyone) };
+        if let Some(target) = self.roster.target(to) {
+            return Ok(target);
+        }
+        match (self.settings.destination(to, Over::Any), mode) {
+            (Ok(_), Mode::Warm | Mode::Cold) => Ok(Target::Outside(to.to_owned())),
+            (Ok(_), Mode::Scheduled | Mode::Voicemail) | (Err(Denied::NotANumber), _) => Err(Problem::unknown_target(to)),
+            (Err(denied), _) => {
+                self.dial_reject("api", denied);
+                Err(Problem::invalid("to", denied.to_string()))
+            }
+        }
     }
 
     /// Begins a transfer, or joins the one that runs; whoever asked hears of it once it is on disk.
@@ -270,7 +325,9 @@ impl Switchboard {
             return self.running_id(id);
         }
         let transfer_id = TransferId::new(&mut self.ids, now.wall);
+        let cold_by = self.cold_by(self.calls.get(&id)?);
         let call = self.calls.get_mut(&id)?;
+        call.rests = Rests::No;
         if let Some(context) = wanted.context {
             call.context.merge(context);
         }
@@ -279,8 +336,8 @@ impl Switchboard {
             id: transfer_id,
             call: id,
             mode: wanted.mode,
-            options: self.settings.transfer.options(),
-            cold_by: ColdBy::Bridge,
+            options: wanted.wishes.laid_over(self.settings.transfer.options()),
+            cold_by,
             target: wanted.target,
             reason,
             context: call.context.clone(),
@@ -294,6 +351,7 @@ impl Switchboard {
             transfer,
             askers: asker.into_iter().collect(),
             referrers: referrer.into_iter().collect(),
+            moving: None,
             pickers: Vec::new(),
             spoken: None,
             asked: Asked::Pending(Vec::new()),
@@ -330,7 +388,13 @@ struct Order {
 
 const ACCEPT: Order = Order { fits: Transfer::can_be_accepted, otherwise: "no AE is on the line who could accept" };
 const DECLINE: Order = Order { fits: Transfer::can_be_declined, otherwise: "no AE is being asked who could decline" };
+const PROCEED: Order = Order { fits: awaits_ai, otherwise: "the AI neither briefs an AE nor introduces one" };
 const CANCEL: Order = Order { fits: Transfer::can_be_cancelled, otherwise: "this transfer can no longer be called off" };
+
+/// Whether the AI speaks to the AE, so that it can be done with that.
+fn awaits_ai(transfer: &Transfer) -> bool {
+    matches!(transfer.scene(), SceneName::ConsultLive | SceneName::Introduction)
+}
 
 /// The answer comes once the store has written, but a refusal at once.
 fn later(taken: Result<(), Problem>) -> Option<Result<Reply, Problem>> {

@@ -14,6 +14,7 @@ use crate::beginning::Beginning;
 use crate::connecting::Recall;
 use crate::leg::Leg;
 use crate::outbound::Opening;
+use crate::recording::{Recording, Taking};
 
 /// How many ended legs a call keeps in its view.
 const ENDED_LEGS_MAX: usize = 16;
@@ -45,6 +46,12 @@ pub(crate) struct Call {
     /// The AE leg that scenes mean.
     pub(crate) consult: Option<LegId>,
     pub(crate) transfer: Option<Running>,
+    /// Whether the AI was told to rest.
+    pub(crate) rests: Rests,
+    /// How far its recording has come; none before the first scene.
+    pub(crate) recording: Option<Recording>,
+    /// The message that the caller is leaving.
+    pub(crate) message: Option<Taking>,
     pub(crate) past: Vec<TransferView>,
     /// Which transfer an idempotency key has asked for.
     pub(crate) keys: Vec<(String, TransferId)>,
@@ -71,6 +78,15 @@ pub(crate) enum Phase {
     Ending,
 }
 
+/// Whether the AI has its caller, where no transfer runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rests {
+    /// It has.
+    No,
+    /// It was paused: the caller hears music.
+    Paused,
+}
+
 /// Something that is being said.
 #[derive(Debug, Clone)]
 pub(crate) struct Speech {
@@ -86,6 +102,8 @@ pub(crate) struct Running {
     pub(crate) askers: Vec<u64>,
     /// The REFERs that asked for it.
     pub(crate) referrers: Vec<Referrer>,
+    /// The REFER of the AE by which the call moves on, until that has come about or to nothing.
+    pub(crate) moving: Option<Referrer>,
     /// Questions that are answered once the callback is on disk.
     pub(crate) pickers: Vec<u64>,
     /// The rendered briefing.
@@ -120,6 +138,15 @@ pub(crate) enum Referrer {
     },
 }
 
+impl Referrer {
+    /// In which session it was asked.
+    pub(crate) fn session(self) -> SessionId {
+        match self {
+            Referrer::Refer { session, .. } | Referrer::Invite { session } => session,
+        }
+    }
+}
+
 impl Call {
     /// A call at its beginning, without any legs yet.
     pub(crate) fn new(id: CallId, room: RoomId, opening: Opening, started: Wall) -> Call {
@@ -141,6 +168,9 @@ impl Call {
             ae_speech: None,
             consult: None,
             transfer: None,
+            rests: Rests::No,
+            recording: None,
+            message: None,
             past: Vec::new(),
             keys: Vec::new(),
             plays: 0,
@@ -162,7 +192,12 @@ impl Call {
 
     /// The AE leg that scenes mean, while it is up.
     pub(crate) fn ae(&self) -> Option<&Leg> {
-        self.consult.and_then(|id| self.leg(id)).filter(|leg| leg.is_up())
+        self.ae_leg().and_then(|id| self.leg(id)).filter(|leg| leg.is_up())
+    }
+
+    /// The AE leg that scenes mean, as far as it may have come: the one that the transfer holds, or a callback's.
+    pub(crate) fn ae_leg(&self) -> Option<LegId> {
+        self.transfer.as_ref().map_or(self.consult, |running| running.transfer.ae_leg())
     }
 
     /// A leg by its id.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{CallId, CallOutcome, Driver, EventKind, LegId, LegRole, LegState, TransferId};
+use baton_contract::{CallId, CallOutcome, Driver, EventKind, LegId, LegRole, LegState};
 use baton_media::{Command, sdp};
 use baton_sip::wire::{Header, Uri};
 use baton_sip::{Hop, Transport};
@@ -111,7 +111,7 @@ impl Switchboard {
                 leg.media = Agreement::Agreed(agreed.clone());
                 (answer, Some(agreed))
             }
-            Agreement::None | Agreement::Offered(_) | Agreement::Agreed(_) | Agreement::Reoffered(..) => {
+            Agreement::None | Agreement::Offered(_) | Agreement::Early(..) | Agreement::Agreed(_) | Agreement::Reoffered(..) => {
                 let offer = sdp::offer(&leg.local, &sdp::Capabilities::default());
                 leg.media = Agreement::Offered(offer.clone());
                 (offer, None)
@@ -165,9 +165,8 @@ impl Switchboard {
     }
 
     /// A transfer wants an AI back: a fresh one, which is told what it resumes; the next one where the first refuses.
-    pub(crate) fn recall_ai(&mut self, now: Now, id: CallId, resume: TransferId) {
+    pub(crate) fn recall_ai(&mut self, now: Now, id: CallId, headers: Vec<Header>) {
         let Some(ais) = self.calls.get(&id).map(|call| self.ais_of(call)) else { return };
-        let headers = vec![Header::new("X-Baton-Resume", resume.to_string())];
         self.recall_among(now, id, ais, headers);
     }
 

@@ -7,9 +7,10 @@ use baton_media::{Clip, Playlist, Then};
 use baton_sip::wire::Header;
 use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
-use baton_transfer::{Action, AeSpeech, Callee, Cause, Event, Fact, Line, SayId};
+use baton_transfer::{Action, AeSpeech, Callee, Cause, Event, Fact, Line, SayId, SceneName};
 
-use crate::call::{Asked, Speech};
+use crate::call::{Asked, Rests, Speech};
+use crate::handback::MOVED;
 use crate::inbound::Dialling;
 use crate::payload::{completeness, display_name, user_to_user};
 use crate::switchboard::{Switchboard, Waiting};
@@ -67,19 +68,9 @@ impl Switchboard {
                 self.commits.insert(ticket, Waiting::Transfer(id, transfer, fact, callback));
                 self.emit(Output::Commit { ticket: Some(ticket), level, records });
             }
-            Action::Dial { leg, to: Callee::Ae(ae), .. } => self.dial_ae(now, id, leg, &ae),
-            Action::Dial { leg, to: Callee::Outside(_), .. } => self.tell(now, id, not_dialled(leg)),
+            Action::Dial { leg, to, .. } => self.dial_human(now, id, leg, &to),
             Action::HangUp { leg, cause } => self.hang_up_ae(now, id, leg, cause),
-            Action::Scene(scene) => {
-                if let Some(call) = self.calls.get_mut(&id) {
-                    call.scene = scene;
-                    if scene == baton_transfer::SceneName::Human {
-                        call.caller_speech = None;
-                        call.ae_speech = None;
-                    }
-                }
-                self.swap_scene(id);
-            }
+            Action::Scene(scene) => self.set_scene(now, id, scene),
             Action::SayToCaller { say, lines } => self.say_to_caller(now, id, say, &lines),
             Action::HushCaller => {
                 if let Some(call) = self.calls.get_mut(&id) {
@@ -95,10 +86,13 @@ impl Switchboard {
                 self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short });
             }
             Action::DropAi => self.drop_ai(now, id),
-            Action::ReferCaller { .. } => self.tell(now, id, Event::ReferFailed { status: 501 }),
-            Action::Record { .. } => self.tell(now, id, Event::RecordFailed),
-            Action::StopRecording => {}
-            Action::RecallAi { resume, .. } => self.recall_ai(now, id, resume),
+            Action::ReferCaller { to } => self.refer_caller(now, id, &to),
+            Action::Record { max, silence_max } => self.take_message(now, id, max, silence_max),
+            Action::StopRecording => self.end_message(id),
+            Action::RecallAi { resume, purpose, note } => {
+                let headers = self.recall_headers(id, resume, purpose, note.as_deref());
+                self.recall_ai(now, id, headers);
+            }
             Action::ForgetAi => self.drop_ai(now, id),
             Action::Progress(progress) => self.progress(now, id, progress),
             Action::Report(kind, mut data) => {
@@ -119,13 +113,28 @@ impl Switchboard {
         self.calls.get(&id)?.transfer.as_ref().map(|running| running.transfer.id())
     }
 
-    fn dial_ae(&mut self, now: Now, id: CallId, leg: LegId, ae: &baton_contract::AeId) {
-        let dialled = self.consult_dialling(now, id, ae).and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to));
-        match dialled {
+    fn set_scene(&mut self, now: Now, id: CallId, scene: SceneName) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.scene = scene;
+        if matches!(scene, SceneName::Human | SceneName::Introduction) {
+            call.caller_speech = None;
+            call.ae_speech = None;
+        }
+        self.swap_scene(id);
+        if scene == SceneName::Human {
+            self.settle_move_back(now, id);
+        }
+    }
+
+    fn dial_human(&mut self, now: Now, id: CallId, leg: LegId, to: &Callee) {
+        let dialling = match to {
+            Callee::Ae(ae) => self.consult_dialling(now, id, ae),
+            Callee::Outside(to) => self.outside_dialling(id, to),
+        };
+        match dialling.and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to)) {
             Some(_) => {
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.consult = Some(leg);
-                    call.ae_speech = None;
                 }
                 self.tell(now, id, Event::Dialed { leg });
             }
@@ -169,10 +178,13 @@ impl Switchboard {
     }
 
     fn hang_up_ae(&mut self, now: Now, id: CallId, leg: LegId, cause: Cause) {
+        if matches!(cause, Cause::HandedBack | Cause::MovedOn) {
+            self.settle_move(now, id, &MOVED);
+        }
         self.end_leg(now, id, leg, Some(reason_of(cause)));
-        if let Some(call) = self.calls.get_mut(&id).filter(|call| call.consult == Some(leg)) {
-            call.consult = None;
-            call.ae_speech = None;
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.consult = call.consult.filter(|consult| *consult != leg);
+            call.ae_speech.take_if(|(to, _)| *to == leg);
         }
         self.settle(now, id);
     }
@@ -222,7 +234,7 @@ impl Switchboard {
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Some(running) = &call.transfer {
             call.driver = running.transfer.driver();
-        } else if call.driver == Driver::Paused {
+        } else if call.driver == Driver::Paused && call.rests == Rests::No {
             call.driver = Driver::Ai;
         }
     }

@@ -23,7 +23,10 @@ impl Switchboard {
         tracing::info!(?role, ?why, "leg gone");
         self.leg_ended(id, leg_id);
         match role {
-            LegRole::Caller => self.tell(now, id, Told::CallerGone),
+            LegRole::Caller => {
+                self.end_message(id);
+                self.tell(now, id, Told::CallerGone);
+            }
             LegRole::Ai => self.ai_gone(now, id, leg_id, why),
             LegRole::Ae => {
                 let why = match why {
@@ -101,6 +104,7 @@ impl Switchboard {
         if let Some(load) = trunk.and_then(|trunk| self.loads.get_mut(trunk)) {
             load.release();
         }
+        self.follow_recording(id);
         self.media(Command::Close { room, port });
     }
 
@@ -140,6 +144,9 @@ impl Switchboard {
         self.clear_ai_alarm(id);
         self.clear_caller_alarm(id);
         self.clear_quiet_alarm(id);
+        self.clear_message_alarm(id);
+        self.end_recording(&call);
+        self.referrals.retain(|_, whose| *whose != id);
         self.forget_invited(now, id);
         self.set_transfer_alarm(now, id);
         self.rooms.remove(&call.room);

@@ -33,7 +33,12 @@ impl Switchboard {
                 tracing::error!(room = room.0, port = port.0, %error, "no media port");
             }
             Media::Closed { port, .. } => self.ports.give_back(port.0),
-            Media::Switched { live: false, .. } | Media::FirstPacket { .. } | Media::Back { .. } | Media::Quiet { .. } => {}
+            Media::Quiet { room, port, .. } => {
+                if let Some((id, _)) = self.leg_at(room, port) {
+                    self.end_message(id);
+                }
+            }
+            Media::Switched { live: false, .. } | Media::FirstPacket { .. } | Media::Back { .. } => {}
         }
     }
 
@@ -51,6 +56,9 @@ impl Switchboard {
             let say = call.caller_speech.as_ref().map(|speech| speech.say);
             if how == Played::Ended {
                 call.caller_speech = None;
+                if call.caller_hears_more() {
+                    self.swap_scene(id);
+                }
             }
             say
         } else if call.ae_speech.as_ref().is_some_and(|(to, speech)| *to == leg && is_this(speech)) {

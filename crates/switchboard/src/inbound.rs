@@ -218,7 +218,7 @@ impl Switchboard {
         let first = self.calls.get(&id).and_then(|call| call.caller().or(call.ai()));
         let codec = first.and_then(|leg| match &leg.media {
             Agreement::Answering(_, agreed) | Agreement::Agreed(agreed) | Agreement::Reoffered(agreed, _) => Some(agreed.codec),
-            Agreement::None | Agreement::Offered(_) => None,
+            Agreement::None | Agreement::Offered(_) | Agreement::Early(..) => None,
         });
         if let Some(codec) = codec {
             can.codecs.sort_by_key(|one| *one != codec);

@@ -11,7 +11,7 @@ use baton_transfer::{Event, Progress, Target};
 use bytes::Bytes;
 
 use crate::Output;
-use crate::ask::Wanted;
+use crate::ask::{Wanted, Wishes};
 use crate::beginning::{Outbound, PlacedBy};
 use crate::call::{Call, Phase, Referrer};
 use crate::capacity::Claim;
@@ -94,7 +94,8 @@ impl Switchboard {
             false => Context::default(),
         };
         self.invited.insert(session, Invited { call: id, offer: invite.sdp.clone() });
-        let wanted = Wanted { target, mode: Mode::Warm, reason: context.reason.clone(), context: Some(context), briefing: None };
+        let (reason, wishes) = (context.reason.clone(), Wishes::default());
+        let wanted = Wanted { target, mode: Mode::Warm, reason, context: Some(context), briefing: None, wishes };
         self.begin_transfer(now, id, wanted, None, Some(Referrer::Invite { session }));
     }
 

@@ -4,8 +4,9 @@ use baton_contract::{CallId, LegId, LegRole};
 use baton_media::Command;
 use baton_sip::SessionId;
 use baton_time::{Mono, Now};
-use baton_transfer::{Event as Told, Key, SceneName};
+use baton_transfer::{Event as Told, HandBackBy, Key, SceneName};
 
+use crate::scene::STAR_HELD;
 use crate::switchboard::Switchboard;
 
 impl Switchboard {
@@ -30,9 +31,20 @@ impl Switchboard {
         let Ok(key) = Key::try_from(digit) else { return };
         match role {
             LegRole::Caller => self.tell(now, id, Told::CallerKey(key)),
+            LegRole::Ae if self.hands_back(id, leg_id, key, at) => {
+                self.tell(now, id, Told::HandBack { by: HandBackBy::Key, note: None });
+            }
             LegRole::Ae => self.tell(now, id, Told::Key { leg: leg_id, key }),
             LegRole::Ai => {}
         }
+    }
+
+    /// Whether a key of the AE who has the caller is the second one of the pair that hands them back.
+    fn hands_back(&mut self, id: CallId, leg: LegId, key: Key, at: Mono) -> bool {
+        let pair = self.settings.transfer.handback_key;
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.scene == SceneName::Human) else { return false };
+        let is_theirs = call.ae_leg() == Some(leg);
+        call.leg_mut(leg).is_some_and(|leg| leg.completes(pair, key, at, STAR_HELD)) && is_theirs
     }
 
     /// A key that came by INFO goes on to whoever hears its leg; RFC 4733 keys pass with the media.

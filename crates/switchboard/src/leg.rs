@@ -1,10 +1,15 @@
 //! One party's connection.
 
+use std::time::Duration;
+
 use baton_contract::{LegId, LegRole, LegState, LegView};
 use baton_media::{Direction, Negotiated, Port, sdp};
 use baton_sip::SessionId;
 use baton_time::Mono;
+use baton_transfer::{Key, KeyPair};
 use bytes::Bytes;
+
+use crate::recording::Tracked;
 
 /// How long after a key the same key by another way is the same press, in microseconds: RFC 4733 and INFO duplicates.
 const SAME_KEY_MICROS: u64 = 200_000;
@@ -23,7 +28,11 @@ pub(crate) struct Leg {
     pub(crate) trunk: Option<usize>,
     /// The AI at its other end, by its place in the settings.
     pub(crate) ai: Option<usize>,
+    /// The track that what it says is written to.
+    pub(crate) track: Option<Tracked>,
     last_key: Option<(char, Mono)>,
+    /// When it pressed the first of the two keys that hand a caller back.
+    pair_begun: Option<Mono>,
 }
 
 /// How far offer and answer of a leg have come.
@@ -33,6 +42,8 @@ pub(crate) enum Agreement {
     None,
     /// We have offered this.
     Offered(Bytes),
+    /// We have offered this, and know where their sound comes from before the answer: early media.
+    Early(Bytes, Negotiated),
     /// The answer to their offer is made, and goes out when the leg is answered.
     Answering(Bytes, Negotiated),
     /// Both sides know.
@@ -45,7 +56,20 @@ impl Leg {
     /// A leg at its beginning.
     pub(crate) fn new(id: LegId, role: LegRole, session: SessionId, sip_call_id: String, local: sdp::Local) -> Leg {
         let media = Agreement::None;
-        Leg { id, role, session, state: LegState::Trying, sip_call_id, local, media, trunk: None, ai: None, last_key: None }
+        Leg {
+            id,
+            role,
+            session,
+            state: LegState::Trying,
+            sip_call_id,
+            local,
+            media,
+            trunk: None,
+            ai: None,
+            track: None,
+            last_key: None,
+            pair_begun: None,
+        }
     }
 
     /// The media end.
@@ -56,7 +80,7 @@ impl Leg {
     /// What was agreed last.
     pub(crate) fn agreed(&self) -> Option<&Negotiated> {
         match &self.media {
-            Agreement::Agreed(agreed) | Agreement::Reoffered(agreed, _) => Some(agreed),
+            Agreement::Agreed(agreed) | Agreement::Reoffered(agreed, _) | Agreement::Early(_, agreed) => Some(agreed),
             Agreement::None | Agreement::Offered(_) | Agreement::Answering(..) => None,
         }
     }
@@ -69,6 +93,21 @@ impl Leg {
     /// Whether the leg has not ended.
     pub(crate) fn is_live(&self) -> bool {
         self.state != LegState::Ended
+    }
+
+    /// Whether its sound comes already although it has not answered.
+    pub(crate) fn has_early_media(&self) -> bool {
+        self.is_live() && matches!(self.media, Agreement::Early(..))
+    }
+
+    /// Whether a key completes the pair that hands a caller back.
+    pub(crate) fn completes(&mut self, pair: KeyPair, key: Key, at: Mono, within: Duration) -> bool {
+        let begun = self.pair_begun.take().is_some_and(|begun| at.since(begun) <= within);
+        if begun && key == pair.then {
+            return true;
+        }
+        self.pair_begun = (key == pair.first).then_some(at);
+        false
     }
 
     /// Whether this party has put us on hold.

@@ -9,12 +9,14 @@ mod beginning;
 mod call;
 mod callbacks;
 mod capacity;
+mod cold;
 mod connecting;
 mod deeds;
 mod destinations;
 mod ended;
 mod farewell;
 mod gauges;
+mod handback;
 mod heard;
 mod identity;
 mod inbound;
@@ -28,6 +30,7 @@ mod outbound;
 mod payload;
 mod peer;
 mod placing;
+mod recorder;
 mod recording;
 mod refer;
 mod rescue;
@@ -35,6 +38,7 @@ mod scene;
 mod settings;
 mod switchboard;
 mod transcript;
+mod voicemail;
 
 pub use capacity::Full;
 pub use destinations::{Allowed, Denied, normalised};
@@ -56,6 +60,8 @@ pub enum Why {
     AiMustAnswer,
     /// Whom we call must have answered.
     CallerMustAnswer,
+    /// A message may be no longer than this.
+    MessageIsLong,
     /// A transfer waits for something.
     Transfer(baton_transfer::Why),
 }

@@ -19,7 +19,7 @@ impl Switchboard {
         match event {
             Event::Invite { session, source, invite, .. } => self.on_invite(now, session, source, *invite),
             Event::Trying { session } => self.tell_consult(now, session, |leg| Told::Trying { leg }),
-            Event::Ringing { session, status, .. } => self.on_ringing(now, session, status),
+            Event::Ringing { session, status, sdp, .. } => self.on_ringing(now, session, status, sdp.as_ref()),
             Event::Answered { session, sdp, .. } => self.on_answered(now, session, sdp),
             Event::Refused { session, status, phrase, .. } => self.on_refused(now, session, status, &phrase),
             Event::Confirmed { session, sdp } => self.on_sdp_answer(now, session, sdp),
@@ -32,18 +32,24 @@ impl Switchboard {
             Event::Gone { session, why } => self.on_gone(now, session, &why),
             Event::Released { session, status } => self.on_released(now, session, status),
             Event::Stranger { source, reason, .. } => self.on_stranger(source, reason),
-            Event::ReferAnswered { .. } | Event::Notified { .. } => {}
+            Event::ReferAnswered { refer, status, .. } => self.on_refer_answered(now, refer, status),
+            Event::Notified { refer, status, .. } => self.on_notified(now, refer, status),
         }
     }
 
-    fn on_ringing(&mut self, now: Now, session: SessionId, status: u16) {
+    fn on_ringing(&mut self, now: Now, session: SessionId, status: u16, sdp: Option<&Bytes>) {
         let Some((id, leg_id)) = self.call_of(session) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(leg) = call.leg_mut(leg_id) else { return };
         let first = std::mem::replace(&mut leg.state, LegState::Ringing) == LegState::Trying;
         let role = leg.role;
         match role {
-            LegRole::Ae => self.tell(now, id, Told::Ringing { leg: leg_id, status }),
+            LegRole::Ae => {
+                self.tell(now, id, Told::Ringing { leg: leg_id, status });
+                if let Some(sdp) = sdp {
+                    self.early_media(id, leg_id, sdp);
+                }
+            }
             LegRole::Ai if first && matches!(call.phase, Phase::Connecting(_)) => {
                 let Some(caller) = call.caller().filter(|leg| !leg.is_up()).map(|leg| leg.session) else { return };
                 if let Err(fault) = self.agent.ring(now.mono, caller, 180, None, Vec::new()) {
@@ -61,7 +67,8 @@ impl Switchboard {
         let Some(leg) = call.legs.iter_mut().find(|leg| leg.id == leg_id) else { return };
         let role = leg.role;
         let agreed = match (&leg.media, &sdp) {
-            (Agreement::Offered(offer), Some(answer)) => baton_media::sdp::accept(offer, answer),
+            (Agreement::Offered(offer) | Agreement::Early(offer, _), Some(answer)) => baton_media::sdp::accept(offer, answer),
+            (Agreement::Early(_, agreed), None) => Ok(agreed.clone()),
             (_, _) => Err(baton_media::sdp::SdpError::NotAnAnswer),
         };
         match agreed {

@@ -1,12 +1,16 @@
 //! The payload on its way in and out of SIP headers.
 
 use baton_contract::{Caller, Context, TransferId};
+use baton_sip::wire::Header;
 
 /// The longest display name that is put into a From header, in characters.
 const DISPLAY_CHARS_MAX: usize = 60;
 
 /// The longest value of a context header that is taken, in bytes.
 const HEADER_BYTES_MAX: usize = 4_096;
+
+/// The longest value of a context header that we send, in bytes.
+const OUT_BYTES_MAX: usize = 512;
 
 /// How many context headers of one message are taken.
 const HEADERS_MAX: usize = 32;
@@ -21,7 +25,7 @@ pub(crate) fn context_from<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>
         let value = printable(value, HEADER_BYTES_MAX);
         let Some(field) = field_of(name) else { continue };
         match field.as_str() {
-            "call" | "transfer" | "resume" | "outcome" => {}
+            "call" | "transfer" | "resume" | "purpose" | "note" | "ae" | "mode" | "outcome" => {}
             "summary" => context.summary = Some(value),
             "reason" => context.reason = Some(value),
             "intent" => context.intent = Some(value),
@@ -40,6 +44,24 @@ pub(crate) fn context_from<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>
         context.caller = Some(caller);
     }
     context
+}
+
+/// The main fields of a context as headers, for an AI that goes on with a caller.
+pub(crate) fn context_headers(context: &Context) -> Vec<Header> {
+    let caller = context.caller.clone().unwrap_or_default();
+    let fields = [
+        ("X-Baton-Summary", &context.summary),
+        ("X-Baton-Reason", &context.reason),
+        ("X-Baton-Intent", &context.intent),
+        ("X-Baton-Next-Step", &context.next_step),
+        ("X-Baton-Name", &caller.name),
+        ("X-Baton-Company", &caller.company),
+        ("X-Baton-Role", &caller.role),
+        ("X-Baton-Number", &caller.number),
+        ("X-Baton-Timezone", &caller.timezone),
+    ];
+    let written = fields.into_iter().filter_map(|(name, value)| Some((name, printable(value.as_deref()?, OUT_BYTES_MAX))));
+    written.filter(|(_, value)| !value.is_empty()).map(|(name, value)| Header::new(name, value)).collect()
 }
 
 fn field_of(name: &str) -> Option<String> {

@@ -1,10 +1,7 @@
 //! What is to be recorded, and what became of it. The writer is the shell's; it never keeps a call waiting.
 
-use baton_contract::{CallId, LegId, LegRole, Problem, RecordingState, Reply, TransferId};
-use baton_media::TapId;
-use baton_time::Now;
-
-use crate::switchboard::Switchboard;
+use baton_contract::{CallId, LegId, LegRole, RecordingState, TransferId};
+use baton_media::{Port, TapId};
 
 /// Which calls are recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,21 +108,26 @@ pub enum RecordFault {
     NoFolder,
 }
 
-impl Switchboard {
-    /// A track has ended, or could not be written: whatever it was for, the call goes on.
-    pub(crate) fn on_recorded(&mut self, _now: Now, tap: TapId, result: Result<Recorded, RecordFault>) {
-        match result {
-            Ok(recorded) => tracing::debug!(tap = tap.0, ms = recorded.duration_ms, "recorded"),
-            Err(fault) => tracing::warn!(tap = tap.0, %fault, "not recorded"),
-        }
-    }
+/// How far the recording of a call has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recording {
+    pub(crate) state: RecordingState,
+    /// How many tracks were opened.
+    pub(crate) tracks: u32,
+    /// The boundary that was written down last.
+    pub(crate) marked: &'static str,
+}
 
-    /// Records a call, pauses that, or ends it.
-    pub(crate) fn set_recording(&mut self, _now: Now, call: CallId, state: RecordingState) -> Result<Reply, Problem> {
-        if !self.calls.contains_key(&call) {
-            return Err(Problem::not_found("call", &call.to_string()));
-        }
-        tracing::debug!(?state, calls = ?self.settings.recording.calls, "recording");
-        Err(Problem::conflict("there is no folder for recordings"))
-    }
+/// The track that what a leg says is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tracked {
+    pub(crate) tap: TapId,
+    pub(crate) kind: RecordKind,
+}
+
+/// A message that is being taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taking {
+    pub(crate) tap: TapId,
+    pub(crate) port: Port,
 }

@@ -1,46 +1,142 @@
-//! An AI asks for a human over SIP: REFER, and its progress (RFC 3515).
+//! An AI asks for a human over SIP, or an AE passes a caller on: REFER, and its progress (RFC 3515).
 
-use baton_contract::{CallId, Context, LegRole, Mode};
-use baton_sip::wire::{Header, Message, NameAddr};
+use baton_contract::{CallId, Context, LegId, LegRole, Mode};
+use baton_sip::wire::{Header, Message, NameAddr, Uri};
 use baton_sip::{ReferId, SessionId};
 use baton_time::Now;
-use baton_transfer::{Progress, Target};
+use baton_transfer::{Callee, Event, HandBackBy, Progress, SceneName, Target};
 
-use crate::ask::Wanted;
-use crate::call::{Asked, Phase, Referrer};
+use crate::ask::{TRYING, Wanted, Wishes};
+use crate::call::{Asked, Call, Phase, Referrer};
+use crate::destinations::Over;
 use crate::payload::context_from;
 use crate::peer::Peer;
+use crate::settings::Outsiders;
 use crate::switchboard::Switchboard;
 
 impl Switchboard {
     /// A REFER inside one of our dialogs.
     pub(crate) fn on_refer(&mut self, now: Now, session: SessionId, refer: ReferId, refer_to: &NameAddr, message: &Message) {
         let referrer = Referrer::Refer { session, refer };
-        match self.refer_wanted(session, refer_to) {
-            Ok((id, target)) => {
-                let context = self.refer_context(session, refer_to, message);
+        let Some((id, leg)) = self.call_of(session) else { return self.answer_refer(now, referrer, 481) };
+        match self.calls.get(&id).and_then(|call| call.leg(leg)).map(|leg| leg.role) {
+            Some(LegRole::Ai) => self.on_ai_refer(now, id, leg, referrer, refer_to, message),
+            Some(LegRole::Ae) => self.on_ae_refer(now, id, leg, referrer, refer_to),
+            Some(LegRole::Caller) | None => self.answer_refer(now, referrer, 403),
+        }
+    }
+
+    /// An AI asks for a human, or passes the caller on to somebody outside.
+    fn on_ai_refer(&mut self, now: Now, id: CallId, leg: LegId, referrer: Referrer, refer_to: &NameAddr, message: &Message) {
+        match self.refer_wanted(id, leg, refer_to) {
+            Ok((target, mode)) => {
+                let context = self.refer_context(referrer.session(), refer_to, message);
+                let mode = asked_mode(message, refer_to).filter(|_| mode == Mode::Warm).unwrap_or(mode);
                 let reason = context.reason.clone();
-                let wanted = Wanted { target, mode: Mode::Warm, reason, context: Some(context), briefing: None };
+                let (briefing, wishes) = (None, Wishes::default());
+                let wanted = Wanted { target, mode, reason, context: Some(context), briefing, wishes };
                 self.begin_transfer(now, id, wanted, None, Some(referrer));
+                self.spoken_acceptance(now, id);
             }
             Err(status) => self.answer_refer(now, referrer, status),
         }
     }
 
-    /// Which call is meant and whom it shall reach, or the status that refuses.
-    fn refer_wanted(&self, session: SessionId, refer_to: &NameAddr) -> Result<(CallId, Target), u16> {
-        let (id, leg) = self.call_of(session).ok_or(481_u16)?;
-        let call = self.calls.get(&id).ok_or(481_u16)?;
-        if call.leg(leg).is_none_or(|leg| leg.role != LegRole::Ai) {
-            return Err(403);
+    /// An AI that briefs the AE itself says with a second REFER that they take the caller.
+    fn spoken_acceptance(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get(&id).filter(|call| call.scene == SceneName::ConsultLive) else { return };
+        if call.transfer.as_ref().is_some_and(|running| running.transfer.can_be_accepted()) {
+            self.tell(now, id, Event::Accept);
         }
-        let target = self.roster.target(&refer_to.uri.to_string()).ok_or_else(|| no_target(refer_to))?;
+    }
+
+    /// Whom the REFER of an AI shall reach, and how, or the status that refuses.
+    fn refer_wanted(&self, id: CallId, leg: LegId, refer_to: &NameAddr) -> Result<(Target, Mode), u16> {
+        let call = self.calls.get(&id).ok_or(481_u16)?;
+        let wanted = match self.roster.target(&refer_to.uri.to_string()) {
+            Some(target) => (target, Mode::Warm),
+            None => (self.outsider(call, leg, refer_to)?, Mode::Cold),
+        };
         match (&call.phase, &call.transfer) {
-            (Phase::Active, None) => Ok((id, target)),
-            (Phase::Active, Some(running)) if running.transfer.outcome().is_none() => Ok((id, target)),
+            (Phase::Active, None) => Ok(wanted),
+            (Phase::Active, Some(running)) if running.transfer.outcome().is_none() => Ok(wanted),
             (Phase::Active, Some(_)) => Err(403),
             (Phase::Placing | Phase::Connecting(_) | Phase::Ending, _) => Err(403),
         }
+    }
+
+    /// Somebody outside to whom an AI may pass its caller on.
+    fn outsider(&self, call: &Call, leg: LegId, refer_to: &NameAddr) -> Result<Target, u16> {
+        let status = no_target(refer_to);
+        let ai = call.leg(leg).and_then(|leg| leg.ai).and_then(|place| self.settings.ais.get(place));
+        if status == 404 || ai.is_none_or(|ai| ai.outsiders == Outsiders::Deny) {
+            return Err(status);
+        }
+        self.outside(refer_to).map(Target::Outside)
+    }
+
+    /// The URI of somebody outside, if they may be dialled.
+    fn outside(&self, refer_to: &NameAddr) -> Result<String, u16> {
+        let uri = refer_to.uri.to_string();
+        match self.settings.destination(&uri, Over::Any) {
+            Ok(_) => Ok(uri),
+            Err(denied) => {
+                self.dial_reject("refer", denied);
+                Err(no_target(refer_to))
+            }
+        }
+    }
+
+    /// The AE passes the caller on, or back to the AI.
+    fn on_ae_refer(&mut self, now: Now, id: CallId, leg: LegId, referrer: Referrer, refer_to: &NameAddr) {
+        match self.onward(id, leg, refer_to) {
+            Ok(onward) => {
+                self.answer_refer(now, referrer, 202);
+                self.notify(now, referrer, &TRYING);
+                if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+                    running.moving = Some(referrer);
+                }
+                let event = match onward {
+                    Onward::Ai => Event::HandBack { by: HandBackBy::Refer, note: None },
+                    Onward::To(to) => Event::AeRefers { to },
+                };
+                self.tell(now, id, event);
+            }
+            Err(status) => self.answer_refer(now, referrer, status),
+        }
+    }
+
+    /// Where the AE who has the caller wants them to go, or the status that refuses.
+    fn onward(&self, id: CallId, leg: LegId, refer_to: &NameAddr) -> Result<Onward, u16> {
+        let call = self.calls.get(&id).ok_or(481_u16)?;
+        let running = call.transfer.as_ref().ok_or(403_u16)?;
+        let has_caller = matches!(call.scene, SceneName::Human | SceneName::AeHolds) && call.ae_leg() == Some(leg);
+        if !has_caller || running.moving.is_some() {
+            return Err(403);
+        }
+        if self.is_our_ai(call, refer_to) {
+            return Ok(Onward::Ai);
+        }
+        match self.roster.target(&refer_to.uri.to_string()) {
+            Some(Target::Ae(ae)) => Ok(Onward::To(Callee::Ae(ae))),
+            Some(Target::Group(name)) => {
+                let group = self.roster.groups().iter().find(|group| group.name == name);
+                let first = group.and_then(|group| group.aes.first()).ok_or(404_u16)?;
+                Ok(Onward::To(Callee::Ae(first.clone())))
+            }
+            Some(Target::Anyone | Target::Outside(_)) | None => self.outside(refer_to).map(|to| Onward::To(Callee::Outside(to))),
+        }
+    }
+
+    /// Whether a URI means the AI of this call: by its name, by its own URI's user, or by the number under which it was called.
+    fn is_our_ai(&self, call: &Call, refer_to: &NameAddr) -> bool {
+        let Some(user) = refer_to.uri.user_plain() else { return false };
+        let ais = self.ais_of(call);
+        let named = ais.iter().filter_map(|place| self.settings.ais.get(*place)).any(|ai| {
+            let own: Option<Uri> = ai.uri.replace("{to}", "").parse().ok();
+            ai.name == user || own.and_then(|own| own.user_plain().map(|own| own == user)).unwrap_or(false)
+        });
+        named || user == call.ours()
     }
 
     /// The context on the REFER and in the URI that it refers to, where its sender is believed.
@@ -101,7 +197,21 @@ impl Switchboard {
     }
 }
 
-/// What a REFER to none of our people hears. A number is somebody, but an AI may only ask for an AE or a group; anything else is nobody.
+/// Where an AE wants the caller to go.
+enum Onward {
+    Ai,
+    To(Callee),
+}
+
+/// The mode that a REFER asks for with `X-Baton-Mode`, as a header or in its URI.
+fn asked_mode(message: &Message, refer_to: &NameAddr) -> Option<Mode> {
+    let embedded = refer_to.uri.embedded_headers();
+    let in_uri = embedded.iter().find(|(name, _)| name.eq_ignore_ascii_case("X-Baton-Mode")).map(|(_, value)| value.as_str());
+    let text = message.header("X-Baton-Mode").or(in_uri)?.trim().to_ascii_lowercase();
+    serde_json::from_value(serde_json::Value::String(text)).ok()
+}
+
+/// What a REFER to none of our people hears where it may not go outside. A number is somebody, anything else is nobody.
 /// (A local number may be spelt with the letters A to F alone, RFC 3966 §3: that is rather a name.)
 fn no_target(refer_to: &NameAddr) -> u16 {
     let is_number = refer_to.uri.tel().is_some_and(|tel| tel.number.contains(|sign: char| sign.is_ascii_digit()));

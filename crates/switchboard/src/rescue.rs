@@ -5,7 +5,7 @@ use baton_sip::{Gone, Reason};
 use baton_time::Now;
 use baton_transfer::{SceneName, Target};
 
-use crate::ask::Wanted;
+use crate::ask::{Wanted, Wishes};
 use crate::beginning::Beginning;
 use crate::call::{Call, Phase};
 use crate::settings::{AI_LOST_AFTER_MS, AiEnds, AiSilence, Rescue, RescueBy};
@@ -102,7 +102,8 @@ impl Switchboard {
         call.scene = SceneName::Rescue;
         self.swap_scene(id);
         self.conclude(id, CallOutcome::Completed, None, "answered");
-        let wanted = Wanted { target, mode, reason: Some(AI_FAILED.to_owned()), context: None, briefing: None };
+        let (reason, wishes) = (Some(AI_FAILED.to_owned()), Wishes::default());
+        let wanted = Wanted { target, mode, reason, context: None, briefing: None, wishes };
         self.begin_transfer(now, id, wanted, None, None);
     }
 

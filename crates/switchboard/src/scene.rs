@@ -1,25 +1,34 @@
 //! The table of scenes: who hears whom, as data.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::CallId;
-use baton_media::{Command, Digits, Playlist, Port, Scene, Source, Then};
+use baton_contract::{CallId, LegRole};
+use baton_media::{Clip, Command, Digits, PlayId, Playlist, Port, Scene, Source, Then};
 use baton_transfer::SceneName;
 
 use crate::call::Call;
 use crate::switchboard::Switchboard;
 
 /// How long a `*` of the AE waits for a `9` after the bridge.
-const STAR_HELD: Duration = Duration::from_millis(1_500);
+pub(crate) const STAR_HELD: Duration = Duration::from_millis(1_500);
+
+/// Names the ringback, so that it goes on undisturbed from scene to scene: no speech ever has this name.
+const RINGBACK: PlayId = PlayId(u64::MAX);
 
 /// What one party hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hears {
     Silence,
     Music,
+    Ringback,
+    /// What the AE's phone sends before its answer, else ringback.
+    EarlyAe,
     Caller,
     Ai,
     Ae,
+    /// The two others.
+    Both,
 }
 
 /// One row: what the caller, the AI and the AE hear.
@@ -28,13 +37,15 @@ enum Hears {
 const fn row(scene: SceneName) -> [Hears; 3] {
     match scene {
         SceneName::Conversation => [Hears::Ai, Hears::Caller, Hears::Silence],
-        SceneName::ConsultMusic | SceneName::ConsultRingback => [Hears::Music, Hears::Silence, Hears::Silence],
+        SceneName::ConsultMusic => [Hears::Music, Hears::Silence, Hears::Silence],
+        SceneName::ConsultRingback => [Hears::Ringback, Hears::Silence, Hears::Silence],
         SceneName::ConsultAi => [Hears::Ai, Hears::Caller, Hears::Silence],
-        SceneName::ConsultLive | SceneName::PassingOn | SceneName::Introduction => [Hears::Music, Hears::Silence, Hears::Silence],
+        SceneName::ConsultLive => [Hears::Music, Hears::Ae, Hears::Ai],
+        SceneName::PassingOn => [Hears::EarlyAe, Hears::Silence, Hears::Silence],
+        SceneName::Introduction => [Hears::Both, Hears::Both, Hears::Both],
         SceneName::Human => [Hears::Ae, Hears::Silence, Hears::Caller],
-        SceneName::AeHolds | SceneName::Offering | SceneName::Voicemail | SceneName::Rescue => {
-            [Hears::Music, Hears::Silence, Hears::Silence]
-        }
+        SceneName::AeHolds | SceneName::Offering | SceneName::Rescue => [Hears::Music, Hears::Silence, Hears::Silence],
+        SceneName::Voicemail => [Hears::Silence, Hears::Silence, Hears::Silence],
         SceneName::CallingBack => [Hears::Music, Hears::Silence, Hears::Music],
     }
 }
@@ -58,21 +69,22 @@ const fn keys_pass(scene: SceneName) -> bool {
 
 impl Call {
     /// The scene as the media threads want it: for each leg that is up, what it hears now.
-    pub(crate) fn media_scene(&self) -> Scene {
+    fn media_scene(&self, ringback: &Arc<Clip>, star: Digits) -> Scene {
         let [caller, ai, ae] = row(self.scene);
         let pass = if keys_pass(self.scene) { Digits::Pass } else { Digits::Consume };
         let mut scene = Scene::new(self.scene_serial);
         if let Some(leg) = self.caller().filter(|leg| leg.is_up()) {
-            let source = self.source(caller, self.caller_speech.as_ref().map(|speech| &speech.playlist));
+            let speech = self.caller_speech.as_ref().map(|speech| &speech.playlist);
+            let source = self.source(caller, LegRole::Caller, speech, ringback);
             scene = scene.hear(leg.port(), source).keys(leg.port(), pass);
         }
         if let Some(leg) = self.ai().filter(|leg| leg.is_up()) {
-            scene = scene.hear(leg.port(), self.source(ai, None)).keys(leg.port(), pass);
+            scene = scene.hear(leg.port(), self.source(ai, LegRole::Ai, None, ringback)).keys(leg.port(), pass);
         }
         if let Some(leg) = self.ae() {
             let speech = self.ae_speech.as_ref().filter(|(id, _)| *id == leg.id).map(|(_, speech)| &speech.playlist);
-            let keys = if self.scene == SceneName::Human { Digits::HoldStar(STAR_HELD) } else { Digits::Consume };
-            scene = scene.hear(leg.port(), self.source(ae, speech)).keys(leg.port(), keys);
+            let keys = if self.scene == SceneName::Human { star } else { Digits::Consume };
+            scene = scene.hear(leg.port(), self.source(ae, LegRole::Ae, speech, ringback)).keys(leg.port(), keys);
         }
         scene
     }
@@ -80,23 +92,54 @@ impl Call {
     /// What follows a speech to the caller in this scene.
     pub(crate) fn after_caller_speech(&self) -> Then {
         match row(self.scene)[0] {
-            Hears::Music => Then::Music,
-            Hears::Silence | Hears::Caller | Hears::Ai | Hears::Ae => Then::Silence,
+            Hears::Music | Hears::Ringback => Then::Music,
+            Hears::Silence | Hears::EarlyAe | Hears::Caller | Hears::Ai | Hears::Ae | Hears::Both => Then::Silence,
         }
     }
 
-    fn source(&self, hears: Hears, speech: Option<&Playlist>) -> Source {
+    /// Whether the caller, after a speech, hears something else than what that ended with.
+    pub(crate) fn caller_hears_more(&self) -> bool {
+        !matches!(row(self.scene)[0], Hears::Music | Hears::Silence)
+    }
+
+    fn source(&self, hears: Hears, who: LegRole, speech: Option<&Playlist>, ringback: &Arc<Clip>) -> Source {
         if let Some(playlist) = speech {
             return Source::Play(playlist.clone());
         }
-        let from = |port: Option<Port>, otherwise| port.map_or(otherwise, Source::Leg);
+        let rings = || Source::Play(Playlist { id: RINGBACK, clips: vec![ringback.clone()], then: Then::Repeat });
+        let from = |port: Option<Port>, otherwise: Source| port.map_or(otherwise, Source::Leg);
         match hears {
             Hears::Silence => Source::Silence,
             Hears::Music => Source::Music,
-            Hears::Caller => from(self.caller().filter(|leg| leg.is_up()).map(crate::leg::Leg::port), Source::Silence),
-            Hears::Ai => from(self.ai().filter(|leg| leg.is_up()).map(crate::leg::Leg::port), Source::Music),
-            Hears::Ae => from(self.ae().map(crate::leg::Leg::port), Source::Music),
+            Hears::Ringback => rings(),
+            Hears::EarlyAe => {
+                let early = self.ae_leg().and_then(|id| self.leg(id)).filter(|leg| leg.has_early_media());
+                early.map_or_else(rings, |leg| Source::Leg(leg.port()))
+            }
+            Hears::Caller => from(self.talking(LegRole::Caller), Source::Silence),
+            Hears::Ai => from(self.talking(LegRole::Ai), if who == LegRole::Caller { Source::Music } else { Source::Silence }),
+            Hears::Ae => from(self.talking(LegRole::Ae), if who == LegRole::Caller { Source::Music } else { Source::Silence }),
+            Hears::Both => {
+                let others = [LegRole::Caller, LegRole::Ai, LegRole::Ae].into_iter().filter(|role| *role != who);
+                let ports: Vec<Port> = others.filter_map(|role| self.talking(role)).collect();
+                match (ports.as_slice(), who) {
+                    ([], LegRole::Caller) => Source::Music,
+                    ([], LegRole::Ai | LegRole::Ae) => Source::Silence,
+                    ([only], _) => Source::Leg(*only),
+                    ([_, _, ..], _) => Source::Mix(ports),
+                }
+            }
         }
+    }
+
+    /// The leg of this role that can be heard; an AI that has put its caller on hold cannot.
+    fn talking(&self, role: LegRole) -> Option<Port> {
+        let leg = match role {
+            LegRole::Caller => self.caller(),
+            LegRole::Ai => self.ai().filter(|leg| !leg.holds()),
+            LegRole::Ae => self.ae(),
+        };
+        leg.filter(|leg| leg.is_up()).map(crate::leg::Leg::port)
     }
 }
 
@@ -105,8 +148,12 @@ impl Switchboard {
     pub(crate) fn swap_scene(&mut self, id: CallId) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.scene_serial += 1;
-        let (room, scene) = (call.room, call.media_scene());
+        let pair = self.settings.transfer.handback_key;
+        let is_held = pair.first.sign() == '*' && pair.then.sign() == '9';
+        let star = if is_held { Digits::HoldStar(STAR_HELD) } else { Digits::Pass };
+        let (room, scene) = (call.room, call.media_scene(&self.ringback, star));
         self.media(Command::Scene { room, scene });
+        self.follow_recording(id);
     }
 }
 
@@ -115,18 +162,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_hears_the_consult_but_the_ae_and_the_ae_hears_the_caller_only_as_their_human() {
+    fn nobody_hears_the_consult_but_who_is_in_it_and_the_ae_hears_the_caller_only_after_accepting() {
         for scene in SceneName::ALL {
             let [caller, ai, ae] = row(scene);
-            assert_ne!(ai, Hears::Ae, "{scene:?}: the AI hears the AE");
             assert_ne!(ai, Hears::Music, "{scene:?}: the AI hears the music");
-            assert_ne!(caller, Hears::Silence, "{scene:?}: the caller hears nothing");
-            assert_ne!(ae, Hears::Ai, "{scene:?}: the AE hears the AI");
-            if scene != SceneName::Human {
-                assert!(matches!(ae, Hears::Silence | Hears::Music), "{scene:?}");
-                assert_ne!(caller, Hears::Ae, "{scene:?}");
+            if scene != SceneName::Voicemail {
+                assert_ne!(caller, Hears::Silence, "{scene:?}: the caller hears nothing");
+            }
+            let accepted = matches!(scene, SceneName::Human | SceneName::Introduction);
+            if !accepted {
+                assert!(!matches!(ae, Hears::Caller | Hears::Both), "{scene:?}: the AE hears the caller");
+                assert!(!matches!(caller, Hears::Ae | Hears::Both), "{scene:?}: the caller hears the AE");
+            }
+            if !matches!(scene, SceneName::ConsultLive | SceneName::Introduction) {
+                assert!(!matches!(ai, Hears::Ae | Hears::Both), "{scene:?}: the AI hears the AE");
+                assert_ne!(ae, Hears::Ai, "{scene:?}: the AE hears the AI");
             }
         }
+    }
+
+    #[test]
+    fn a_live_briefing_is_between_the_ai_and_the_ae_alone() {
+        assert_eq!(row(SceneName::ConsultLive), [Hears::Music, Hears::Ae, Hears::Ai]);
     }
 
     #[test]

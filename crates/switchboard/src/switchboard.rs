@@ -1,14 +1,15 @@
 //! Where SIP, media and transfers meet: told what came in, answers with what is to be done.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::{
     At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, LegRole, PopLink, Record,
     TransferId,
 };
-use baton_media::RoomId;
-use baton_sip::{SessionId, UserAgent};
+use baton_media::{Clip, RoomId, TapId};
+use baton_sip::{ReferId, SessionId, UserAgent};
 use baton_time::{Deadline, Mono, Now, Timers};
 use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
@@ -73,6 +74,12 @@ pub struct Switchboard {
     pub(crate) invited: BTreeMap<SessionId, Invited>,
     /// Calls that were placed with an idempotency key.
     pub(crate) placed: Placed,
+    /// Whose REFERs of ours are under way.
+    pub(crate) referrals: BTreeMap<ReferId, CallId>,
+    /// Which call a message belongs to.
+    pub(crate) messages: BTreeMap<TapId, CallId>,
+    /// What a caller hears while somebody's phone rings.
+    pub(crate) ringback: Arc<Clip>,
     timers: Timers<Alarm>,
     outputs: VecDeque<Output>,
     audits: Vec<Record>,
@@ -121,8 +128,19 @@ enum Alarm {
     Caller(CallId),
     /// Whoever has answered our call has heard nothing for long enough.
     Quiet(CallId),
+    /// A message has reached its limit.
+    Message(CallId),
     /// The call's transfer wants to be woken.
     Transfer(CallId),
+}
+
+impl Alarm {
+    /// Whose alarm it is.
+    fn call(self) -> CallId {
+        match self {
+            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => call,
+        }
+    }
 }
 
 impl Switchboard {
@@ -154,6 +172,9 @@ impl Switchboard {
             loads,
             invited: BTreeMap::new(),
             placed: Placed::default(),
+            referrals: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            ringback: Arc::new(baton_media::ringback()),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             audits: Vec::new(),
@@ -204,6 +225,7 @@ impl Switchboard {
             let why = match alarm {
                 Alarm::Ai(_) | Alarm::Quiet(_) => Why::AiMustAnswer,
                 Alarm::Caller(_) => Why::CallerMustAnswer,
+                Alarm::Message(_) => Why::MessageIsLong,
                 Alarm::Transfer(call) => self.transfer_why(*call),
             };
             (at, why)
@@ -252,12 +274,12 @@ impl Switchboard {
             self.agent.on_timeout(now.mono);
         }
         while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
-            let (Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Transfer(call)) = alarm;
-            let _span = self.span(call, None).entered();
+            let _span = self.span(alarm.call(), None).entered();
             match alarm {
                 Alarm::Ai(call) => self.ai_took_too_long(now, call),
                 Alarm::Caller(call) => self.caller_took_too_long(now, call),
                 Alarm::Quiet(call) => self.quiet_for_long(call),
+                Alarm::Message(call) => self.end_message(call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
             }
         }
@@ -316,6 +338,14 @@ impl Switchboard {
 
     pub(crate) fn clear_caller_alarm(&mut self, call: CallId) {
         self.timers.clear(&Alarm::Caller(call));
+    }
+
+    pub(crate) fn set_message_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Message(call), at);
+    }
+
+    pub(crate) fn clear_message_alarm(&mut self, call: CallId) {
+        self.timers.clear(&Alarm::Message(call));
     }
 
     pub(crate) fn clear_ai_alarm(&mut self, call: CallId) {
