@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use baton_contract::{CallId, CallView, Command, Context, NewCall, Page, RecordingView, SetRecording, TransferRequest};
+use baton_contract::{CallId, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, TransferRequest};
+use serde::Deserialize;
 
 use crate::app::{App, take};
 use crate::body::{Json, MaybeJson};
@@ -70,6 +71,36 @@ pub(crate) async fn request_transfer(
     let transfer = take!(app.ask(Command::RequestTransfer { call, request, idempotency_key }).await?, Transfer)?;
     let location = [(LOCATION, format!("/v1/transfers/{}", transfer.id))];
     Ok((StatusCode::ACCEPTED, location, Answer(transfer)).into_response())
+}
+
+/// What an AE wants the AI to know.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HandBack {
+    note: Option<String>,
+}
+
+pub(crate) async fn hand_back(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    MaybeJson(HandBack { note }): MaybeJson<HandBack>,
+) -> Result<Answer<Box<CallView>>, Failure> {
+    take!(app.ask(Command::HandBack { call, note }).await?, Call).map(Answer)
+}
+
+/// Who is to speak to the caller.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetDriver {
+    driver: Driver,
+}
+
+pub(crate) async fn set_driver(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    Json(SetDriver { driver }): Json<SetDriver>,
+) -> Result<Answer<Box<CallView>>, Failure> {
+    take!(app.ask(Command::SetDriver { call, driver }).await?, Call).map(Answer)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {

@@ -94,6 +94,28 @@ fn calls() -> Vec<Operation> {
             ..operation("get", CONTEXT, "showContext", "What is known about the caller.", Answer::One("Context"))
         },
         Operation {
+            body: Some("HandBack"),
+            handler: post(calls::hand_back),
+            ..operation(
+                "post",
+                "/v1/calls/{id}/handback",
+                "handBack",
+                "The human hands the caller back to the AI.",
+                Answer::One("Call"),
+            )
+        },
+        Operation {
+            body: Some("SetDriver"),
+            handler: put(calls::set_driver),
+            ..operation(
+                "put",
+                "/v1/calls/{id}/driver",
+                "setDriver",
+                "Pauses the AI, lets it go on, or takes the caller back from a human.",
+                Answer::One("Call"),
+            )
+        },
+        Operation {
             body: Some("Context"),
             handler: put(calls::put_context),
             ..operation("put", CONTEXT, "putContext", "Lays a newer context over the call's.", Answer::One("Context"))
@@ -136,6 +158,16 @@ fn transfers() -> Vec<Operation> {
         Operation {
             handler: post(transfers::accept),
             ..operation("post", "/v1/transfers/{id}/accept", "accept", "The AE accepts without a key.", Answer::One("Transfer"))
+        },
+        Operation {
+            handler: post(transfers::proceed),
+            ..operation(
+                "post",
+                "/v1/transfers/{id}/proceed",
+                "proceed",
+                "The AI is done with its live briefing or its introduction.",
+                Answer::One("Transfer"),
+            )
         },
         Operation {
             body: Some("Decline"),

@@ -38,6 +38,10 @@ pub(crate) async fn accept(State(app): State<App>, Id(id): Id<TransferId>, Maybe
     take!(app.ask(Command::Accept(id)).await?, Transfer).map(Answer)
 }
 
+pub(crate) async fn proceed(State(app): State<App>, Id(id): Id<TransferId>, MaybeJson(Nothing {}): MaybeJson<Nothing>) -> Shown {
+    take!(app.ask(Command::Proceed(id)).await?, Transfer).map(Answer)
+}
+
 pub(crate) async fn decline(
     State(app): State<App>,
     Id(transfer): Id<TransferId>,

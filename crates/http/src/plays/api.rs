@@ -52,9 +52,14 @@ async fn every_question_reaches_the_engine_as_one_command() {
     let new = r#"{"ae":"michael","caller":"+15550123","at":"2026-03-02T10:00:00-06:00"}"#;
     let update: baton_contract::UpdateCallback = serde_json::from_str(r#"{"ae":"sara"}"#).unwrap();
     let put = Command::PutContext { call, context: Box::new(serde_json::from_str(r#"{"intent":"a\u0000b"}"#).unwrap()) };
+    let hand_back = Command::HandBack { call, note: Some("Wants a quote.".to_owned()) };
+    let pause = Command::SetDriver { call, driver: baton_contract::Driver::Paused };
     let plays = [
         ("GET", calls.clone(), "", Command::Call(call), one_call.clone(), 200),
-        ("DELETE", calls.clone(), "", Command::HangUp(call), one_call, 200),
+        ("DELETE", calls.clone(), "", Command::HangUp(call), one_call.clone(), 200),
+        ("POST", format!("{calls}/handback"), r#"{"note":"Wants a quote."}"#, hand_back, one_call.clone(), 200),
+        ("POST", format!("{calls}/handback"), "", Command::HandBack { call, note: None }, one_call.clone(), 200),
+        ("PUT", format!("{calls}/driver"), r#"{"driver":"paused"}"#, pause, one_call, 200),
         ("GET", format!("{calls}/context"), "", Command::Context(call), context.clone(), 200),
         ("PUT", format!("{calls}/context"), r#"{"intent":"a\u0000b"}"#, put, context, 200),
         (
@@ -67,6 +72,7 @@ async fn every_question_reaches_the_engine_as_one_command() {
         ),
         ("GET", transfers.clone(), "", Command::Transfer(transfer_id), one_transfer.clone(), 200),
         ("DELETE", transfers.clone(), "", Command::CancelTransfer(transfer_id), one_transfer.clone(), 200),
+        ("POST", format!("{transfers}/proceed"), "", Command::Proceed(transfer_id), one_transfer.clone(), 200),
         ("POST", format!("{transfers}/accept"), "", Command::Accept(transfer_id), one_transfer.clone(), 200),
         ("POST", format!("{transfers}/decline"), r#"{"reason":"busy","retry_after":10}"#, decline, one_transfer.clone(), 200),
         ("POST", format!("{transfers}/decline"), "", plain_decline, one_transfer, 200),
