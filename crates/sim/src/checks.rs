@@ -57,6 +57,8 @@ struct Turns {
     accepted: Option<Mono>,
     /// A human drives, from and until.
     human: Vec<(Mono, Mono)>,
+    /// A caller is passed on without a briefing: they hear the phone that is rung.
+    passed_on: bool,
 }
 
 fn turns(world: &World) -> Turns {
@@ -65,6 +67,9 @@ fn turns(world: &World) -> Turns {
         let at = world.instant_of(event);
         if event.kind == EventKind::Accepted {
             turns.accepted.get_or_insert(at);
+        }
+        if event.kind == EventKind::TransferRequested {
+            turns.passed_on |= event.data.get("mode").and_then(|mode| mode.as_str()) == Some("cold");
         }
         if event.kind == EventKind::DriverChanged {
             if event.data.get("driver").and_then(|driver| driver.as_str()) == Some("human") {
@@ -92,8 +97,10 @@ fn privacy(world: &World) -> Vec<String> {
                 let wrong = match (role, pilot) {
                     (0, Pilot::Ai) | (1, Pilot::Caller) => human,
                     (0, Pilot::Caller) | (1, Pilot::Ai) => true,
-                    (0, Pilot::Ae | Pilot::Backup) | (2.., Pilot::Caller) => !accepted,
-                    (_, Pilot::Ae | Pilot::Backup | Pilot::Ai) => true,
+                    (0, Pilot::Ae | Pilot::Backup) => !accepted && !turns.passed_on,
+                    (2.., Pilot::Caller) => !accepted,
+                    (1, Pilot::Ae | Pilot::Backup) | (2.., Pilot::Ai) => human || !world.ai_meets_ae,
+                    (_, Pilot::Ae | Pilot::Backup) => true,
                 };
                 if wrong {
                     faults.push(format!("{who} hears {pilot:?} at {}", clock(packet.at)));
@@ -117,7 +124,8 @@ fn silence(world: &World) -> Vec<String> {
             last_packet = Some(packet.at); // Nothing is sent to a caller who holds (RFC 3264 §8.4).
             last_sound = Some(packet.at);
         }
-        let owned = !turns.human.iter().any(|(from, until)| packet.at > *from && packet.at <= *until + SILENCE_MAX);
+        let message = world.messages.iter().any(|(from, until)| packet.at > *from && packet.at.since(*until) <= SILENCE_MAX);
+        let owned = !message && !turns.human.iter().any(|(from, until)| packet.at > *from && packet.at <= *until + SILENCE_MAX);
         if last_packet.is_some_and(|last| packet.at.since(last) > SILENCE_MAX) {
             return vec![format!("the caller gets no packet for over a second before {}", clock(packet.at))];
         }

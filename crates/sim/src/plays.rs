@@ -19,6 +19,9 @@ fn setup(aes: Vec<Ae>) -> Setup {
         ai_again: vec![],
         aes,
         transfer: baton_transfer::Settings::default(),
+        cold: baton_switchboard::ColdWay::Bridge,
+        outside: None,
+        recording: Default::default(),
         ports: 200,
         seed: 7,
     }

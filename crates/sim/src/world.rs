@@ -97,6 +97,12 @@ pub struct Setup {
     pub aes: Vec<Ae>,
     /// The rules of a transfer.
     pub transfer: baton_transfer::Settings,
+    /// How the caller's trunk passes callers on.
+    pub cold: baton_switchboard::ColdWay,
+    /// The AE behind whose phone all the outside world is: numbers at their host are dialled.
+    pub outside: Option<String>,
+    /// What is recorded.
+    pub recording: baton_switchboard::RecordingSettings,
     /// How many legs can have media at the same time.
     pub ports: u16,
     /// From where everything random comes.
@@ -116,6 +122,10 @@ pub struct World {
     fate: Box<dyn FnMut(&Rung) -> Fate>,
     port_count: u16,
     dead: BTreeSet<usize>,
+    /// From when to when messages were taken.
+    pub messages: Vec<(Mono, Mono)>,
+    /// Whether AI and AE may hear each other: the one briefs or introduces the other.
+    pub ai_meets_ae: bool,
     /// What the store does with commits.
     pub store: Store,
     /// Every SIP datagram, in the order in which they left.
@@ -174,6 +184,8 @@ impl World {
             fate: Box::new(|_| Fate::Arrives),
             port_count: setup.ports,
             dead: BTreeSet::new(),
+            messages: Vec::new(),
+            ai_meets_ae: setup.transfer.introduce || setup.transfer.briefing == baton_transfer::BriefingBy::Ai,
             store: Store::Well,
             ladder: Vec::new(),
             events: Vec::new(),
@@ -438,6 +450,7 @@ impl World {
                 self.post(RENDER, Post::Board(Box::new(Input::Rendered { ticket, spoken })));
             }
             Output::Record(order) => {
+                self.note_message(&order);
                 for told in self.recorder.obey(order) {
                     self.post(COMMIT, Post::Board(Box::new(told)));
                 }
@@ -457,6 +470,18 @@ impl World {
     /// The boundaries that were written beside the tracks, in their order.
     pub fn marks(&self) -> &[(baton_contract::CallId, &'static str)] {
         &self.recorder.marks
+    }
+
+    fn note_message(&mut self, order: &baton_switchboard::RecordOrder) {
+        use baton_switchboard::{RecordKind, RecordOrder};
+        let now = self.now.mono;
+        match order {
+            RecordOrder::Open(track) if track.kind == RecordKind::Voicemail => {
+                self.messages.push((now, Mono::from_micros(u64::MAX)));
+            }
+            RecordOrder::Close(_) => self.messages.iter_mut().for_each(|(_, until)| *until = now.min(*until)),
+            RecordOrder::Open(_) | RecordOrder::Mark { .. } | RecordOrder::CloseCall(_) => {}
+        }
     }
 
     fn sip_to_party(&mut self, to: SocketAddr, bytes: Bytes) {

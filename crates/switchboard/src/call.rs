@@ -46,6 +46,8 @@ pub(crate) struct Call {
     /// The AE leg that scenes mean.
     pub(crate) consult: Option<LegId>,
     pub(crate) transfer: Option<Running>,
+    /// The leg of the human who had the caller last.
+    pub(crate) human_leg: Option<LegId>,
     /// Whether the AI was told to rest.
     pub(crate) rests: Rests,
     /// How far its recording has come; none before the first scene.
@@ -168,6 +170,7 @@ impl Call {
             ae_speech: None,
             consult: None,
             transfer: None,
+            human_leg: None,
             rests: Rests::No,
             recording: None,
             message: None,

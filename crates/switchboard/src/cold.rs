@@ -94,16 +94,19 @@ impl Switchboard {
         })
     }
 
-    /// Somebody to whom a caller is passed on sends sound before their answer: the caller hears it. They hear nothing.
+    /// A human who is dialled says before their answer where their sound comes from. A caller who is passed on to them hears it; in a
+    /// consult nobody does. They themselves hear nothing.
     pub(crate) fn early_media(&mut self, id: CallId, leg_id: LegId, sdp: &Bytes) {
-        let Some(call) = self.calls.get_mut(&id).filter(|call| call.scene == SceneName::PassingOn) else { return };
-        let room = call.room;
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (room, is_heard) = (call.room, call.scene == SceneName::PassingOn);
         let Some(leg) = call.leg_mut(leg_id).filter(|leg| leg.role == LegRole::Ae) else { return };
         let (Agreement::Offered(offer) | Agreement::Early(offer, _)) = &leg.media else { return };
         let Ok(negotiated) = baton_media::sdp::accept(offer, sdp) else { return };
         leg.media = Agreement::Early(offer.clone(), negotiated.clone());
         let port = leg.port();
-        self.media(Command::Connect { room, port, negotiated });
-        self.swap_scene(id);
+        if is_heard {
+            self.media(Command::Connect { room, port, negotiated });
+            self.swap_scene(id);
+        }
     }
 }

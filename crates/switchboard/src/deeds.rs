@@ -118,10 +118,14 @@ impl Switchboard {
         call.scene = scene;
         if matches!(scene, SceneName::Human | SceneName::Introduction) {
             call.caller_speech = None;
-            call.ae_speech = None;
+            // What a human is told who has the caller again is no rest of a briefing.
+            let human = call.ae_leg();
+            if std::mem::replace(&mut call.human_leg, human) != human {
+                call.ae_speech = None;
+            }
         }
         self.swap_scene(id);
-        if scene == SceneName::Human {
+        if matches!(scene, SceneName::Human | SceneName::AeHolds) {
             self.settle_move_back(now, id);
         }
     }

@@ -68,7 +68,7 @@ impl Switchboard {
         let role = leg.role;
         let agreed = match (&leg.media, &sdp) {
             (Agreement::Offered(offer) | Agreement::Early(offer, _), Some(answer)) => baton_media::sdp::accept(offer, answer),
-            (Agreement::Early(_, agreed), None) => Ok(agreed.clone()),
+            (Agreement::Early(_, agreed) | Agreement::Agreed(agreed), None) => Ok(agreed.clone()),
             (_, _) => Err(baton_media::sdp::SdpError::NotAnAnswer),
         };
         match agreed {

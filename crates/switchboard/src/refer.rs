@@ -101,6 +101,10 @@ impl Switchboard {
                     Onward::To(to) => Event::AeRefers { to },
                 };
                 self.tell(now, id, event);
+                let stays = |call: &&Call| matches!(call.scene, SceneName::Human | SceneName::AeHolds);
+                if self.calls.get(&id).filter(stays).is_some() {
+                    self.settle_move_back(now, id);
+                }
             }
             Err(status) => self.answer_refer(now, referrer, status),
         }

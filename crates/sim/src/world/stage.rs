@@ -62,10 +62,16 @@ pub(super) fn settings(setup: &Setup) -> Settings {
         let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
         (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk: None, trusted: true, caller_id: None })
     });
+    let mut carrier = Trunk::new("carrier", "sip:10.0.1.1".parse().expect("a URI of an address"), address(1, 5060));
+    carrier.cold_by = setup.cold;
+    let outside = setup.aes.iter().position(|ae| setup.outside.as_ref() == Some(&ae.id)).map(|place| {
+        let at = address(u8::try_from(place).unwrap_or(u8::MAX) + 3, 5060);
+        Trunk::new("outside", format!("sip:{at}").parse().expect("a URI of an address"), at)
+    });
     Settings {
         domain: "baton.example".to_owned(),
         media_address: BATON.ip(),
-        trunks: vec![Trunk::new("carrier", "sip:10.0.1.1".parse().expect("a URI of an address"), address(1, 5060))],
+        trunks: [carrier].into_iter().chain(outside).collect(),
         ais: vec![Ai::new("agent", "sip:ai@10.0.1.2", address(2, 5060))],
         routes: vec![Route::new("*", &["agent"])],
         ai_routes: Vec::new(),
@@ -76,7 +82,7 @@ pub(super) fn settings(setup: &Setup) -> Settings {
         pop_link_ttl: Duration::from_secs(3_600),
         words_per_second: 3.0,
         ai_answer_max: Duration::from_secs(4),
-        recording: Default::default(),
+        recording: setup.recording,
         sabotage: None,
     }
 }
