@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
 use baton_switchboard::CallerId;
-use baton_transfer::{AeSettings, BudgetSettings, GroupSettings, Hours, Limits, Zone};
+use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, GroupSettings, Hours, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
@@ -96,9 +96,9 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
     let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
     let (recording, transcribe) = (table(walk, "recording"), table(walk, "transcribe"));
-    let (voices, briefing_max) = read_briefing(walk, briefing);
+    let (voices, briefing) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
-    transfer.value.briefing_max = briefing_max;
+    (transfer.value.briefing_max, transfer.value.briefing) = briefing;
     let aes: Vec<_> = walk.tables(root, "ae").into_iter().map(|section| read_ae(walk, section)).collect();
     Draft {
         node: read_node(walk, node),
@@ -211,16 +211,22 @@ fn read_transfer(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<baton_transf
     settings.while_dialing = at.text(walk, "while_dialing", value::while_dialing).unwrap_or(settings.while_dialing);
     settings.after_ae = at.text(walk, "after_ae", value::after_ae).unwrap_or(settings.after_ae);
     settings.wrap_up = at.text(walk, "wrap_up", value::duration).unwrap_or(settings.wrap_up);
-    at.finish(walk, &["handback_key", "introduce"], settings)
+    settings.introduce = at.flag(walk, "introduce").unwrap_or(settings.introduce);
+    settings.introduce_max = at.text(walk, "introduce_max", value::span).unwrap_or(settings.introduce_max);
+    settings.handback_key = at.text(walk, "handback_key", value::key_pair).unwrap_or(settings.handback_key);
+    settings.message_max = at.text(walk, "message_max", value::span).unwrap_or(settings.message_max);
+    settings.message_silence_max = at.text(walk, "message_silence", value::span).unwrap_or(settings.message_silence_max);
+    at.finish(walk, &[], settings)
 }
 
 /// More AEs than this nobody waits for.
 const ATTEMPTS_MAX: u8 = 10;
 
-fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, std::time::Duration) {
+fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, (std::time::Duration, BriefingBy)) {
     let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
     let voices = at.list(walk, "voices", true, value::voice).unwrap_or_default();
-    (at.finish(walk, &[], voices), max)
+    let by = at.text(walk, "by", value::briefing_by).unwrap_or_default();
+    (at.finish(walk, &[], voices), (max, by))
 }
 
 fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Option<CallerId>) {

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use baton_switchboard::CallerId;
+use baton_transfer::{AfterAe, BriefingBy, WhileDialing};
 
 use super::settings::{Advertise, RtpPath, Secret};
 use super::*;
@@ -70,6 +71,14 @@ fn every_key_is_read() {
     assert_eq!(config.transfer.attempts, 3);
     assert_eq!(config.transfer.wrap_up, Duration::from_secs(90));
     assert_eq!(config.transfer.briefing_max, Duration::from_secs(25));
+    let transfer = &config.transfer;
+    assert_eq!(
+        (transfer.while_dialing, transfer.after_ae, transfer.briefing),
+        (WhileDialing::Ringback, AfterAe::Ai, BriefingBy::Ai)
+    );
+    assert_eq!((transfer.introduce, transfer.introduce_max), (true, Duration::from_secs(15)));
+    assert_eq!((transfer.handback_key.first.sign(), transfer.handback_key.then.sign()), ('*', '8'));
+    assert_eq!((transfer.message_max, transfer.message_silence_max), (Duration::from_secs(90), Duration::from_secs(4)));
     assert_eq!(config.voices[0], VoiceSpec::Files("briefings".into()));
     let carrier = &config.trunks[0];
     assert_eq!(carrier.credentials.as_ref().map(|it| it.password.expose()), Some("from-the-credential"));
@@ -137,8 +146,6 @@ fn tables_and_keys_are_known_or_refused() {
         ("[[sip]]\n", &["f:1:1: sip: is written `[[sip]]`, but there is only one: write `[sip]`"]),
         ("[ae]\nid = \"x\"", &["f:1:1: ae: is written `[ae]`, but there may be several: write `[[ae]]`"]),
         ("ae = 1", &["f:1:6: ae: is a number, write tables: `[[ae]]`"]),
-        ("[transfer]\nhandback_key = \"*9\"", &["f:2:1: transfer.handback_key: is not built yet"]),
-        ("[transfer]\nintroduce = true", &["f:2:1: transfer.introduce: is not built yet"]),
         ("[transfer]\nzebra = true", &["f:2:1: transfer.zebra: is not known, there are `accept`,"]),
         ("[node]\nid = \"x\"", &["f:2:1: node.id: is not known, there is only `name`"]),
         ("sip.lisen = [\"udp:127.0.0.1:5060\"]", &["f:1:5: sip.lisen: is not known, did you mean `listen`?"]),
@@ -277,15 +284,19 @@ fn a_key_has_one_meaning() {
         ("[transfer]\nlater_key = \"#\"", &["f:2:13: transfer.later_key: `#` is skip_key too"]),
         ("[transfer]\naccept_key = \"5\"\nskip_key = \"5\"", &["f:3:12: transfer.skip_key: `5` is accept_key too"]),
         (
-            "[transfer]\naccept = \"spoken\"",
-            &["f:2:10: transfer.accept: `spoken` is not built yet in this version, write `key` or `answer`"],
+            "[transfer]\nhandback_key = \"9\"",
+            &["f:2:16: transfer.handback_key: `9` is no pair of keys, write a star and another key: `*9`"],
         ),
+        ("[transfer]\nhandback_key = \"**\"", &["f:2:16: transfer.handback_key: `**` is no pair of keys"]),
+        ("[transfer]\nintroduce = \"yes\"", &["f:2:13: transfer.introduce: "]),
+        ("[transfer]\nmessage_max = \"0s\"", &["f:2:15: transfer.message_max: `0s` is no time at all"]),
+        ("[briefing]\nby = \"robot\"", &["f:2:6: briefing.by: `robot` is not known, write `voice` or `ai`"]),
         ("[transfer]\naccept = \"anser\"", &["f:2:10: transfer.accept: `anser` is not known, write `answer`"]),
         (
-            "[transfer]\nwhile_dialing = \"ai\"",
-            &["f:2:17: transfer.while_dialing: `ai` is not built yet in this version, write `music`"],
+            "[transfer]\nwhile_dialing = \"jazz\"",
+            &["f:2:17: transfer.while_dialing: `jazz` is not known, write `music` or `ai` or `ringback`"],
         ),
-        ("[transfer]\nafter_ae = \"ai\"", &["f:2:12: transfer.after_ae: `ai` is not built yet"]),
+        ("[transfer]\nafter_ae = \"bye\"", &["f:2:12: transfer.after_ae: `bye` is not known, write `end` or `ai`"]),
     ]);
 }
 

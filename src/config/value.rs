@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_switchboard::Network;
-use baton_transfer::{AcceptBy, AfterAe, Hours, Key, WhileDialing, Zone};
+use baton_transfer::{AcceptBy, AfterAe, BriefingBy, Hours, Key, KeyPair, WhileDialing, Zone};
 
 use super::fault::nearest;
 use super::settings::{Advertise, Listen, RtpPath, Secret, Transport, VoiceSpec};
@@ -211,28 +211,51 @@ pub(super) fn key(text: &str) -> Parsed<Key> {
     text.parse().map_err(|_| format!("`{text}` is no key, write one of 0 1 2 3 4 5 6 7 8 9 * #"))
 }
 
-/// `key | answer`
+/// A star and one more key: the star is held back after the bridge until the other one has come or has not.
+pub(super) fn key_pair(text: &str) -> Parsed<KeyPair> {
+    let mut signs = text.chars();
+    let keys = (signs.next(), signs.next().and_then(|sign| Key::try_from(sign).ok()), signs.next());
+    match keys {
+        (Some('*'), Some(then), None) if then != Key::STAR => Ok(KeyPair { first: Key::STAR, then }),
+        (_, _, _) => Err(format!("`{text}` is no pair of keys, write a star and another key: `*9`")),
+    }
+}
+
+/// `key | answer | spoken`
 pub(super) fn accept(text: &str) -> Parsed<AcceptBy> {
     match text {
         "key" => Ok(AcceptBy::Key),
         "answer" => Ok(AcceptBy::Answer),
-        _ => one_of(text, &["key", "answer"], &["spoken"]),
+        "spoken" => Ok(AcceptBy::Spoken),
+        _ => one_of(text, &["key", "answer", "spoken"], &[]),
     }
 }
 
-/// `music`
+/// `music | ai | ringback`
 pub(super) fn while_dialing(text: &str) -> Parsed<WhileDialing> {
     match text {
         "music" => Ok(WhileDialing::Music),
-        _ => one_of(text, &["music"], &["ai", "ringback"]),
+        "ai" => Ok(WhileDialing::Ai),
+        "ringback" => Ok(WhileDialing::Ringback),
+        _ => one_of(text, &["music", "ai", "ringback"], &[]),
     }
 }
 
-/// `end`
+/// `end | ai`
 pub(super) fn after_ae(text: &str) -> Parsed<AfterAe> {
     match text {
         "end" => Ok(AfterAe::End),
-        _ => one_of(text, &["end"], &["ai"]),
+        "ai" => Ok(AfterAe::Ai),
+        _ => one_of(text, &["end", "ai"], &[]),
+    }
+}
+
+/// `voice | ai`
+pub(super) fn briefing_by(text: &str) -> Parsed<BriefingBy> {
+    match text {
+        "voice" => Ok(BriefingBy::Voice),
+        "ai" => Ok(BriefingBy::Ai),
+        _ => one_of(text, &["voice", "ai"], &[]),
     }
 }
 

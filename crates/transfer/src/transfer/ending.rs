@@ -33,7 +33,7 @@ pub(crate) enum Recall {
     Loss,
     /// The AE has hung up after the bridge, and the AI is to go on; without one: a goodbye.
     Human,
-    /// The AE has handed the caller back and hung up; without an AI: a goodbye.
+    /// The AE has handed the caller back and hung up; without an AI: a callback.
     HandBack,
     /// The caller has picked no slot; without an AI: the first one is booked.
     Offer,
@@ -120,9 +120,9 @@ impl Recall {
     fn failed(self, turn: &mut Turn<'_>) -> State {
         turn.case.ai = Ai::Failed;
         match self {
-            Recall::Attempts | Recall::Cancel => offer::begin(turn),
+            Recall::Attempts | Recall::Cancel | Recall::HandBack => offer::begin(turn),
             Recall::Offer => offer::book_first(turn),
-            Recall::Human | Recall::HandBack => Farewell::begin(turn, vec![Line::Goodbye]),
+            Recall::Human => Farewell::begin(turn, vec![Line::Goodbye]),
             Recall::Loss => {
                 turn.case.budget = Budget::begin(turn.now.mono, turn.settings.budget.clone());
                 attempt::next(turn)
