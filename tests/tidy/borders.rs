@@ -89,9 +89,18 @@ const NOT_PURE_PATHS: &[(&str, &str)] = &[
     ("TimeZone::system", "reads the machine's time zone"),
 ];
 
+/// Workspaces of their own inside a crate's folder: rivals to measure against, targets for a fuzzer. No code of the product is in them, and
+/// the product cannot name them.
+const APART: &[&str] = &["crates/sip/fuzz/", "crates/sip/rivals/"];
+
+fn is_apart(path: &str) -> bool {
+    APART.iter().any(|folder| path.starts_with(folder))
+}
+
 /// Faults in the source: crates named where they may not be.
 pub(crate) fn sources(files: &[File]) -> Vec<Fault> {
-    files.iter().filter(|file| file.is_rust() && !file.path.starts_with("tests/")).flat_map(source).collect()
+    let of_the_product = |file: &&File| file.is_rust() && !file.path.starts_with("tests/") && !is_apart(&file.path);
+    files.iter().filter(of_the_product).flat_map(source).collect()
 }
 
 fn source(file: &File) -> Vec<Fault> {
@@ -129,7 +138,7 @@ fn beyond_fence(file: &File, at: usize, word: &str, homes: &[&str]) -> Option<Fa
 pub(crate) fn purity(files: &[File]) -> Vec<Fault> {
     files
         .iter()
-        .filter(|file| file.is_rust() && file.path.starts_with("crates/") && PURE.contains(&file.home()))
+        .filter(|file| file.is_rust() && file.path.starts_with("crates/") && PURE.contains(&file.home()) && !is_apart(&file.path))
         .flat_map(pure)
         .collect()
 }
