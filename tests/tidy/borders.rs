@@ -270,6 +270,16 @@ mod bad_samples {
     }
 
     #[test]
+    fn what_is_apart_is_no_member_of_the_workspace_and_all_else_is_looked_at() {
+        let manifest = include_str!("../../Cargo.toml");
+        let excluded = manifest.lines().find(|line| line.starts_with("exclude")).unwrap_or_default();
+        assert!(APART.iter().all(|folder| excluded.contains(folder.trim_end_matches('/'))), "{excluded}");
+        assert_eq!(excluded.matches("crates/").count(), APART.len(), "{excluded}");
+        let found = |path: &str| sources(&[File::new(path, "use tokio::net;\n")]).len();
+        assert_eq!((found("crates/sip/rivals/src/main.rs"), found("crates/sip/src/ua.rs")), (0, 1));
+    }
+
+    #[test]
     fn a_crate_that_names_a_stranger_is_caught() {
         let file = File::new("crates/sip/src/lib.rs", "use baton_time::Now;\nuse baton_transfer::Transfer;\n");
         assert_eq!(lines(&source(&file)), ["crates/sip/src/lib.rs:2: sip may not know transfer"]);
