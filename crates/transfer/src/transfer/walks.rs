@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many events are told in all.
-const EVENTS: u32 = 60_000;
+const EVENTS: u32 = 80_000;
 
 /// A transfer that has not been bridged is over by then, whatever happens.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -179,7 +179,7 @@ impl Walk {
 
     fn of_the_human(&mut self) -> Event {
         let to = [Callee::Ae("c".into()), Callee::Ae("b".into()), Callee::Outside("+15550177".into())];
-        match self.dice.bits() % 6 {
+        match self.dice.bits() % 8 {
             0 => Event::HandBack { by: HandBackBy::Key, note: Some("x".into()) },
             1 => Event::AeRefers { to: to[(self.dice.bits() % 3) as usize].clone() },
             2 => Event::AeReplaced { leg: LegId::new(&mut self.dice, self.desk.now.wall) },
