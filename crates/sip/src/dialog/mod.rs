@@ -41,6 +41,9 @@ pub struct Dialog {
     pub connection: Option<ConnectionId>,
     /// The address of ours that is used.
     pub local_addr: SocketAddr,
+    /// The far side's half of the Session-ID (RFC 7989), if it says one.
+    #[serde(default)]
+    pub remote_session: Option<String>,
 }
 
 /// Which end of a dialog we are.

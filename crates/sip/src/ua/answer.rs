@@ -49,6 +49,7 @@ impl UserAgent {
                 result
             }
             Stage::Called(called) => {
+                self.sources.befriend(now, called.request.source);
                 // RFC 3262 §5: what was offered and answered already is not said again, or it would be another offer.
                 let is_settled = called.reliable.media() == Media::TheyAnswered;
                 let brings = if is_settled { Brings::Agreement } else { Brings::Confirmation };

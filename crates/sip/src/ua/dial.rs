@@ -32,6 +32,7 @@ impl UserAgent {
         if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
             return Err(VerbError::Full);
         }
+        self.sources.befriend(now, dial.route.addr);
         let (id, tag) = self.new_session();
         let call_id = format!("{}{}", self.random.token(), self.random.token());
         let target = dial.target.to_string();
@@ -50,6 +51,7 @@ impl UserAgent {
             hop: Hop { transport, addr: dial.route.addr },
             connection: None,
             local_addr,
+            remote_session: None,
         };
         let mut session = Box::new(Session::new(id, call_id, tag, dial.credentials));
         session.described = dial.sdp.clone();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::dial::SDP;
 use super::options::EXTENSIONS;
 use super::tables::Reply;
-use super::{Direction, Event, Rejected, UserAgent, multipart};
+use super::{Direction, Event, Rejected, UserAgent, multipart, session_id};
 use crate::dialog::{Dialog, Side};
 use crate::random::{self, token};
 use crate::transaction::{ClientKey, ServerKey, ServerMachine};
@@ -98,6 +98,9 @@ impl UserAgent {
             }
             return;
         }
+        if !self.belongs(&request) && !self.sources.admits(now, request.source) {
+            return self.counts.reject(Rejected::Flood);
+        }
         if self.transactions.is_full() {
             self.counts.reject(Rejected::Full);
             let reply = Reply::retry_after(self.settings.limits.retry_after);
@@ -119,6 +122,15 @@ impl UserAgent {
             return self.reject(now, key, &request, Reply::new(482), Rejected::Merged);
         }
         self.outside(now, key, request);
+    }
+
+    /// Whether a request is about something that we have: it cannot be invented by somebody who has never heard from us.
+    fn belongs(&mut self, request: &Request) -> bool {
+        match request.to_tag() {
+            _ if request.method() == "CANCEL" => self.transactions.server(request.invite_key).is_some(),
+            Some(tag) => self.by_tag(tag).is_some(),
+            None => false,
+        }
     }
 
     /// A request outside of all dialogs, checked in the order of RFC 3261 §8.2.
@@ -219,6 +231,7 @@ impl Request {
             hop: Hop { transport: self.way.transport, addr: self.source },
             connection: self.way.connection,
             local_addr: self.way.local,
+            remote_session: session_id::of(&self.message),
         }
     }
 
@@ -275,6 +288,7 @@ impl Response {
         let route = self.message.headers(Name::RecordRoute).map(str::to_owned).collect();
         let mut dialog = half.answered(remote, self.to_tag().unwrap_or_default(), contact, route);
         dialog.connection = self.connection;
+        dialog.remote_session = session_id::of(&self.message);
         dialog
     }
 

@@ -249,6 +249,8 @@ pub enum Rejected {
     OutOfOrder,
     /// A request that makes no sense outside of a dialog: 403.
     OutsideDialog,
+    /// A source that nobody knows asks too often: dropped.
+    Flood,
     /// A table is full: 503.
     Full,
     /// We take no new calls: 503.
@@ -273,6 +275,7 @@ impl Rejected {
             Rejected::Scheme => "scheme",
             Rejected::OutOfOrder => "out_of_order",
             Rejected::OutsideDialog => "outside_dialog",
+            Rejected::Flood => "flood",
             Rejected::Full => "full",
             Rejected::Draining => "draining",
         }

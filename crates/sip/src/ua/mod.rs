@@ -21,7 +21,9 @@ mod replaces;
 mod response;
 mod ring;
 mod session;
+mod session_id;
 mod settings;
+mod sources;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,7 @@ pub use verb::{Dial, Reason, VerbError};
 
 use recent::Recent;
 use session::Session;
+use sources::Sources;
 use tables::{Asked, Served};
 
 /// A SIP user agent (RFC 3261) for many calls at once: told the time and the bytes, it answers with messages, events and deadlines.
@@ -67,6 +70,7 @@ pub struct UserAgent {
     /// Sessions by the number in our tag.
     tags: BTreeMap<u64, SessionId>,
     timers: Timers<SessionId>,
+    sources: Sources,
     /// Peers that have refused a stream.
     datagrams_only: Recent,
     transmits: VecDeque<Transmit>,
@@ -91,6 +95,7 @@ impl UserAgent {
             secret: [random.draw(), random.draw()],
             random,
             transactions: Transactions::new(settings.limits.transactions),
+            sources: Sources::new(&settings.limits),
             settings,
             accepting: Accepting::Yes,
             merging: BTreeMap::new(),

@@ -131,6 +131,7 @@ impl Reliable {
 impl UserAgent {
     /// Sends a provisional answer, or keeps it until the one before it has got its PRACK.
     pub(crate) fn ring_called(&mut self, now: Mono, called: &mut Called, reply: Reply) -> Result<(), VerbError> {
+        self.sources.befriend(now, called.request.source);
         if called.reliable.answer.is_some() {
             return Err(VerbError::WrongState);
         }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::UserAgent;
 use super::door::{Request, Response};
 use super::options::{ALLOW, SUPPORTED, SUPPORTED_LATER};
+use super::session_id;
 use super::tables::Reply;
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
@@ -83,6 +84,9 @@ impl UserAgent {
         if !self.settings.user_agent.is_empty() {
             builder = builder.header(Name::UserAgent, &self.settings.user_agent);
         }
+        if let Some(theirs) = &dialog.remote_session {
+            builder = builder.header(Name::SessionId, session_id::pair(&dialog.call_id, &dialog.local_tag, theirs));
+        }
         builder = builder.headers(*headers);
         if let Some((content_type, body)) = body {
             builder = builder.body(content_type, body.clone());
@@ -123,6 +127,10 @@ impl UserAgent {
         }
         if !self.settings.user_agent.is_empty() && reply.status != 100 {
             builder = builder.header(Name::Server, &self.settings.user_agent);
+        }
+        let tag = tag.or(request.to_tag()).filter(|_| reply.status != 100);
+        if let (Some(theirs), Some(tag)) = (session_id::of(&request.message), tag) {
+            builder = builder.header(Name::SessionId, session_id::pair(request.call_id(), tag, &theirs));
         }
         builder = builder.headers(&reply.headers);
         if let Some((content_type, body)) = &reply.body {

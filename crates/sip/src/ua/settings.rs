@@ -50,12 +50,25 @@ pub struct Limits {
     pub forks: usize,
     /// REFERs in one session whose NOTIFYs are still due.
     pub refers: usize,
+    /// Requests a second, outside of what we have with anybody, that are taken from a source whose INVITEs the owner has forbidden (403) or not seen
+    /// yet; four times as many at once. What is more is dropped without a word.
+    pub stranger_rate: u32,
+    /// The same for all such sources together.
+    pub strangers_rate: u32,
     /// What Retry-After says when a table is full.
     pub retry_after: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { sessions: 50_000, transactions: 400_000, forks: 16, refers: 8, retry_after: Duration::from_secs(5) }
+        Limits {
+            sessions: 50_000,
+            transactions: 400_000,
+            forks: 16,
+            refers: 8,
+            stranger_rate: 50,
+            strangers_rate: 500,
+            retry_after: Duration::from_secs(5),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Plays, acted through the public door in virtual time.
 
+mod anything;
 mod called;
 mod calling;
 mod desk;
@@ -9,6 +10,7 @@ mod offers;
 mod pair;
 mod pracks;
 mod refers;
+mod sources;
 mod streams;
 mod timers;
 mod up;

@@ -171,3 +171,28 @@ fn a_bye_of_somebody_else_does_not_end_the_session() {
     desk.ua.hang_up(desk.now, session, None).unwrap();
     assert_eq!(desk.ua.info(desk.now, session, "x/y", sdp("")), Err(VerbError::WrongState));
 }
+
+#[test]
+fn who_says_a_session_id_is_told_ours_in_everything_and_who_does_not_is_not() {
+    let theirs = "ab30317f1a784dc48ff824d0d3715d86";
+    let said = format!("Session-ID: {};remote={}\n", theirs.to_ascii_uppercase(), "0".repeat(32));
+    let mut desk = Desk::new();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER).replace(&crlf(CONTACT), &crlf(&format!("{CONTACT}{said}"))));
+    let session = desk.invited();
+    desk.said();
+    desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()).unwrap();
+    let answer = desk.only();
+    let both = value(&answer, "Session-ID");
+    assert!(both.ends_with(&format!(";remote={theirs}")) && both.len() == 32 + 8 + 32, "{both}");
+    desk.hear(&request("ACK", &answer, 1, "z9hG4bKack", "", ""));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    assert_eq!(value(&desk.only(), "Session-ID"), both);
+    for said in ["", "Session-ID: 0\n", "Session-ID: zb30317f1a784dc48ff824d0d3715d86\n"] {
+        let mut desk = Desk::new();
+        desk.hear(&invite("z9hG4bKa", 1, OFFER).replace(&crlf(CONTACT), &crlf(&format!("{CONTACT}{said}"))));
+        let session = desk.invited();
+        desk.said();
+        desk.ua.ring(desk.now, session, 180, None, Vec::new()).unwrap();
+        assert_eq!(values(&desk.only(), "Session-ID"), [""; 0]);
+    }
+}

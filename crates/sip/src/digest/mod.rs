@@ -1,4 +1,8 @@
-//! Digest authentication: RFC 7616 as RFC 8760 brings it to SIP, and RFC 2617 for old peers. Our side is the one that is asked.
+//! Digest authentication: RFC 7616 as RFC 8760 brings it to SIP, and RFC 2617 for old peers. Here we are the one who is asked; `guard` asks.
+
+mod guard;
+
+pub use guard::{Guard, Verdict};
 
 use std::fmt;
 

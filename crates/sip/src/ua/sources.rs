@@ -1,0 +1,101 @@
+//! Who may cost us memory: whoever is nobody's friend yet may only ask so often.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use baton_time::{Mono, Timers};
+
+use super::Limits;
+
+/// How many friends, and how many strangers, are told apart.
+const SOURCES_MAX: usize = 4_096;
+/// How long a friend stays one without being heard of.
+const FRIENDSHIP: Duration = Duration::from_secs(3_600);
+/// How many seconds' worth of requests may come at once.
+const BURST_SECONDS: u32 = 4;
+
+/// An address. On the loopback, where everybody has the same one, the port tells them apart.
+type Source = (IpAddr, u16);
+
+/// Everybody who asks for something outside of what we already have with them.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Those whose INVITEs the owner has not forbidden, and those whom we have called.
+    friends: Timers<Source>,
+    strangers: BTreeMap<Source, Bucket>,
+    all_strangers: Bucket,
+    one: Rate,
+    all: Rate,
+}
+
+/// A token bucket, as the time at which it is full again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bucket {
+    full_at: Mono,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    /// The time that one request costs.
+    cost: Duration,
+    /// How much may be owed.
+    depth: Duration,
+}
+
+impl Sources {
+    pub(crate) fn new(limits: &Limits) -> Sources {
+        let (one, all) = (Rate::new(limits.stranger_rate), Rate::new(limits.strangers_rate));
+        Sources { friends: Timers::default(), strangers: BTreeMap::new(), all_strangers: Bucket::default(), one, all }
+    }
+
+    /// Whether a request that belongs to nothing may be looked at.
+    pub(crate) fn admits(&mut self, now: Mono, addr: SocketAddr) -> bool {
+        let source = source(addr);
+        if self.friends.get(&source).is_some_and(|until| until > now) {
+            return true;
+        }
+        if self.strangers.len() >= SOURCES_MAX && !self.strangers.contains_key(&source) {
+            self.strangers.retain(|_, bucket| bucket.full_at > now);
+        }
+        let has_room = self.strangers.len() < SOURCES_MAX || self.strangers.contains_key(&source);
+        // Too many to be told apart: they share what there is.
+        let within = !has_room || self.strangers.entry(source).or_default().take(now, self.one);
+        within && self.all_strangers.take(now, self.all)
+    }
+
+    /// The owner deals with whoever is there.
+    pub(crate) fn befriend(&mut self, now: Mono, addr: SocketAddr) {
+        let source = source(addr);
+        if self.friends.len() >= SOURCES_MAX
+            && self.friends.get(&source).is_none()
+            && let Some(oldest) = self.friends.next().map(|(_, source)| *source)
+        {
+            self.friends.clear(&oldest);
+        }
+        self.friends.set(source, now + FRIENDSHIP);
+        self.strangers.remove(&source);
+    }
+}
+
+impl Rate {
+    fn new(per_second: u32) -> Rate {
+        let cost = Duration::from_secs(1) / per_second.max(1);
+        Rate { cost, depth: cost * per_second.max(1).saturating_mul(BURST_SECONDS) }
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, now: Mono, rate: Rate) -> bool {
+        let full_at = self.full_at.max(now) + rate.cost;
+        let fits = full_at.since(now) <= rate.depth;
+        if fits {
+            self.full_at = full_at;
+        }
+        fits
+    }
+}
+
+fn source(addr: SocketAddr) -> Source {
+    (addr.ip(), if addr.ip().is_loopback() { addr.port() } else { 0 })
+}

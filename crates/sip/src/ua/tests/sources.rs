@@ -1,0 +1,98 @@
+//! Floods, and whom they must not harm.
+
+use std::time::Duration;
+
+use super::desk::*;
+use crate::Event;
+
+fn attack(at: usize) -> String {
+    invite(&format!("z9hG4bKx{at}"), 1, OFFER).replace("call-1@far", &format!("x{at}@far"))
+}
+
+/// Says 403 to whatever comes, as the owner does to strangers.
+fn forbid(desk: &mut Desk) -> usize {
+    let events = desk.events();
+    for event in &events {
+        if let Event::Invite { session, .. } = event {
+            desk.ua.refuse(desk.now, *session, 403, None, Vec::new()).unwrap();
+        }
+    }
+    desk.events();
+    desk.said();
+    events.len()
+}
+
+#[test]
+fn a_strangers_flood_costs_no_more_than_its_share() {
+    let mut desk = Desk::new();
+    let mut seen = 0;
+    for at in 0..20_000 {
+        desk.now = desk.now + Duration::from_micros(50);
+        desk.hear(&attack(at));
+        seen += forbid(&mut desk);
+    }
+    assert!((200..=251).contains(&seen), "{seen} in a second: 50 a second, and 200 at once");
+    assert!(desk.ua.transactions() <= 251 && desk.ua.sessions() <= 251);
+    let dropped = desk.ua.counts().rejected().iter().find(|(reason, _)| *reason == "flood").map(|(_, count)| *count);
+    assert_eq!(dropped, Some(20_000 - seen as u64));
+    desk.settle();
+}
+
+#[test]
+fn many_strangers_together_cost_no_more_than_their_share() {
+    let mut desk = Desk::new();
+    let mut seen = 0;
+    for at in 0..20_000_usize {
+        desk.now = desk.now + Duration::from_micros(50);
+        let from = format!("203.{}.{}.{}:5060", at % 200, at / 200 % 200, at % 7);
+        desk.hear_by(crate::Transport::Udp, None, &from, &attack(at));
+        seen += forbid(&mut desk);
+    }
+    assert!((2_000..=2_501).contains(&seen), "{seen} in a second: 500 a second, and 2,000 at once");
+    desk.settle();
+}
+
+#[test]
+fn whoever_we_deal_with_is_not_counted_and_calls_that_are_up_are_not_harmed() {
+    let mut desk = Desk::new();
+    let (_, answer) = desk.up_from_far();
+    for at in 0..2_000 {
+        desk.hear(&attack(at));
+    }
+    assert_eq!(desk.events().len(), 2_000, "a trunk that is answered may bring as much as it likes");
+    desk.said();
+    for at in 0..2_000 {
+        desk.hear_by(crate::Transport::Udp, None, "203.0.113.5:5060", &attack(10_000 + at));
+        forbid(&mut desk);
+    }
+    desk.hear(&request("BYE", &answer, 2, "z9hG4bKb", "", ""));
+    assert_eq!(desk.brief(), ["200"]);
+    assert_eq!(desk.told(), ["Gone Bye { reason: None }"]);
+}
+
+#[test]
+fn what_belongs_to_nothing_is_counted_too_whatever_it_pretends() {
+    let mut desk = Desk::new();
+    let (_, answer) = desk.up();
+    let mut answered = 0;
+    for at in 0..1_000 {
+        let stray = request("BYE", &answer, 2, &format!("z9hG4bKs{at}"), "", "").replace("tag=", "tag=x");
+        desk.hear_by(crate::Transport::Udp, None, "203.0.113.5:5060", &stray);
+        answered += desk.said().len();
+    }
+    assert_eq!(answered, 200);
+}
+
+#[test]
+fn a_stranger_who_waits_is_heard_again() {
+    let mut desk = Desk::new();
+    for at in 0..300 {
+        desk.hear(&attack(at));
+    }
+    assert_eq!(forbid(&mut desk), 200);
+    desk.wait_ms(1_000);
+    for at in 300..400 {
+        desk.hear(&attack(at));
+    }
+    assert_eq!(forbid(&mut desk), 50);
+}
