@@ -157,10 +157,10 @@ impl World {
             }
         }
         for event in self.desk.events() {
-            match event {
-                Event::Invite { session, .. } => self.sessions.push(session),
-                Event::Refer { refer, .. } => self.refers.push(refer),
-                _ => {}
+            if let Event::Invite { session, .. } = event {
+                self.sessions.push(session);
+            } else if let Event::Refer { refer, .. } = event {
+                self.refers.push(refer);
             }
         }
         assert!(self.desk.ua.sessions() + self.desk.ua.transactions() <= REMEMBERED_MAX, "what is remembered has an end");
