@@ -62,6 +62,8 @@ pub(crate) enum Request {
         /// The text.
         text: String,
     },
+    /// Callbacks as the store has them.
+    Callbacks(Vec<baton_contract::CallbackView>),
     /// Counts what the gauges show.
     Gauges(oneshot::Sender<Snapshot>),
     /// Takes no new calls.

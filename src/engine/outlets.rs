@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::{CommitLevel, Event, Problem, Record, Reply};
+use baton_contract::{At, CallbackId, CallbackView, CommitLevel, Event, Problem, Record, Reply};
 use baton_media::Fate;
 use baton_relay::Relay;
 use baton_sip::{Transmit, Transport};
@@ -183,6 +183,28 @@ impl Outlets {
         });
     }
 
+    /// Reads the callbacks that come next, elsewhere.
+    pub(crate) fn page_callbacks(&self, before: At) {
+        let (store, door) = (self.store.clone(), self.door.clone());
+        self.runtime.spawn(async move {
+            match store.callbacks_due(before).await {
+                Ok(rows) => hand_in(&door, rows),
+                Err(fault) => tracing::error!(%fault, "the callbacks that come next cannot be read"),
+            }
+        });
+    }
+
+    /// Reads one callback, elsewhere.
+    pub(crate) fn read_callback(&self, id: CallbackId) {
+        let (store, door) = (self.store.clone(), self.door.clone());
+        self.runtime.spawn(async move {
+            match store.callback(id).await {
+                Ok(row) => hand_in(&door, row.into_iter().collect()),
+                Err(fault) => tracing::error!(%fault, callback = %id, "a callback cannot be read"),
+            }
+        });
+    }
+
     /// RTP packets since the start: fate, direction, count.
     pub(crate) fn rtp_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
         let tally = self.relay.tally();
@@ -210,5 +232,11 @@ impl Outlets {
         if asker.is_some_and(|asker| asker.send(result).is_err()) {
             tracing::debug!(ticket, "whoever asked has gone");
         }
+    }
+}
+
+fn hand_in(door: &Door, rows: Vec<CallbackView>) {
+    if door.send(Request::Callbacks(rows)).is_err() {
+        tracing::error!("the engine takes no callbacks");
     }
 }

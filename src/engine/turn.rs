@@ -149,6 +149,7 @@ impl Engine {
                 self.handle(now, Input::Recorded { tap, result });
             }
             Request::Transcribed { transfer, text } => self.handle(now, Input::Transcribed { transfer, text }),
+            Request::Callbacks(rows) => self.handle(now, Input::Callbacks(rows)),
             Request::Gauges(asker) => {
                 self.outlets.recordings.hand_on();
                 if asker.send(self.snapshot(now)).is_err() {
@@ -178,6 +179,8 @@ impl Engine {
             let late = now.mono.since(deadline.mono(now));
             tracing::trace!(?why, ?late, "woken");
             self.outlets.metrics.lock().observe("baton_engine_lag_seconds", &[], late.as_secs_f64());
+            self.handle(now, Input::Wake);
+        } else if self.board.is_clock_set(now) {
             self.handle(now, Input::Wake);
         }
     }
@@ -215,6 +218,8 @@ impl Engine {
                     }
                 }
                 Output::Answer { ticket, result } => self.outlets.answer(ticket, result),
+                Output::WantCallbacks { before } => self.outlets.page_callbacks(before),
+                Output::WantCallback(id) => self.outlets.read_callback(id),
                 Output::WantPorts => {
                     let ports = self.outlets.more_ports();
                     self.board.handle(now, Input::Ports(ports));

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::{AeState, CallId, CallView, Command, Event, Problem, Record, Reply, TransferView};
+use baton_contract::{AeState, CallId, CallView, CallbackId, CallbackView, Command, Event, Problem, Record, Reply, TransferView};
 use baton_media::{Channel, Clip, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_party::{Input as Cue, Message, Output as Act, Party, Step, Taken};
 use baton_sip::{Incoming, Transport};
@@ -458,8 +458,30 @@ impl World {
             Output::Answer { ticket, result } => {
                 self.answers.insert(ticket, result);
             }
+            Output::WantCallback(id) => {
+                let rows = self.callback_rows().into_values().filter(|row| row.id == id).collect();
+                self.post(COMMIT, Post::Board(Box::new(Input::Callbacks(rows))));
+            }
+            Output::WantCallbacks { before } => {
+                let rows = self.callback_rows().into_values().filter(|row| row.at < before).collect();
+                self.post(COMMIT, Post::Board(Box::new(Input::Callbacks(rows))));
+            }
             Output::WantPorts => waiting.push_back(Input::Ports(Vec::new())),
         }
+    }
+
+    /// Callbacks as they were written last.
+    fn callback_rows(&self) -> BTreeMap<CallbackId, CallbackView> {
+        let row = |record: &Record| match record {
+            Record::Callback(row) | Record::Claim { callback: row, .. } => Some((row.id, (**row).clone())),
+            Record::Journal { .. }
+            | Record::Call(_)
+            | Record::Transfer(_)
+            | Record::Lease(_)
+            | Record::Release { .. }
+            | Record::Audit(_) => None,
+        };
+        self.records.iter().filter_map(|(_, record)| row(record)).collect()
     }
 
     /// The tracks of recordings that were closed, in their order.

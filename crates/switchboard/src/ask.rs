@@ -66,7 +66,7 @@ impl Switchboard {
             }
             Command::NewCallback(new) => later(self.new_callback(now, ticket, *new)),
             Command::UpdateCallback { id, update } => later(self.update_callback(now, ticket, id, update)),
-            Command::CancelCallback(id) => later(self.cancel_callback(ticket, id)),
+            Command::CancelCallback(id) => later(self.cancel_callback(now, ticket, id)),
             Command::Calls => Some(Ok(Reply::Calls(self.call_views()))),
             Command::Call(id) => Some(self.call_view(id).map(|view| Reply::Call(Box::new(view)))),
             Command::PlaceCall { request, idempotency_key } => self.place_call(now, ticket, *request, idempotency_key),
@@ -138,11 +138,15 @@ impl Switchboard {
     fn transfer_reply(&self, id: TransferId) -> Result<Reply, Problem> {
         let live = self.transfers.get(&id).and_then(|call| self.calls.get(call)).and_then(|call| call.transfer_view(id));
         let view = live.or_else(|| self.ended.by_transfer(id).map(|(_, view)| view.clone()));
+        let view = view.or_else(|| self.try_of_callback(id).map(|(view, ..)| view));
         view.map(|view| Reply::Transfer(Box::new(view))).ok_or_else(|| Problem::not_found("transfer", &id.to_string()))
     }
 
     /// Tells a running transfer something; 409 where it does not stand where that would do anything.
     fn tell_transfer(&mut self, now: Now, id: TransferId, order: &Order, event: Event) -> Result<Reply, Problem> {
+        if let Some(answer) = self.tell_try(now, id, &event) {
+            return answer;
+        }
         let call = self.transfers.get(&id).copied().filter(|call| self.running_id(*call) == Some(id));
         let running = call.and_then(|call| self.calls.get(&call)).and_then(|call| call.transfer.as_ref());
         let (Some(call), Some(running)) = (call, running) else {
@@ -169,6 +173,9 @@ impl Switchboard {
             let transfer = call.transfer_view(id).ok_or_else(missing)?;
             let (call, context) = (Box::new(call.view(None)), Box::new(call.context.clone()));
             return Ok(Reply::Pop { transfer: Box::new(transfer), call, context });
+        }
+        if let Some((transfer, call, context)) = self.try_of_callback(id) {
+            return Ok(Reply::Pop { transfer: Box::new(transfer), call: Box::new(call), context: Box::new(context) });
         }
         let (call, transfer) = self.ended.by_transfer(id).ok_or_else(missing)?;
         let (call, context) = (Box::new(call.view.clone()), Box::new(call.context.clone()));

@@ -1,13 +1,16 @@
 //! Callbacks asked for through the API: durable before they are answered.
 
+mod run;
+
 use baton_contract::{
-    CallId, CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, LegId, NewCallback, Problem, Record, Reply,
+    At, CallId, CallbackId, CallbackState, CallbackView, CommitLevel, EventKind, LegId, NewCallback, Problem, Record, Reply,
     UpdateCallback,
 };
 use baton_time::Now;
-use baton_transfer::{Event, Zone};
+use baton_transfer::{CallbackEvent, Change, Event, Zone};
 use serde_json::{Map, Value};
 
+pub(crate) use self::run::Runs;
 use crate::Output;
 use crate::payload::printable;
 use crate::switchboard::{Switchboard, Waiting};
@@ -37,8 +40,10 @@ impl Switchboard {
         if caller.is_empty() {
             return Err(Problem::invalid("caller", "a number or a SIP URI to call is needed"));
         }
-        if new.at.0 <= now.wall {
-            return Err(Problem::invalid("at", format!("{} has gone by", new.at)));
+        let zone = timezone.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string()))?;
+        self.check_time(now, new.at, &zone)?;
+        if let Err(denied) = self.settings.destination(&caller, self.callbacks_go_over()) {
+            return Err(Problem::invalid("caller", format!("\"{caller}\" cannot be called: {denied}")));
         }
         if let Some(id) = new.call {
             let call = self.calls.get_mut(&id).ok_or_else(|| Problem::invalid("call", "this call has ended, or never was"))?;
@@ -73,38 +78,49 @@ impl Switchboard {
         id: CallbackId,
         update: UpdateCallback,
     ) -> Result<(), Problem> {
-        let mut callback = self.scheduled(id)?;
-        if let Some(ae) = update.ae {
-            self.roster.find(&ae).ok_or_else(|| Problem::invalid("ae", format!("there is no AE \"{ae}\"")))?;
-            callback.ae = ae;
-        }
-        if let Some(at) = update.at {
-            if at.0 <= now.wall {
-                return Err(Problem::invalid("at", format!("{at} has gone by")));
-            }
-            callback.at = at;
-        }
-        if let Some(timezone) = update.timezone {
-            let zone = timezone.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string()))?;
-            callback.timezone = zone.name().to_owned();
-        }
-        self.commit_callback(asker, callback, false);
+        let callback = self.changeable(now, id)?;
+        let ae = update.ae.unwrap_or(callback.ae);
+        self.roster.find(&ae).ok_or_else(|| Problem::invalid("ae", format!("there is no AE \"{ae}\"")))?;
+        let named = update.timezone.unwrap_or(callback.timezone);
+        let zone = named.parse::<Zone>().map_err(|fault| Problem::invalid("timezone", fault.to_string()))?;
+        let at = update.at.unwrap_or(callback.at);
+        self.check_time(now, at, &zone)?;
+        self.ask_run(now, id, asker, Change::Move { ae, at, timezone: zone.name().to_owned() });
         Ok(())
     }
 
-    pub(crate) fn cancel_callback(&mut self, asker: u64, id: CallbackId) -> Result<(), Problem> {
-        let callback = CallbackView { state: CallbackState::Cancelled, ..self.scheduled(id)? };
-        self.commit_callback(asker, callback, false);
+    pub(crate) fn cancel_callback(&mut self, now: Now, asker: u64, id: CallbackId) -> Result<(), Problem> {
+        self.changeable(now, id)?;
+        self.ask_run(now, id, asker, Change::Cancel);
         Ok(())
     }
 
-    fn scheduled(&self, id: CallbackId) -> Result<CallbackView, Problem> {
+    /// A callback that is open, with its run: also where it lies too far ahead to be held otherwise.
+    fn changeable(&mut self, now: Now, id: CallbackId) -> Result<CallbackView, Problem> {
         let callback = self.callback_view(id)?;
-        if callback.state == CallbackState::Scheduled {
-            Ok(callback)
-        } else {
-            Err(Problem::conflict("only a scheduled callback can be changed"))
+        match callback.state {
+            CallbackState::Scheduled | CallbackState::Running => {
+                self.take_up_now(now, id);
+                Ok(callback)
+            }
+            CallbackState::Cancelled | CallbackState::Kept | CallbackState::Missed => {
+                Err(Problem::conflict("this callback is over"))
+            }
         }
+    }
+
+    /// Whether somebody in `zone` may be called then.
+    fn check_time(&self, now: Now, at: At, zone: &Zone) -> Result<(), Problem> {
+        if at.0 <= now.wall {
+            return Err(Problem::invalid("at", format!("{at} has gone by")));
+        }
+        let window = &self.settings.transfer.callback.window;
+        if !window.contain(at.0, zone) {
+            let local = baton_transfer::callback::local(at.0, zone);
+            let detail = format!("{local} in {zone} is outside of the hours in which callers may be called, \"{window}\"");
+            return Err(Problem::invalid("at", detail));
+        }
+        Ok(())
     }
 
     fn commit_callback(&mut self, asker: u64, callback: CallbackView, is_new: bool) {
@@ -120,13 +136,8 @@ impl Switchboard {
             let result = Err(Problem::unavailable("the store does not take promises right now"));
             return self.emit(Output::Answer { ticket: asker, result });
         }
-        if let Some(before) = self.callbacks.get(&callback.id) {
-            self.roster.unbook(&before.ae, before.at);
-        }
-        if callback.state == CallbackState::Scheduled {
-            self.roster.book(&callback.ae, callback.at);
-        }
-        self.callbacks.insert(callback.id, callback.clone());
+        self.show(callback.clone());
+        self.take_up(now, callback.id);
         if is_new {
             let data = match serde_json::to_value(&callback) {
                 Ok(Value::Object(data)) => data,
@@ -140,23 +151,32 @@ impl Switchboard {
 
 /// What becomes of the caller whom a callback has us dial (`Switchboard::dial_caller`).
 impl Switchboard {
+    /// The caller's phone works on the INVITE.
+    pub(crate) fn callback_caller_is_there(&mut self, now: Now, id: CallId, leg: LegId) {
+        if let Some(callback) = self.callback_of(id).filter(|_| self.is_callers(id, leg)) {
+            self.tell_run(now, callback, CallbackEvent::Trying { leg });
+        }
+    }
+
+    /// The caller's phone rings.
+    pub(crate) fn callback_caller_rings(&mut self, now: Now, id: CallId, leg: LegId, status: u16) {
+        if let Some(callback) = self.callback_of(id) {
+            self.tell_run(now, callback, CallbackEvent::Ringing { leg, status });
+        }
+    }
+
+    fn is_callers(&self, id: CallId, leg: LegId) -> bool {
+        self.calls.get(&id).and_then(|call| call.caller()).is_some_and(|caller| caller.id == leg)
+    }
+
     /// The caller has answered; their media is connected.
-    pub(crate) fn callback_caller_answered(&mut self, _now: Now, id: CallId, callback: CallbackId, leg: LegId) {
-        tracing::debug!(%callback, %leg, "the caller has answered");
+    pub(crate) fn callback_caller_answered(&mut self, now: Now, id: CallId, callback: CallbackId, leg: LegId) {
         self.swap_scene(id);
+        self.tell_run(now, callback, CallbackEvent::Answered { leg });
     }
 
     /// The caller has refused, or did not answer in time: 408.
-    pub(crate) fn callback_caller_refused(
-        &mut self,
-        now: Now,
-        id: CallId,
-        callback: CallbackId,
-        leg: LegId,
-        status: u16,
-        phrase: &str,
-    ) {
-        tracing::debug!(%callback, %leg, status, phrase, "the caller was not reached");
-        self.end_call(now, id);
+    pub(crate) fn callback_caller_refused(&mut self, now: Now, callback: CallbackId, leg: LegId, status: u16, phrase: &str) {
+        self.tell_run(now, callback, CallbackEvent::Refused { leg, status, phrase: phrase.to_owned() });
     }
 }

@@ -7,7 +7,7 @@ use baton_media::{Clip, Playlist, Then};
 use baton_sip::wire::Header;
 use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
-use baton_transfer::{Action, AeSpeech, Callee, Cause, Event, Fact, Line, SayId, SceneName};
+use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact, Line, SayId, SceneName};
 
 use crate::call::{Asked, Rests, Speech};
 use crate::handback::MOVED;
@@ -19,7 +19,9 @@ use crate::{Output, Spoken};
 impl Switchboard {
     /// Tells the call's transfer what has happened, and does what it answers.
     pub(crate) fn tell(&mut self, now: Now, id: CallId, event: Event) {
-        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else { return };
+        let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) else {
+            return self.tell_callback(now, id, event);
+        };
         if let Some(why) = running.transfer.on(now, event, &self.settings.transfer, &mut self.roster) {
             tracing::debug!(why, "ignored");
         }
@@ -113,7 +115,7 @@ impl Switchboard {
         self.calls.get(&id)?.transfer.as_ref().map(|running| running.transfer.id())
     }
 
-    fn set_scene(&mut self, now: Now, id: CallId, scene: SceneName) {
+    pub(crate) fn set_scene(&mut self, now: Now, id: CallId, scene: SceneName) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.scene = scene;
         if matches!(scene, SceneName::Human | SceneName::Introduction) {
@@ -132,7 +134,7 @@ impl Switchboard {
 
     fn dial_human(&mut self, now: Now, id: CallId, leg: LegId, to: &Callee) {
         let dialling = match to {
-            Callee::Ae(ae) => self.consult_dialling(now, id, ae),
+            Callee::Ae(ae) => self.running_id(id).and_then(|transfer| self.consult_dialling(now, id, ae, transfer)),
             Callee::Outside(to) => self.outside_dialling(id, to),
         };
         match dialling.and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to)) {
@@ -149,10 +151,15 @@ impl Switchboard {
     }
 
     /// The INVITE to an AE: From says who and why; a trusted AE also gets the ids and the link to the screen-pop.
-    fn consult_dialling(&self, now: Now, id: CallId, ae: &baton_contract::AeId) -> Option<Dialling> {
+    pub(crate) fn consult_dialling(
+        &self,
+        now: Now,
+        id: CallId,
+        ae: &baton_contract::AeId,
+        transfer: TransferId,
+    ) -> Option<Dialling> {
         let line = self.settings.aes.get(ae)?;
         let call = self.calls.get(&id)?;
-        let transfer = self.running_id(id)?;
         let mut headers = Vec::new();
         if line.trusted {
             let expires = now.wall + self.settings.pop_link_ttl;
@@ -249,7 +256,9 @@ impl Switchboard {
             Some(Waiting::Transfer(id, transfer, fact, callback)) => {
                 let _span = self.span(id, None).entered();
                 if let Some(callback) = callback.filter(|_| written) {
-                    self.callbacks.insert(callback.id, *callback);
+                    let promised = callback.id;
+                    self.show(*callback);
+                    self.take_up(now, promised);
                 }
                 if self.running_id(id) == Some(transfer) {
                     self.keep_promise(now, id, fact, written);
@@ -260,6 +269,10 @@ impl Switchboard {
             Some(Waiting::Placed { call, to, askers }) => {
                 let _span = self.span(call, None).entered();
                 self.placed_call_committed(now, call, *to, askers, written);
+            }
+            Some(Waiting::Run { callback, number }) => {
+                let event = if written { CallbackEvent::Committed(number) } else { CallbackEvent::CommitRefused(number) };
+                self.tell_run(now, callback, event);
             }
             Some(Waiting::Callback { asker, callback, is_new }) => {
                 self.callback_committed(now, asker, *callback, is_new, written)
@@ -290,6 +303,9 @@ impl Switchboard {
 
     /// A briefing was rendered, or could not be.
     pub(crate) fn on_rendered(&mut self, now: Now, ticket: u64, spoken: Option<Spoken>) {
+        if self.rendered_for_run(now, ticket, spoken.as_ref()) {
+            return;
+        }
         let Some((id, transfer)) = self.renders.remove(&ticket) else { return };
         if self.running_id(id) != Some(transfer) {
             return;
@@ -312,7 +328,7 @@ fn not_dialled(leg: LegId) -> Event {
 }
 
 /// The Reason header (RFC 3326) of an AE leg's end.
-fn reason_of(cause: Cause) -> Reason {
+pub(crate) fn reason_of(cause: Cause) -> Reason {
     let status = match cause {
         Cause::NoAnswer | Cause::Unreachable | Cause::NotAccepted | Cause::BudgetExceeded | Cause::Lost => 480,
         Cause::Declined | Cause::Later => 603,

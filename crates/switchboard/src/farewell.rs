@@ -4,7 +4,7 @@ use baton_contract::{CallEnd, CallId, CallOutcome, LegId, LegRole, LegState};
 use baton_media::Command;
 use baton_sip::{Gone, SessionId};
 use baton_time::Now;
-use baton_transfer::{Event as Told, LegEnd};
+use baton_transfer::{CallbackEvent, Event as Told, LegEnd};
 
 use crate::call::Phase;
 use crate::ended::EndedCall;
@@ -42,6 +42,10 @@ impl Switchboard {
     /// The far end has agreed to the end of a leg.
     pub(crate) fn on_released(&mut self, now: Now, session: SessionId, status: Option<u16>) {
         let Some(leaving) = self.leaving.remove(&session) else { return };
+        if let (Some(callback), Some(status)) = (leaving.callback, status.filter(|status| *status >= 300)) {
+            let event = CallbackEvent::Refused { leg: leaving.leg, status, phrase: String::new() };
+            self.tell_run(now, callback, event);
+        }
         match (leaving.role, status) {
             (LegRole::Ai, _) => self.tell(now, leaving.call, Told::AiGone),
             (LegRole::Ae, Some(status)) if status >= 300 => self.evidence(now, leaving, status),
@@ -84,7 +88,8 @@ impl Switchboard {
         let (session, role) = (leg.session, leg.role);
         let rings_on = self.settings.sabotage == Some(Sabotage::NoCancel) && role == LegRole::Ae && leg.state != LegState::Up;
         let transfer = self.running_id(id).filter(|_| role == LegRole::Ae);
-        self.leaving.insert(session, Leaving { call: id, leg: leg_id, role, transfer });
+        let callback = self.callback_of(id);
+        self.leaving.insert(session, Leaving { call: id, leg: leg_id, role, transfer, callback });
         let hung_up = if rings_on { Ok(()) } else { self.agent.hang_up(now.mono, session, reason) };
         if let Err(fault) = hung_up {
             tracing::debug!(leg = %leg_id, %fault, "cannot hang up");
@@ -130,6 +135,9 @@ impl Switchboard {
     /// Lets go of a call whose last leg has ended, and ends what is left without its caller.
     pub(crate) fn settle(&mut self, now: Now, id: CallId) {
         let Some(call) = self.calls.get(&id) else { return };
+        if self.is_of_a_run(id) && !matches!(call.phase, Phase::Ending) {
+            return;
+        }
         let caller_up = call.caller().is_some_and(crate::leg::Leg::is_live);
         if call.transfer.is_none() && !caller_up && call.has_live_legs() {
             return self.end_call(now, id);
@@ -149,6 +157,9 @@ impl Switchboard {
         self.referrals.retain(|_, whose| *whose != id);
         self.forget_invited(now, id);
         self.set_transfer_alarm(now, id);
+        if let crate::beginning::Beginning::Callback(callback) = call.beginning {
+            self.callback_call_is_over(now, callback, id);
+        }
         self.rooms.remove(&call.room);
         self.media(Command::CloseRoom { room: call.room });
         for view in &call.past {

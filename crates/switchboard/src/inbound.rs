@@ -87,6 +87,7 @@ impl Switchboard {
             },
         };
         let opening = Opening {
+            id: None,
             from: printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128),
             to: user,
             trunk: self.settings.trunks[trunk].name.clone(),

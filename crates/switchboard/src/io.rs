@@ -57,6 +57,8 @@ pub enum Input {
         /// The text.
         text: String,
     },
+    /// Callbacks as the store has them: answers to [`Output::WantCallbacks`] and [`Output::WantCallback`].
+    Callbacks(Vec<baton_contract::CallbackView>),
     /// These ports are bound and free: the even one of each pair.
     Ports(Vec<u16>),
     /// Takes no new calls from now on; those that are up go on.
@@ -115,6 +117,13 @@ pub enum Output {
         /// The answer.
         result: Result<Reply, Problem>,
     },
+    /// Read the callbacks that are open and promised for a time before this; answered by [`Input::Callbacks`].
+    WantCallbacks {
+        /// Before when.
+        before: baton_contract::At,
+    },
+    /// Read this callback; answered by [`Input::Callbacks`].
+    WantCallback(baton_contract::CallbackId),
     /// The stock of free ports runs low.
     WantPorts,
 }

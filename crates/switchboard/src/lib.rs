@@ -62,6 +62,8 @@ pub enum Why {
     CallerMustAnswer,
     /// A message may be no longer than this.
     MessageIsLong,
+    /// A callback is due, or its run waits for something.
+    Callback,
     /// A transfer waits for something.
     Transfer(baton_transfer::Why),
 }

@@ -56,7 +56,10 @@ impl Switchboard {
                     tracing::debug!(%fault, "cannot ring");
                 }
             }
-            LegRole::Caller => self.caller_rings(now, id),
+            LegRole::Caller => {
+                self.callback_caller_rings(now, id, leg_id, status);
+                self.caller_rings(now, id);
+            }
             LegRole::Ai => {}
         }
     }
@@ -130,6 +133,7 @@ impl Switchboard {
 
     fn tell_consult(&mut self, now: Now, session: SessionId, event: impl FnOnce(LegId) -> Told) {
         let Some((id, leg)) = self.call_of(session) else { return };
+        self.callback_caller_is_there(now, id, leg);
         if self.calls.get(&id).and_then(|call| call.leg(leg)).is_some_and(|leg| leg.role == LegRole::Ae) {
             self.tell(now, id, event(leg));
         }

@@ -19,6 +19,8 @@ use crate::switchboard::Switchboard;
 /// A call that is about to be.
 #[derive(Debug)]
 pub(crate) struct Opening {
+    /// The id that it was promised under; none: a new one.
+    pub(crate) id: Option<CallId>,
     /// Who calls, as the others are told.
     pub(crate) from: String,
     /// Whom.
@@ -34,6 +36,8 @@ pub(crate) struct Opening {
 /// A caller leg that we dial.
 #[derive(Debug)]
 pub(crate) struct CallerDial {
+    /// The id that the leg was promised under; none: a new one.
+    pub(crate) leg: Option<LegId>,
     /// Whom: somebody whom [`crate::Settings::destination`] has let through.
     pub(crate) to: Destination,
     /// How long they may ring; the trunk's `ring_max` where none is given.
@@ -56,7 +60,7 @@ pub(crate) enum NotDialled {
 impl Switchboard {
     /// Puts a call without legs among the others, writes it down and tells everyone.
     pub(crate) fn open_call(&mut self, now: Now, opening: Opening) -> CallId {
-        let id = CallId::new(&mut self.ids, now.wall);
+        let id = opening.id.unwrap_or_else(|| CallId::new(&mut self.ids, now.wall));
         self.room_count += 1;
         let room = RoomId(self.room_count);
         self.rooms.insert(room, id);
@@ -92,7 +96,7 @@ impl Switchboard {
             credentials: trunk.answers(),
             trunk: Some(dial.to.trunk),
         };
-        let leg = self.dial_leg(now, id, LegRole::Caller, None, to).ok_or(NotDialled::NoRoom)?;
+        let leg = self.dial_leg(now, id, LegRole::Caller, dial.leg, to).ok_or(NotDialled::NoRoom)?;
         self.set_caller_alarm(id, now.mono + ring_max);
         Ok(leg)
     }
@@ -117,7 +121,7 @@ impl Switchboard {
     pub(crate) fn caller_refused(&mut self, now: Now, id: CallId, leg: LegId, status: u16, phrase: &str) {
         self.clear_caller_alarm(id);
         match self.calls.get(&id).map(|call| call.beginning.clone()) {
-            Some(Beginning::Callback(callback)) => self.callback_caller_refused(now, id, callback, leg, status, phrase),
+            Some(Beginning::Callback(callback)) => self.callback_caller_refused(now, callback, leg, status, phrase),
             Some(Beginning::Outbound(_)) => {
                 self.conclude(id, outcome_of(status), Some(status), phrase);
                 self.refuse_placing_ai(now, id, relayed(status));

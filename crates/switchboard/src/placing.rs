@@ -92,6 +92,7 @@ impl Switchboard {
         self.open_call(
             now,
             Opening {
+                id: None,
                 from: own.unwrap_or_else(|| "anonymous".to_owned()),
                 to: to.number.clone(),
                 trunk: trunk.name.clone(),
@@ -154,7 +155,7 @@ impl Switchboard {
 
     /// Dials the callee of an outbound call; it ends where that cannot be done at all.
     pub(crate) fn dial_callee(&mut self, now: Now, id: CallId, to: Destination) {
-        if let Err(fault) = self.dial_caller(now, id, CallerDial { to, ring_max: None, headers: Vec::new() }) {
+        if let Err(fault) = self.dial_caller(now, id, CallerDial { leg: None, to, ring_max: None, headers: Vec::new() }) {
             tracing::warn!(%fault, "cannot dial the callee");
             self.refuse_placing_ai(now, id, 503);
             self.conclude(id, CallOutcome::Unreachable, None, &fault.to_string());

@@ -15,6 +15,7 @@ use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
 
 use crate::call::Call;
+use crate::callbacks::Runs;
 use crate::capacity::Load;
 use crate::destinations::Destination;
 use crate::ended::Ended;
@@ -64,6 +65,8 @@ pub struct Switchboard {
     pub(crate) lingering: BTreeMap<TransferId, Transfer>,
     pub(crate) rooms: BTreeMap<RoomId, CallId>,
     pub(crate) transfers: BTreeMap<TransferId, CallId>,
+    /// Callbacks that are waited for or carried out.
+    pub(crate) runs: Runs,
     /// What depends on a commit that has not been acknowledged.
     pub(crate) commits: BTreeMap<u64, Waiting>,
     pub(crate) renders: BTreeMap<u64, (CallId, TransferId)>,
@@ -98,6 +101,8 @@ pub(crate) struct Leaving {
     pub(crate) role: LegRole,
     /// The transfer that dialled it.
     pub(crate) transfer: Option<TransferId>,
+    /// The callback that dialled it.
+    pub(crate) callback: Option<CallbackId>,
 }
 
 /// Ports that are bound and free.
@@ -117,6 +122,8 @@ pub(crate) enum Waiting {
     Placed { call: CallId, to: Box<Destination>, askers: Vec<u64> },
     /// Somebody who asked for a callback or changed one.
     Callback { asker: u64, callback: Box<CallbackView>, is_new: bool },
+    /// The run of a callback, for its commit of this number.
+    Run { callback: CallbackId, number: u32 },
 }
 
 /// What an alarm is for.
@@ -132,13 +139,18 @@ enum Alarm {
     Message(CallId),
     /// The call's transfer wants to be woken.
     Transfer(CallId),
+    /// The run of a callback wants to be woken.
+    Callback(CallbackId),
+    /// The store is asked for the callbacks that come next.
+    Page,
 }
 
 impl Alarm {
-    /// Whose alarm it is.
-    fn call(self) -> CallId {
+    /// Whose alarm it is, where it is a call's.
+    fn call(self) -> Option<CallId> {
         match self {
-            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => call,
+            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => Some(call),
+            Alarm::Callback(_) | Alarm::Page => None,
         }
     }
 }
@@ -166,6 +178,7 @@ impl Switchboard {
             lingering: BTreeMap::new(),
             rooms: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            runs: Runs::default(),
             commits: BTreeMap::new(),
             renders: BTreeMap::new(),
             ports: Ports::default(),
@@ -187,7 +200,9 @@ impl Switchboard {
 
     /// Takes in what has happened. What is to be done waits at [`Switchboard::poll`].
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.look_at_clocks(now);
         match input {
+            Input::Callbacks(rows) => self.on_rows(now, rows),
             Input::Sip(incoming) => self.agent.receive(now.mono, incoming),
             Input::ConnectionClosed(id) => self.agent.connection_closed(now.mono, id),
             Input::SendFailed { transport, remote } => self.agent.send_failed(now.mono, transport, remote),
@@ -227,6 +242,7 @@ impl Switchboard {
                 Alarm::Caller(_) => Why::CallerMustAnswer,
                 Alarm::Message(_) => Why::MessageIsLong,
                 Alarm::Transfer(call) => self.transfer_why(*call),
+                Alarm::Callback(_) | Alarm::Page => Why::Callback,
             };
             (at, why)
         });
@@ -274,8 +290,11 @@ impl Switchboard {
             self.agent.on_timeout(now.mono);
         }
         while let Some((_, alarm)) = self.timers.pop_due(now.mono) {
-            let _span = self.span(alarm.call(), None).entered();
+            let span = alarm.call().map(|call| self.span(call, None));
+            let _inside = span.as_ref().map(tracing::Span::enter);
             match alarm {
+                Alarm::Callback(id) => self.tell_run(now, id, baton_transfer::CallbackEvent::Wake),
+                Alarm::Page => self.page(now, true),
                 Alarm::Ai(call) => self.ai_took_too_long(now, call),
                 Alarm::Caller(call) => self.caller_took_too_long(now, call),
                 Alarm::Quiet(call) => self.quiet_for_long(call),
@@ -318,6 +337,20 @@ impl Switchboard {
                 self.timers.clear(&Alarm::Transfer(call));
             }
         }
+    }
+
+    /// Sets or takes away the alarm of a callback's run.
+    pub(crate) fn set_run_alarm(&mut self, id: CallbackId, at: Option<Mono>) {
+        match at {
+            Some(at) => self.timers.set(Alarm::Callback(id), at),
+            None => {
+                self.timers.clear(&Alarm::Callback(id));
+            }
+        }
+    }
+
+    pub(crate) fn set_page_alarm(&mut self, at: Mono) {
+        self.timers.set(Alarm::Page, at);
     }
 
     pub(crate) fn set_ai_alarm(&mut self, call: CallId, at: Mono) {

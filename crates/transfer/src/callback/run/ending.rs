@@ -7,7 +7,7 @@ use baton_contract::{At, CallbackOutcome, CallbackState, CommitLevel, EventKind,
 use super::event::{CallbackAction, Change, Said, Unchanged};
 use super::idle::{LOOK_EVERY, STORE_MAX};
 use super::state::{Ae, End, State, Writing};
-use super::{ANOTHER_LEG, CallbackRun, Ignored, OLD_SPEECH, Turn, lines};
+use super::{ANOTHER_LEG, CallbackRun, Evidence, Ignored, OLD_SPEECH, Turn, lines};
 use crate::{Cause, Line, SayId};
 
 /// The one sentence that an AE hears last is no longer than this.
@@ -115,6 +115,17 @@ impl CallbackRun {
             CallbackState::Cancelled | CallbackState::Running | CallbackState::Kept => {}
         }
         self.state = if self.is_open() { self.at_rest() } else { State::Over };
+        if self.case.evidence == Evidence::Waits {
+            self.write_evidence();
+        }
+    }
+
+    /// Writes down what a leg has answered at last; nobody waits for it.
+    fn write_evidence(&mut self) {
+        self.case.evidence = Evidence::Written;
+        self.write(CommitLevel::Process);
+        self.recorded = self.row.progress.epoch;
+        self.case.awaited = None;
     }
 
     /// The store did not take the end of the try, or says nothing: the row is read, and then written again if it must be.
@@ -122,6 +133,41 @@ impl CallbackRun {
         self.case.awaited = None;
         self.act(CallbackAction::Reload);
         self.state = State::Settling { until: turn.now.mono + LOOK_EVERY };
+    }
+
+    /// Somebody has ended the call: the try is over where it stands.
+    pub(super) fn call_is_over(&mut self, turn: &mut Turn<'_>) -> Ignored {
+        if let (Some(leg), State::Keeping { .. } | State::Switching { .. } | State::Human { .. }) =
+            (self.state.caller(), &self.state)
+        {
+            return self.hung_up(turn, leg);
+        }
+        let end = match &self.state {
+            State::Parting { end, .. } => (**end).clone(),
+            State::Leasing { .. }
+            | State::Inviting { .. }
+            | State::Ringing { .. }
+            | State::Listening { .. }
+            | State::Calling { .. }
+            | State::Confirming { .. } => End::Failed(CallbackOutcome::Interrupted, "the call was hung up".to_owned()),
+            State::Waiting
+            | State::Reminded
+            | State::Writing { .. }
+            | State::Claiming { .. }
+            | State::Unclear { .. }
+            | State::Elsewhere { .. }
+            | State::Keeping { .. }
+            | State::Switching { .. }
+            | State::Human { .. }
+            | State::Settling { .. }
+            | State::Over => return ANOTHER_LEG,
+        };
+        self.case.awaited = None;
+        if let Some(ae) = self.state.ae().cloned() {
+            self.release(turn, &ae, Duration::ZERO);
+        }
+        self.settle(turn, end);
+        None
     }
 
     /// Somebody wants it changed.
@@ -205,10 +251,23 @@ impl CallbackRun {
             (None, Some(view)) => view.sip_status = Some(status),
             (None, None) => return ANOTHER_LEG,
         }
-        if matches!(self.state, State::Waiting | State::Reminded | State::Over) {
-            self.write(CommitLevel::Process);
-            self.recorded = self.row.progress.epoch;
-            self.case.awaited = None;
+        match self.state {
+            State::Waiting | State::Reminded | State::Over => self.write_evidence(),
+            State::Writing { .. }
+            | State::Claiming { .. }
+            | State::Unclear { .. }
+            | State::Elsewhere { .. }
+            | State::Leasing { .. }
+            | State::Inviting { .. }
+            | State::Ringing { .. }
+            | State::Listening { .. }
+            | State::Calling { .. }
+            | State::Confirming { .. }
+            | State::Keeping { .. }
+            | State::Switching { .. }
+            | State::Human { .. }
+            | State::Parting { .. }
+            | State::Settling { .. } => self.case.evidence = Evidence::Waits,
         }
         None
     }

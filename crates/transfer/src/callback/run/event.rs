@@ -70,6 +70,8 @@ pub enum CallbackEvent {
     SpeechEnded(SayId),
     /// Caller and AE hear each other: the new scene has taken hold.
     Switched,
+    /// Somebody has ended the call of the try, with every leg of it.
+    CallOver,
     /// Somebody wants it changed.
     Change(Change),
     /// The row as the store has it now.

@@ -52,6 +52,7 @@ struct Case {
     passed_over: Vec<String>,
     /// A change that waits for the claim's answer.
     wanted: Option<Change>,
+    evidence: Evidence,
     /// When the try must have ended.
     must_end: Option<Mono>,
     last_press: Option<(LegId, Key, Mono)>,
@@ -67,6 +68,14 @@ enum Rendering {
     Pending,
     Ready,
     Failed,
+}
+
+/// Whether everything that legs have answered is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    Written,
+    /// It came while something else was being written.
+    Waits,
 }
 
 /// One step: the time, and what it may touch.
@@ -120,6 +129,7 @@ impl CallbackRun {
             aes: VecDeque::new(),
             passed_over: Vec::new(),
             wanted: None,
+            evidence: Evidence::Written,
             must_end: None,
             last_press: None,
             words_per_second,
@@ -149,6 +159,7 @@ impl CallbackRun {
             CallbackEvent::Rendered(result) => self.rendered(result.is_ok()),
             CallbackEvent::SpeechEnded(say) => self.said(turn, say),
             CallbackEvent::Switched => self.switched(turn),
+            CallbackEvent::CallOver => self.call_is_over(turn),
             CallbackEvent::Change(change) => self.change(turn, change),
             CallbackEvent::Row(row) => self.reread(turn, *row),
         }
