@@ -232,6 +232,9 @@ fn references(findings: &mut Findings<'_>, draft: &Draft) {
             }
         }
     }
+    if let Some(trunk) = &draft.callback.value.trunk {
+        refer(&draft.callback.places, "trunk", 0, trunk, &trunks, "[[trunk]]");
+    }
     for ae in &draft.aes {
         if let Some(backup) = &ae.value.backup {
             refer(&ae.places, "backup", 0, backup.as_str(), &aes, "[[ae]]");

@@ -1,6 +1,7 @@
 //! The configuration: a TOML file in which every fault is found in one go, each with its line, its column and what would be right.
 
 mod beyond;
+mod callback;
 mod check;
 mod expand;
 mod fault;

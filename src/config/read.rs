@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
 use baton_switchboard::CallerId;
-use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, GroupSettings, Hours, Limits, Zone};
+use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
@@ -13,7 +13,7 @@ use super::settings::{
     Trunk, VoiceSpec,
 };
 use super::walk::{Found, Section, Walk};
-use super::{beyond, peers, uri, value};
+use super::{beyond, callback, peers, uri, value};
 use crate::webhook::Hook;
 
 /// The tables of a file, in the order of the documentation.
@@ -26,6 +26,7 @@ const TABLES: &[&str] = &[
     "budget",
     "transfer",
     "briefing",
+    "callback",
     "recording",
     "transcribe",
     "trunk",
@@ -49,6 +50,7 @@ pub(super) struct Draft {
     pub(super) budget: Found<BudgetSettings>,
     pub(super) transfer: Found<baton_transfer::Settings>,
     pub(super) voices: Found<Vec<VoiceSpec>>,
+    pub(super) callback: Found<CallbackSettings>,
     pub(super) trunks: Vec<Found<Trunk>>,
     pub(super) ais: Vec<Found<Ai>>,
     pub(super) routes: Vec<Found<Route>>,
@@ -96,6 +98,8 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
     let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
     let (recording, transcribe) = (table(walk, "recording"), table(walk, "transcribe"));
+    let callback = table(walk, "callback");
+    let callback = callback::read(walk, callback);
     let (voices, briefing) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
     (transfer.value.briefing_max, transfer.value.briefing) = briefing;
@@ -109,6 +113,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         budget: read_budget(walk, budget),
         transfer,
         voices,
+        callback,
         trunks: each(walk, root, "trunk", peers::read_trunk),
         ais: each(walk, root, "ai", peers::read_ai),
         routes: each(walk, root, "route", peers::read_route),
@@ -311,9 +316,13 @@ impl Draft {
                 listen: self.sip.value.listen,
                 advertise: self.sip.value.advertise,
             },
+            transfer: baton_transfer::Settings {
+                budget: self.budget.value,
+                callback: CallbackSettings { node: self.node.value.name.clone(), ..self.callback.value },
+                ..self.transfer.value
+            },
             node: self.node.value,
             store: self.store.value,
-            transfer: baton_transfer::Settings { budget: self.budget.value, ..self.transfer.value },
             voices,
             http_voices,
             trunks,

@@ -39,6 +39,28 @@ fn expect(table: &[(&str, &[&str])]) {
 }
 
 #[test]
+fn callbacks_have_their_own_table() {
+    let rules = parse(WHOLE).unwrap().transfer.callback;
+    assert_eq!((rules.attempts, rules.retry_after, rules.grace), (5, Duration::from_secs(1_200), Duration::from_secs(7_200)));
+    assert_eq!((rules.reminder, rules.confirm_max), (Duration::from_secs(600), Duration::from_secs(15)));
+    assert_eq!((rules.confirm_key.sign(), rules.trunk.as_deref(), rules.node.as_str()), ('9', Some("pbx"), "baton-7"));
+    assert_eq!(rules.window.to_string(), "Mon-Fri 09:00-18:00, Sat 10:00-14:00");
+    assert!(rules.greeting.is_some() && rules.message.is_some());
+    let daily = parse("[callback]\nwindow = \"00:00-24:00\"\n").unwrap().transfer.callback;
+    assert_eq!(daily.window, "Mon-Sun 00:00-24:00".parse().unwrap());
+    expect(&[
+        ("[callback]\nattempts = 0\n", &["f:2:12: callback.attempts: "]),
+        ("[callback]\nattempts = 11\n", &["f:2:12: callback.attempts: "]),
+        ("[callback]\nretry_after = \"0s\"\n", &["f:2:15: callback.retry_after: "]),
+        ("[callback]\nwindow = \"21:00-08:00\"\n", &["f:2:10: callback.window: "]),
+        ("[callback]\nconfirm_key = \"one\"\n", &["f:2:15: callback.confirm_key: "]),
+        ("[callback]\nmessage = \" \"\n", &["f:2:11: callback.message: "]),
+        ("[callback]\ntrunk = \"nobody\"\n", &["f:2:9: callback.trunk: "]),
+        ("[callback]\nretries = 3\n", &["f:2:1: callback.retries: "]),
+    ]);
+}
+
+#[test]
 fn an_empty_file_is_loopback_only() {
     let config = parse("").unwrap();
     assert_eq!(config.node.name, "baton-1");

@@ -188,6 +188,7 @@ impl Switchboard {
             ai_drop_ms: None,
             attempts: attempt.aes.clone(),
             callback: Some(view.id),
+            message: None,
         };
         Some((shown, call, view.context.clone()))
     }

@@ -11,6 +11,13 @@ mod idle;
 mod state;
 mod wake;
 
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod plays;
+#[cfg(test)]
+mod table;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
