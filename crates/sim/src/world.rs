@@ -479,6 +479,7 @@ impl World {
             | Record::Transfer(_)
             | Record::Lease(_)
             | Record::Release { .. }
+            | Record::Outbox(_)
             | Record::Audit(_) => None,
         };
         self.records.iter().filter_map(|(_, record)| row(record)).collect()
