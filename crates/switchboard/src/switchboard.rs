@@ -149,7 +149,9 @@ impl Alarm {
     /// Whose alarm it is, where it is a call's.
     fn call(self) -> Option<CallId> {
         match self {
-            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => Some(call),
+            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => {
+                Some(call)
+            }
             Alarm::Callback(_) | Alarm::Page => None,
         }
     }
