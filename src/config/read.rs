@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
 use baton_switchboard::CallerId;
-use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Limits, Zone};
+use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Language, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
@@ -102,7 +102,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let callback = callback::read(walk, callback);
     let (voices, briefing) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
-    (transfer.value.briefing_max, transfer.value.briefing) = briefing;
+    (transfer.value.briefing_max, transfer.value.briefing, transfer.value.briefing_language) = briefing;
     let aes: Vec<_> = walk.tables(root, "ae").into_iter().map(|section| read_ae(walk, section)).collect();
     Draft {
         node: read_node(walk, node),
@@ -227,11 +227,12 @@ fn read_transfer(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<baton_transf
 /// More AEs than this nobody waits for.
 const ATTEMPTS_MAX: u8 = 10;
 
-fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, (std::time::Duration, BriefingBy)) {
+fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, (std::time::Duration, BriefingBy, Language)) {
     let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
     let voices = at.list(walk, "voices", true, value::voice).unwrap_or_default();
     let by = at.text(walk, "by", value::briefing_by).unwrap_or_default();
-    (at.finish(walk, &[], voices), (max, by))
+    let language = at.text(walk, "language", value::briefing_language).unwrap_or_default();
+    (at.finish(walk, &[], voices), (max, by, language))
 }
 
 fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Option<CallerId>) {

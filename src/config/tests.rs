@@ -101,6 +101,7 @@ fn every_key_is_read() {
     assert_eq!((transfer.introduce, transfer.introduce_max), (true, Duration::from_secs(15)));
     assert_eq!((transfer.handback_key.first.sign(), transfer.handback_key.then.sign()), ('*', '8'));
     assert_eq!((transfer.message_max, transfer.message_silence_max), (Duration::from_secs(90), Duration::from_secs(4)));
+    assert_eq!(config.transfer.briefing_language, baton_transfer::Language::German);
     assert_eq!(config.voices[0], VoiceSpec::Files("briefings".into()));
     let carrier = &config.trunks[0];
     assert_eq!(carrier.credentials.as_ref().map(|it| it.password.expose()), Some("from-the-credential"));
@@ -326,6 +327,7 @@ fn a_key_has_one_meaning() {
 fn voices_are_known() {
     expect(&[
         ("[briefing]\nvoices = [\"siri\"]", &["f:2:11: briefing.voices: `siri` is no voice"]),
+        ("[briefing]\nlanguage = \"xx\"", &["f:2:12: briefing.language: `xx`: briefings are composed in `en`, `de`"]),
         ("[briefing]\nvoices = [\"files:\"]", &["f:2:11: briefing.voices: `files:` names no directory"]),
         ("[briefing]\nvoices = [\"flite:../x.flitevox\"]", &["f:2:11: briefing.voices: `flite:../x.flitevox` names no voice"]),
     ]);

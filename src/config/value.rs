@@ -278,6 +278,11 @@ pub(super) fn one_of<T>(text: &str, known: &[&str], later: &[&str]) -> Parsed<T>
     Err(format!("`{text}` is not known, write {meant}"))
 }
 
+/// `en`, `de`, `es`, `fr`
+pub(super) fn briefing_language(text: &str) -> Parsed<baton_transfer::Language> {
+    text.parse().map_err(|error: baton_transfer::LanguageError| format!("`{text}`: {error}, write one of them"))
+}
+
 /// `flite`, `flite:slt`, `espeak-ng:en-us`, `files:DIR`, `http:NAME`
 pub(super) fn voice(text: &str) -> Parsed<VoiceSpec> {
     let (kind, detail) = text.split_once(':').map_or((text, None), |(kind, detail)| (kind, Some(detail)));

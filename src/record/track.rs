@@ -85,13 +85,17 @@ impl Track {
         self.writer.flush().map_err(|error| fault(&error))
     }
 
-    /// Ends the file; when this returns it is on the disk for good.
-    pub(super) fn close(self, folder: &Path) -> Result<Recorded, RecordFault> {
+    /// Ends the file.
+    pub(super) fn close(self) -> Result<Recorded, RecordFault> {
         let Track { writer, name, written, speech, .. } = self;
         writer.finalize().map_err(|error| fault(&error))?;
-        File::open(folder.join(&name)).and_then(|file| file.sync_all()).map_err(|error| fault_of(&error))?;
         Ok(Recorded { file: name, duration_ms: written / PER_MS, speech_ms: speech / PER_MS })
     }
+}
+
+/// Waits until a file is on the disk for good.
+pub(super) fn settle(file: &Path) -> Result<(), RecordFault> {
+    File::open(file).and_then(|file| file.sync_all()).map_err(|error| fault_of(&error))
 }
 
 fn samples_between(from: Mono, to: Mono) -> u64 {

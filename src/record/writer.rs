@@ -16,7 +16,7 @@ use baton_time::{Mono, Now};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::track::{Track, fault_of};
+use super::track::{Track, fault_of, settle};
 use super::{Counts, Tell, Work};
 
 /// Tracks that may be open at the same time.
@@ -191,7 +191,11 @@ impl Writer {
 
     fn close(&mut self, tap: TapId) -> Option<Recorded> {
         let open = self.tracks.remove(&tap)?;
-        let result = open.track.close(&self.folder);
+        // A message is promised to be passed on; for other tracks nobody waits, and a flush for each would keep packets waiting.
+        let result = open.track.close().and_then(|recorded| match open.kind {
+            RecordKind::Voicemail => settle(&self.folder.join(&recorded.file)).map(|()| recorded),
+            RecordKind::Call | RecordKind::Consult => Ok(recorded),
+        });
         let recorded = result.as_ref().ok().cloned();
         self.is_ended(tap, result);
         recorded
@@ -201,7 +205,7 @@ impl Writer {
     fn fail(&mut self, tap: TapId, fault: RecordFault) {
         if let Some(open) = self.tracks.remove(&tap) {
             tracing::warn!(call = %open.call, %fault, "recording-stopped");
-            if open.track.close(&self.folder).is_err() {
+            if open.track.close().is_err() {
                 tracing::debug!("what was recorded is not whole");
             }
             self.is_ended(tap, Err(fault));

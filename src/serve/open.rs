@@ -68,7 +68,7 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let ports = config.media.ports.0..=config.media.ports.1;
     let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
     let fetch = Arc::new(Fetch::new());
-    let voices = Arc::new(Voices::new(&config.voices, &config.http_voices, &fetch));
+    let voices = Arc::new(Voices::new(config.transfer.briefing_language, &config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
     let settings = plan::settings(config, spoken, self_test.switchboard).await?;
     let links = PopLink::new(store.secret());

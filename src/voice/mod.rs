@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_media::Clip;
-use baton_transfer::Line;
+use baton_transfer::{Language, Line};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -103,6 +103,7 @@ pub(crate) struct Voices {
     voices: Vec<Box<dyn Voice>>,
     cache: Mutex<Cache>,
     patience: Duration,
+    language: Language,
 }
 
 impl fmt::Debug for Voices {
@@ -120,9 +121,6 @@ const RENDER_MAX: Duration = Duration::from_secs(2);
 /// What is left for the next voice after the slowest one has failed.
 const AFTER_SLOWEST: Duration = Duration::from_secs(1);
 
-/// The language of briefings.
-const LANGUAGE: &str = "en";
-
 /// How long the sample sentence may take.
 const SAMPLE_DEADLINE: Duration = Duration::from_secs(2);
 /// The sentence by which the speed of a voice is measured.
@@ -131,7 +129,7 @@ const SAMPLE: &str = "Jamie, head of operations at NovaCorp, is calling about pr
 
 impl Voices {
     /// The shipped recordings first, then the configured voices in their order.
-    pub(crate) fn new(specs: &[VoiceSpec], remote: &[HttpVoice], fetch: &Arc<Fetch>) -> Voices {
+    pub(crate) fn new(language: Language, specs: &[VoiceSpec], remote: &[HttpVoice], fetch: &Arc<Fetch>) -> Voices {
         let shipped: Box<dyn Voice> = Box::new(Files::shipped());
         let configured = specs.iter().filter_map(|spec| -> Option<Box<dyn Voice>> {
             Some(match spec {
@@ -143,7 +141,12 @@ impl Voices {
         });
         let slowest = remote.iter().map(|voice| voice.within).max().unwrap_or_default();
         let patience = RENDER_MAX.max(slowest + AFTER_SLOWEST);
-        Voices { voices: std::iter::once(shipped).chain(configured).collect(), cache: Mutex::new(Cache::default()), patience }
+        Voices {
+            voices: std::iter::once(shipped).chain(configured).collect(),
+            cache: Mutex::new(Cache::default()),
+            patience,
+            language,
+        }
     }
 
     /// How long a text may take altogether: the slowest voice over HTTP, and time for another one after it.
@@ -179,7 +182,8 @@ impl Voices {
 
     async fn speak(&self, text: &str) -> Result<Rendered, Unrendered> {
         let mut reasons = Vec::new();
-        let speaks = |voice: &&Box<dyn Voice>| voice.language().is_none_or(|tag| tag.split('-').next() == Some(LANGUAGE));
+        let speaks =
+            |voice: &&Box<dyn Voice>| voice.language().is_none_or(|tag| tag.split('-').next() == Some(self.language.tag()));
         for voice in self.voices.iter().filter(speaks) {
             let begun = Instant::now();
             match voice.render(text).await {

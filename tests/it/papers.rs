@@ -47,6 +47,9 @@ fn links_between_papers_lead_somewhere() {
         "docs/operate/metrics.md",
         "docs/operate/when.md",
         "docs/operate/console.md",
+        "docs/operate/webhooks.md",
+        "docs/operate/recording.md",
+        "docs/operate/voices.md",
         "docs/recipes/softphone.md",
     ];
     for from in papers {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use baton_contract::Context;
 
+use crate::phrases::{Language, Phrases, REASONS};
+
 /// A briefing, safe to be spoken: one line of letters, digits and common punctuation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Briefing {
@@ -31,17 +33,30 @@ const PAUSE_WORDS: usize = 1;
 /// The rate that is reckoned with where the voice's is not known, in words per second.
 pub const WORDS_PER_SECOND: f64 = 2.5;
 
-/// Composes the briefing for a caller, so that it takes at most `max` at `words_per_second`.
+/// Composes the briefing for a caller in English, so that it takes at most `max` at `words_per_second`.
 ///
 /// The order is: who and about what, why a human, the summary, what to do next, the signals, the rest. A sentence that does not fit
 /// is left out whole; the first one always stays.
 pub fn compose(context: &Context, reason: Option<&str>, from: &str, words_per_second: f64, max: Duration) -> Briefing {
-    let mut sentences = vec![who(context, from)];
-    sentences.extend(context.reason.as_deref().or(reason).and_then(why));
+    compose_in(Language::English, context, reason, from, words_per_second, max)
+}
+
+/// The same in another language: the words around what is known are of that language, what is known stays as it is.
+pub fn compose_in(
+    language: Language,
+    context: &Context,
+    reason: Option<&str>,
+    from: &str,
+    words_per_second: f64,
+    max: Duration,
+) -> Briefing {
+    let phrases = language.phrases();
+    let mut sentences = vec![who(phrases, context, from)];
+    sentences.extend(context.reason.as_deref().or(reason).and_then(|reason| why(phrases, reason)));
     sentences.extend(context.summary.as_deref().map(sentences_of).unwrap_or_default());
-    sentences.extend(context.next_step.as_deref().and_then(|next| labelled("Next step", next)));
-    sentences.extend(signals(context));
-    sentences.extend(rest(context));
+    sentences.extend(context.next_step.as_deref().and_then(|next| labelled(phrases.next_step, next)));
+    sentences.extend(signals(phrases, context));
+    sentences.extend(rest(phrases, context));
     fitted(sentences, words_per_second, max)
 }
 
@@ -51,7 +66,7 @@ pub fn given(text: &str, words_per_second: f64, max: Duration) -> Option<Briefin
     (!sentences.is_empty()).then(|| fitted(sentences, words_per_second, max))
 }
 
-fn who(context: &Context, from: &str) -> String {
+fn who(phrases: &Phrases, context: &Context, from: &str) -> String {
     let caller = context.caller.as_ref();
     let field = |text: Option<&str>| text.map(|text| safe(text, NAME_CHARS_MAX)).filter(|text| !text.is_empty());
     let name = field(caller.and_then(|caller| caller.name.as_deref()));
@@ -61,49 +76,41 @@ fn who(context: &Context, from: &str) -> String {
     let number = caller.and_then(|caller| caller.number.as_deref()).unwrap_or(from);
     let mut words = match (name, number_spoken(number)) {
         (Some(name), _) => name,
-        (None, Some(number)) if !known => format!("A caller from {number}"),
-        (None, Some(_) | None) => "A caller".to_owned(),
+        (None, Some(number)) if !known => phrases.a_caller_from.replace("{}", &number),
+        (None, Some(_) | None) => phrases.a_caller.to_owned(),
     };
     match (role, company) {
-        (Some(role), Some(company)) => words.push_str(&format!(", {role} at {company},")),
+        (Some(role), Some(company)) => words.push_str(&format!(", {role} {} {company},", phrases.at)),
         (Some(role), None) => words.push_str(&format!(", {role},")),
-        (None, Some(company)) => words.push_str(&format!(" from {company}")),
+        (None, Some(company)) => words.push_str(&phrases.of.replace("{}", &company)),
         (None, None) => {}
     }
     match field(context.intent.as_deref()) {
-        Some(intent) => closed(format!("{words} is calling about {}", unjoined(&intent))),
-        None => closed(format!("{words} is on the line")),
+        Some(intent) => words.push_str(&phrases.about.replace("{}", &unjoined(&intent))),
+        None => words.push_str(phrases.on_the_line),
     }
+    closed(words)
 }
 
 /// Why a human is needed: the known reasons in words, any other as it is.
-fn why(reason: &str) -> Option<String> {
-    let known = match reason {
-        "explicit_request" => "They asked for a person.",
-        "sentiment" => "They are getting upset.",
-        "confidence" => "The assistant was not sure enough to go on.",
-        "policy" => "This has to be handled by a person.",
-        "vip" => "This is a VIP account.",
-        "high_intent" => "They are close to buying.",
-        "loop" => "The conversation was going round in circles.",
-        "time" => "The conversation was taking too long.",
-        "competitor" => "They brought up a competitor.",
-        other => return labelled("Reason", &unjoined(other)),
-    };
-    Some(known.to_owned())
+fn why(phrases: &Phrases, reason: &str) -> Option<String> {
+    match REASONS.iter().position(|known| *known == reason) {
+        Some(place) => Some(phrases.reasons[place].to_owned()),
+        None => labelled(phrases.reason, &unjoined(reason)),
+    }
 }
 
-fn signals(context: &Context) -> Vec<String> {
+fn signals(phrases: &Phrases, context: &Context) -> Vec<String> {
     let Some(signals) = context.signals.as_ref() else { return Vec::new() };
-    let named = [("Pain", &signals.pain), ("Timeline", &signals.timeline), ("Budget", &signals.budget)];
+    let named = [(phrases.pain, &signals.pain), (phrases.timeline, &signals.timeline), (phrases.budget, &signals.budget)];
     named.into_iter().filter_map(|(name, text)| labelled(name, text.as_deref()?)).collect()
 }
 
-fn rest(context: &Context) -> Vec<String> {
-    let objections = context.objections.iter().filter_map(|text| labelled("Objection", text));
+fn rest(phrases: &Phrases, context: &Context) -> Vec<String> {
+    let objections = context.objections.iter().filter_map(|text| labelled(phrases.objection, text));
     let decides = context.decision_maker.map(|decides| match decides {
-        true => "They make the decision.".to_owned(),
-        false => "Somebody else makes the decision.".to_owned(),
+        true => phrases.decides.to_owned(),
+        false => phrases.decides_not.to_owned(),
     });
     objections.take(3).chain(decides).collect()
 }
@@ -228,6 +235,24 @@ mod tests {
             "Jamie, VP Ops at NovaCorp, is calling about pricing. They asked for a person. They run 500 seats. They want a quote. \
              Next step: offer the annual plan. Pain: manual work. Timeline: Q2. They make the decision."
         );
+    }
+
+    #[test]
+    fn the_words_around_what_is_known_are_of_the_language_that_is_asked_for() {
+        let context = r#"{"caller":{"name":"Jamie","company":"NovaCorp","role":"VP Ops"},"intent":"pricing","reason":"vip",
+            "summary":"They run 500 seats.","next_step":"offer the annual plan","decision_maker":false}"#;
+        let context: Context = serde_json::from_str(context).unwrap();
+        let brief = |language| compose_in(language, &context, None, "+15550123", WORDS_PER_SECOND, MAX).full;
+        assert_eq!(
+            brief(Language::German),
+            "Jamie, VP Ops bei NovaCorp, ruft an wegen pricing. Das ist ein besonders wichtiger Kunde. They run 500 seats. \
+             Nächster Schritt: offer the annual plan. Die Entscheidung trifft jemand anderes."
+        );
+        for language in [Language::Spanish, Language::French] {
+            assert!(brief(language).starts_with("Jamie, VP Ops "), "{}", brief(language));
+        }
+        let nobody = compose_in(Language::French, &Context::default(), None, "+15550123", WORDS_PER_SECOND, MAX);
+        assert_eq!(nobody.full, "Quelqu'un au numéro 1 5 5 5 0 1 2 3 est en ligne.");
     }
 
     #[test]

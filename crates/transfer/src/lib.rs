@@ -13,6 +13,7 @@ mod hours;
 mod key;
 mod line;
 mod outcome;
+mod phrases;
 pub mod plan;
 mod roster;
 mod settings;
@@ -27,6 +28,7 @@ pub use event::{AcceptedBy, Event, Fact, HandBackBy, LegEnd, Message};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};
 pub use line::{Hour, Line, Minute, Weekday};
+pub use phrases::{Language, LanguageError};
 pub use roster::{Callee, Lease, Roster, Target};
 pub use settings::{
     AcceptBy, AeSettings, AfterAe, BriefingBy, BudgetSettings, ColdBy, GroupSettings, KeyPair, Keys, Limits, Options, Settings,

@@ -27,6 +27,8 @@ pub struct Settings {
     pub wrap_up: Duration,
     /// The longest briefing.
     pub briefing_max: Duration,
+    /// The language that briefings are composed in.
+    pub briefing_language: crate::Language,
     /// How callbacks are carried out.
     pub callback: CallbackSettings,
     /// Who briefs the AE.
@@ -265,6 +267,7 @@ impl Default for Settings {
             after_ae: AfterAe::default(),
             wrap_up: Duration::ZERO,
             briefing_max: Duration::from_secs(30),
+            briefing_language: crate::Language::English,
             callback: CallbackSettings::default(),
             briefing: BriefingBy::default(),
             introduce: false,

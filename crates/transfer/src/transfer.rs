@@ -303,7 +303,8 @@ fn briefing(begin: &Begin, settings: &Settings) -> briefing::Briefing {
     let given = begin.briefing.as_deref().and_then(|text| briefing::given(text, begin.words_per_second, settings.briefing_max));
     given.unwrap_or_else(|| {
         let Begin { context, reason, from, words_per_second, .. } = begin;
-        briefing::compose(context, reason.as_deref(), from, *words_per_second, settings.briefing_max)
+        let language = settings.briefing_language;
+        briefing::compose_in(language, context, reason.as_deref(), from, *words_per_second, settings.briefing_max)
     })
 }
 
