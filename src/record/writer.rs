@@ -140,7 +140,6 @@ impl Writer {
                 for tap in of_call.collect::<Vec<_>>() {
                     self.close_with_line(tap, now);
                 }
-                self.lines.remove(&call);
             }
         }
     }
@@ -246,6 +245,10 @@ impl Writer {
         let written = self.lines.get_mut(&call).map(|file| file.write_all(format!("{line}\n").as_bytes()));
         if let Some(Err(error)) = written {
             tracing::warn!(%call, %error, "no line beside a recording");
+        }
+        // Nobody says when the last line of a call has come; one more would open the file again.
+        if !self.tracks.values().any(|open| open.call == call) {
+            self.lines.remove(&call);
         }
     }
 
