@@ -227,7 +227,10 @@ fn read_transfer(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<baton_transf
 /// More AEs than this nobody waits for.
 const ATTEMPTS_MAX: u8 = 10;
 
-fn read_briefing(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<Vec<VoiceSpec>>, (std::time::Duration, BriefingBy, Language)) {
+fn read_briefing(
+    walk: &mut Walk<'_>,
+    mut at: Section<'_>,
+) -> (Found<Vec<VoiceSpec>>, (std::time::Duration, BriefingBy, Language)) {
     let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
     let voices = at.list(walk, "voices", true, value::voice).unwrap_or_default();
     let by = at.text(walk, "by", value::briefing_by).unwrap_or_default();
