@@ -11,4 +11,4 @@ pub mod hearing;
 mod plays;
 mod world;
 
-pub use world::{Ae, Fate, Rung, Setup, Store, World};
+pub use world::{Ae, AesAt, Fate, Rung, Setup, Store, Wiring, World};

@@ -2,6 +2,7 @@
 
 mod recorder;
 mod stage;
+mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,8 @@ use baton_sip::{Incoming, Transport};
 use baton_switchboard::{Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
 use bytes::Bytes;
+
+pub use wiring::{AesAt, Wiring};
 
 /// How long a datagram travels.
 const TRAVEL: Duration = Duration::from_micros(300);
@@ -95,6 +98,8 @@ pub struct Setup {
     pub ai_again: Vec<Step>,
     /// The AEs.
     pub aes: Vec<Ae>,
+    /// The trunk, the AI and the route.
+    pub wiring: Wiring,
     /// The rules of a transfer.
     pub transfer: baton_transfer::Settings,
     /// How the caller's trunk passes callers on.

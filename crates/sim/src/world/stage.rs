@@ -8,10 +8,11 @@ use baton_contract::{AeId, IdSource, PopLink};
 use baton_media::Clip;
 use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_sip::{Listen, Transport, UserAgent};
-use baton_switchboard::{AeLine, Ai, Begin, Route, Settings, Trunk};
+use baton_switchboard::{AeLine, Begin, Settings, Trunk};
 use baton_time::Mono;
 use baton_transfer::{AeSettings, Line, Roster};
 
+use super::wiring::AesAt;
 use super::{BATON, Setup};
 
 /// A second of sound for every three words.
@@ -25,7 +26,7 @@ pub(super) fn tone(hertz: f64, amplitude: f64, samples: usize) -> Vec<i16> {
     (0..samples).map(|n| (amplitude * (std::f64::consts::TAU * hertz * n as f64 / 8_000.0).sin()) as i16).collect()
 }
 
-fn address(host: u8, port: u16) -> SocketAddr {
+pub(super) fn address(host: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 1, host], port))
 }
 
@@ -56,14 +57,14 @@ pub(super) fn cast(setup: &Setup) -> Vec<Party> {
 }
 
 pub(super) fn settings(setup: &Setup) -> Settings {
+    let trunk = (setup.wiring.aes == AesAt::Trunk).then_some(0);
     let lines = setup.aes.iter().enumerate().map(|(place, ae)| {
         let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
         let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
         let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
-        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk: None, trusted: true, caller_id: None })
+        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk, trusted: trunk.is_none(), caller_id: None })
     });
-    let mut carrier = Trunk::new("carrier", "sip:10.0.1.1".parse().expect("a URI of an address"), address(1, 5060));
-    carrier.cold_by = setup.cold;
+    let carrier = Trunk { cold_by: setup.cold, ..setup.wiring.trunk.clone() };
     let outside = setup.aes.iter().position(|ae| setup.outside.as_ref() == Some(&ae.id)).map(|place| {
         let at = address(u8::try_from(place).unwrap_or(u8::MAX) + 3, 5060);
         Trunk::new("outside", format!("sip:{at}").parse().expect("a URI of an address"), at)
@@ -72,9 +73,9 @@ pub(super) fn settings(setup: &Setup) -> Settings {
         domain: "baton.example".to_owned(),
         media_address: BATON.ip(),
         trunks: [carrier].into_iter().chain(outside).collect(),
-        ais: vec![Ai::new("agent", "sip:ai@10.0.1.2", address(2, 5060))],
-        routes: vec![Route::new("*", &["agent"])],
-        ai_routes: Vec::new(),
+        ais: vec![setup.wiring.ai.clone()],
+        routes: vec![setup.wiring.route()],
+        ai_routes: setup.wiring.ai_routes(),
         aes: lines.collect(),
         transfer: setup.transfer.clone(),
         prompts: Line::all().into_iter().map(|line| (line, speech(line.text()))).collect(),
