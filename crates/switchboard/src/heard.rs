@@ -5,6 +5,7 @@ use baton_time::Now;
 use baton_transfer::{Event as Told, LegEnd, SceneName};
 
 use crate::keys::KeyBy;
+use crate::leg::Sound;
 use crate::switchboard::Switchboard;
 
 /// A silence of this length after the bridge means that the AE's phone is gone, in milliseconds.
@@ -38,7 +39,8 @@ impl Switchboard {
                     self.end_message(id);
                 }
             }
-            Media::Switched { live: false, .. } | Media::FirstPacket { .. } | Media::Back { .. } => {}
+            Media::Back { room, port, .. } => self.on_rtp_back(room, port),
+            Media::Switched { live: false, .. } | Media::FirstPacket { .. } => {}
         }
     }
 
@@ -82,6 +84,15 @@ impl Switchboard {
         let to_caller = call.caller().is_some_and(|caller| caller.id == leg);
         if to_caller && call.scene == SceneName::Human && serial == call.scene_serial {
             self.tell(now, id, Told::Switched);
+        }
+    }
+
+    /// Packets come again: a caller who heard music in place of the AI hears the AI.
+    fn on_rtp_back(&mut self, room: baton_media::RoomId, port: baton_media::Port) {
+        let Some((id, leg_id)) = self.leg_at(room, port) else { return };
+        let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(leg_id)) else { return };
+        if std::mem::replace(&mut leg.sound, Sound::Comes) == Sound::Missing {
+            self.swap_scene(id);
         }
     }
 

@@ -28,11 +28,22 @@ pub(crate) struct Leg {
     pub(crate) trunk: Option<usize>,
     /// The AI at its other end, by its place in the settings.
     pub(crate) ai: Option<usize>,
+    /// Whether packets come from it.
+    pub(crate) sound: Sound,
     /// The track that what it says is written to.
     pub(crate) track: Option<Tracked>,
     last_key: Option<(char, Mono)>,
     /// When it pressed the first of the two keys that hand a caller back.
     pair_begun: Option<Mono>,
+}
+
+/// Whether packets come from a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sound {
+    /// They do, or nobody has missed them yet.
+    Comes,
+    /// They have not for a while.
+    Missing,
 }
 
 /// How far offer and answer of a leg have come.
@@ -65,6 +76,7 @@ impl Leg {
             local,
             media,
             trunk: None,
+            sound: Sound::Comes,
             ai: None,
             track: None,
             last_key: None,

@@ -8,6 +8,7 @@ use baton_transfer::{SceneName, Target};
 use crate::ask::{Wanted, Wishes};
 use crate::beginning::Beginning;
 use crate::call::{Call, Phase};
+use crate::leg::Sound;
 use crate::settings::{AI_LOST_AFTER_MS, AiEnds, AiSilence, Rescue, RescueBy};
 use crate::switchboard::Switchboard;
 
@@ -64,7 +65,7 @@ impl Switchboard {
         }
     }
 
-    /// Nothing has been heard of the AI for so long.
+    /// Nothing has been heard of the AI for so long: the caller hears music instead, and after a while the AI counts as dead.
     pub(crate) fn ai_is_silent(&mut self, now: Now, id: CallId, leg: LegId, silent_ms: u64) {
         let Some(call) = self.calls.get(&id) else { return };
         let counts = self.ai_setting(call, leg).is_none_or(|ai| ai.silence == AiSilence::Rescue);
@@ -72,6 +73,10 @@ impl Switchboard {
             tracing::warn!(silent_ms, "the AI's media is lost");
             self.end_leg(now, id, leg, Some(Reason::sip(480, "Media lost")));
             return self.ai_died(now, id);
+        }
+        if let Some(leg) = self.calls.get_mut(&id).filter(|_| counts).and_then(|call| call.leg_mut(leg)) {
+            leg.sound = Sound::Missing;
+            self.swap_scene(id);
         }
         self.tell(now, id, baton_transfer::Event::AiSilent);
     }

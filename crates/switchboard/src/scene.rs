@@ -8,6 +8,7 @@ use baton_media::{Clip, Command, Digits, PlayId, Playlist, Port, Scene, Source, 
 use baton_transfer::SceneName;
 
 use crate::call::Call;
+use crate::leg::Sound;
 use crate::switchboard::Switchboard;
 
 /// How long a `*` of the AE waits for a `9` after the bridge.
@@ -132,11 +133,11 @@ impl Call {
         }
     }
 
-    /// The leg of this role that can be heard; an AI that has put its caller on hold cannot.
+    /// The leg of this role that can be heard; an AI that has put its caller on hold, or from which no packets come, cannot.
     fn talking(&self, role: LegRole) -> Option<Port> {
         let leg = match role {
             LegRole::Caller => self.caller(),
-            LegRole::Ai => self.ai().filter(|leg| !leg.holds()),
+            LegRole::Ai => self.ai().filter(|leg| !leg.holds() && leg.sound == Sound::Comes),
             LegRole::Ae => self.ae(),
         };
         leg.filter(|leg| leg.is_up()).map(crate::leg::Leg::port)
