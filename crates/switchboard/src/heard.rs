@@ -67,6 +67,9 @@ impl Switchboard {
             let say = call.ae_speech.as_ref().map(|(_, speech)| speech.say);
             if how == Played::Ended {
                 call.ae_speech = None;
+                if call.ae_hears_more() {
+                    self.swap_scene(id);
+                }
             }
             say
         } else {

@@ -33,6 +33,7 @@ mod placing;
 mod recorder;
 mod recording;
 mod refer;
+mod replaced;
 mod rescue;
 mod scene;
 mod settings;

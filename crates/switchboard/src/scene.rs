@@ -103,6 +103,11 @@ impl Call {
         !matches!(row(self.scene)[0], Hears::Music | Hears::Silence)
     }
 
+    /// Whether the AE, after a speech, hears something else than silence.
+    pub(crate) fn ae_hears_more(&self) -> bool {
+        row(self.scene)[2] != Hears::Silence
+    }
+
     fn source(&self, hears: Hears, who: LegRole, speech: Option<&Playlist>, ringback: &Arc<Clip>) -> Source {
         if let Some(playlist) = speech {
             return Source::Play(playlist.clone());
