@@ -28,7 +28,7 @@ impl Switchboard {
         if matches!(peer, Peer::Trunk(_) | Peer::Ae(_)) && self.is_our_own_consult(&invite) {
             return self.refuse(now, session, 482, Vec::new());
         }
-        if let (Some(old), Peer::Ae(_) | Peer::Trunk(_)) = (invite.replaces, peer) {
+        if let (Some(old), Peer::Ae(_) | Peer::Trunk(_)) = (invite.replaces, &peer) {
             return self.replace_ae(now, session, old, &invite);
         }
         let trunk = match peer {

@@ -14,9 +14,10 @@ impl Switchboard {
     /// Takes the new leg in place of the old one, if that is the AE's who has the caller.
     pub(crate) fn replace_ae(&mut self, now: Now, session: SessionId, old: SessionId, invite: &InviteRequest) {
         let Some((id, old)) = self.call_of(old) else { return self.refuse(now, session, 481, Vec::new()) };
-        let has_caller = self.calls.get(&id).is_some_and(|call| {
-            matches!(call.scene, SceneName::Human | SceneName::AeHolds) && call.ae_leg() == Some(old)
-        });
+        let has_caller = self
+            .calls
+            .get(&id)
+            .is_some_and(|call| matches!(call.scene, SceneName::Human | SceneName::AeHolds) && call.ae_leg() == Some(old));
         if !has_caller {
             return self.refuse(now, session, 403, Vec::new());
         }
