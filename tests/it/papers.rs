@@ -41,6 +41,7 @@ fn links_between_papers_lead_somewhere() {
         "docs/sip.md",
         "docs/media.md",
         "docs/store.md",
+        "docs/operate/README.md",
         "docs/operate/install.md",
         "docs/operate/configuration.md",
         "docs/operate/run.md",
