@@ -141,6 +141,11 @@ impl Stage {
                 self.stalls.push((woken, done));
             }
         }
+        for story in 0..self.closed.len() {
+            if self.closed[story].is_none() {
+                self.announce(story, News::Closed); // the curtain has fallen
+            }
+        }
         let records = self.cast.seats.into_iter().map(|seat| (seat.story, seat.role, seat.party.into_record())).collect();
         Performance { records, stalls: self.stalls }
     }

@@ -5,7 +5,7 @@ use baton_party::{Cue, KeyPath, Pilot, Step};
 use super::{Ask, Begins, Story, WARM, ae, calls, decides, gone, greets, hands_over, hears, rings, say, told};
 
 /// Those of them that are played.
-const PLAYED: [&str; 2] = ["ai-dies", "outbound"];
+const PLAYED: [&str; 6] = ["cold", "voicemail", "handback", "introduce", "ai-dies", "outbound"];
 
 /// All of them.
 pub(super) fn all() -> Vec<Story> {
