@@ -94,6 +94,10 @@ pub(crate) fn configuration(at: &Addresses, directory: &Path, stories: &[Story],
          [media]\naddress = \"127.0.0.1\"\nports = \"{}-{}\"\n\n\
          [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\n\n\
          [store]\nurl = {}\n\n\
+         # Messages that callers leave.\n\
+         [recording]\ndir = {}\n\n\
+         # The demo runs at any hour.\n\
+         [callback]\nwindow = \"00:00-24:00\"\n\n\
          # The callers of the demo come from here.\n\
          [[trunk]]\nname = \"carrier\"\nuri = \"sip:{}\"\nsources = [\"127.0.0.1/32\"]\n\n\
          [[ai]]\nname = \"ava\"\nuri = \"sip:{{to}}@{}\"\n\n\
@@ -104,6 +108,7 @@ pub(crate) fn configuration(at: &Addresses, directory: &Path, stories: &[Story],
         at.http,
         at.http,
         quoted(&format!("sqlite:{}", directory.join("baton.db").display())),
+        quoted(&directory.join("messages").display().to_string()),
         at.carrier,
         at.ai,
     );

@@ -32,11 +32,20 @@ fn every_story_of_the_demo_holds_and_leaves_its_files() {
         ("decline", "returned_to_ai"),
         ("abandon", "caller_abandoned"),
         ("refer", "bridged"),
+        ("cold", "bridged"),
+        ("callback-kept", "kept"),
+        ("voicemail", "voicemail"),
+        ("handback", "bridged"),
+        ("introduce", "bridged"),
+        ("ai-dies", "bridged"),
+        ("outbound", "bridged"),
     ] {
         assert!(outcomes.contains(&expected), "{expected:?} in {outcomes:?}");
     }
     let out = scratch.path().join("out");
-    for file in ["index.html", "demo.pcapng", "events.jsonl", "callback.ics", "baton.toml", "warm/caller.wav", "warm/ai.wav"] {
+    for file in
+        ["index.html", "demo.pcapng", "events.jsonl", "callback.ics", "baton.toml", "warm/caller.wav", "handback/ai-again.wav"]
+    {
         let size = fs::metadata(out.join(file)).map(|found| found.len()).unwrap_or(0);
         assert!(size > 100, "{file} has {size} bytes");
     }

@@ -147,9 +147,13 @@ pub(super) fn message(evidence: &Evidence) -> Option<Finding> {
     let loud = |heard: &&crate::demo::evidence::Heard| heard.at >= asked && heard.at < spoke && heard.loudness_dbfs > TONE_DBFS;
     let told = caller.heard.iter().filter(loud).count();
     let transfer = evidence.book.transfer.clone().unwrap_or_default();
-    let kept = transfer["message"]["duration_ms"].as_u64().unwrap_or(0);
+    let [kept, speech] = ["duration_ms", "speech_ms"].map(|key| transfer["message"][key].as_u64().unwrap_or(0));
     let ended = evidence.event("transfer.ended").map(|event| event.at);
-    let ok = told > 20 && kept >= 1_000 && ended.is_some() && transfer["outcome"] == "voicemail";
-    let says = format!("the caller was told what to do, and left a message of {:.1} s", kept as f64 / 1e3);
+    let ok = told > 20 && kept >= 1_000 && speech >= 1_000 && ended.is_some() && transfer["outcome"] == "voicemail";
+    let says = format!(
+        "the caller was told what to do, and left a message of {:.1} s with {:.1} s of speech",
+        kept as f64 / 1e3,
+        speech as f64 / 1e3
+    );
     Some(Finding::new("message", ok, says))
 }
