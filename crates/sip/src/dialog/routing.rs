@@ -33,7 +33,7 @@ impl Dialog {
                 (first.uri.without_headers().to_string(), routes, Some(first.uri))
             }
         };
-        let hop = next.as_ref().and_then(|uri| self.resolve(uri)).unwrap_or(self.hop);
+        let hop = next.as_ref().and_then(|uri| self.hop_of(uri)).unwrap_or(self.hop);
         let connection = self.connection.filter(|_| hop.transport == self.hop.transport && hop.transport.is_reliable());
         // While the dialog's stream lives its requests go by it, wherever the Contact points (RFC 5923 §9; behind a NAT there is no other way).
         let hop = if connection.is_some() { self.hop } else { hop };
@@ -42,7 +42,7 @@ impl Dialog {
     }
 
     /// The address that a URI says in figures. A name is none of ours to look up: there the dialog's own hop is taken.
-    fn resolve(&self, uri: &Uri) -> Option<Hop> {
+    pub(crate) fn hop_of(&self, uri: &Uri) -> Option<Hop> {
         let ip = match uri.param("maddr").flatten() {
             Some(maddr) => maddr.trim_start_matches('[').trim_end_matches(']').parse().ok(),
             None => uri.ip(),

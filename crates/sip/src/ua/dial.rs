@@ -13,7 +13,7 @@ use crate::dialog::{Dialog, Side};
 use crate::random::token;
 use crate::transaction::{ClientKey, ClientMachine};
 use crate::transport::{Hop, Transport};
-use crate::wire::Header;
+use crate::wire::{Header, Uri};
 
 /// The type of a session description.
 pub(crate) const SDP: &str = "application/sdp";
@@ -55,6 +55,7 @@ impl UserAgent {
         };
         let mut session = Box::new(Session::new(id, call_id, tag, dial.credentials));
         session.described = dial.sdp.clone();
+        session.redirects = self.settings.redirects;
         let mut headers = dial.headers;
         if let Some(hops) = dial.max_forwards {
             headers.push(Header::new("Max-Forwards", hops.to_string()));
@@ -215,8 +216,17 @@ impl UserAgent {
             self.tell(Event::Released { session: session.id, status: Some(response.status) });
             return;
         }
-        if let Some(ask) = self.once_more(session, again, "INVITE", &response) {
-            let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
+        let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
+        if (300..400).contains(&response.status) {
+            if let (Some(mut half), Some(ask)) = (half, again.filter(|_| session.redirects > 0))
+                && response.message.contacts().iter().any(|contact| self.redirect(&mut half, &contact.uri))
+            {
+                session.redirects -= 1;
+                let key = self.send_first_invite(now, session, half, *ask);
+                session.stage = Stage::Dialing(Dialing::new(key, true));
+                return;
+            }
+        } else if let Some(ask) = self.once_more(session, again, "INVITE", &response) {
             if let Some(half) = half {
                 let key = self.send_first_invite(now, session, half, ask);
                 session.stage = Stage::Dialing(Dialing::new(key, true));
@@ -227,6 +237,18 @@ impl UserAgent {
         let phrase = response.message.phrase().to_owned();
         let (session, status) = (session.id, response.status);
         self.tell(Event::Refused { session, status, phrase, local: false, message: Some(response.message) });
+    }
+
+    /// Points the next INVITE to where a 3xx leads; false if it leads nowhere that we can reach, or back.
+    fn redirect(&self, half: &mut Dialog, contact: &Uri) -> bool {
+        let target = contact.without_headers();
+        if !contact.is_sip() || target.to_string() == half.remote_target {
+            return false;
+        }
+        let Some(hop) = half.hop_of(&target).filter(|hop| self.first_listen(hop.transport).is_some()) else { return false };
+        half.remote_target = target.to_string();
+        half.hop = hop;
+        true
     }
 
     /// Nobody has answered the INVITE that began the session, or it could not be sent.

@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) far: Abilities,
     /// The session timer, where one was agreed.
     pub(crate) timer: Option<SessionTimer>,
+    /// How many times its INVITE may still be sent elsewhere.
+    pub(crate) redirects: u8,
     /// Subscriptions that outlive it.
     pub(crate) remnant: Option<Box<Remnant>>,
     /// When INVITEs of ours that still have no final answer are given up, once the session is over or cancelled.
@@ -277,6 +279,7 @@ impl Session {
             described: None,
             far: Abilities::default(),
             timer: None,
+            redirects: 0,
             remnant: None,
             abandon_at: None,
         }

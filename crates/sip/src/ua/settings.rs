@@ -18,6 +18,9 @@ pub struct Settings {
     pub timing: Timing,
     /// Ends of the tables.
     pub limits: Limits,
+    /// How many times a call of ours follows a 3xx (RFC 3261 §8.1.3.4); 0: a 3xx is a refusal. Whom it leads to is not known beforehand, and only
+    /// contacts with an address in figures are followed.
+    pub redirects: u8,
     /// How often a session of ours shall be refreshed (RFC 4028: twice in this span); none asked for if it is zero.
     pub session_expires: Duration,
     /// The shortest such span that we let others ask for.
@@ -33,6 +36,7 @@ impl Settings {
             seed,
             timing: Timing::default(),
             limits: Limits::default(),
+            redirects: 0,
             session_expires: Duration::from_secs(1_800),
             min_se: Duration::from_secs(90),
         }

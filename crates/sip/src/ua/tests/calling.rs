@@ -355,3 +355,29 @@ fn the_far_side_hangs_up() {
     assert_eq!(desk.ua.hang_up(desk.now, session, None), Err(VerbError::WrongState));
     desk.settle();
 }
+
+#[test]
+fn a_redirection_is_a_refusal_unless_it_may_be_followed() {
+    let moved = "Contact: <tel:+15550142>, <sip:sara@elsewhere.example>, <sip:sara@192.0.2.77:5077>\n";
+    let mut desk = Desk::new();
+    let (_, invite) = desk.dial(Some(OFFER));
+    desk.hear(&reply(&invite, 302, "far", moved, ""));
+    assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 302".to_owned()]));
+    let mut desk = Desk::with(Settings { redirects: 1, ..settings() });
+    let (session, invite) = desk.dial(Some(OFFER));
+    desk.hear(&reply(&invite, 302, "far", moved, ""));
+    let sent = desk.transmits();
+    let text = String::from_utf8(sent[1].bytes.to_vec()).unwrap();
+    assert!(text.starts_with("INVITE sip:sara@192.0.2.77:5077 SIP/2.0"), "{text}");
+    assert_eq!((sent[1].remote, value(&text, "CSeq"), body(&text)), (addr("192.0.2.77:5077"), "2 INVITE".to_owned(), OFFER));
+    assert_eq!(value(&text, "To"), value(&invite, "To"), "whom we wanted stays");
+    desk.hear(&reply(&text, 302, "far", "Contact: <sip:sara@192.0.2.78>\n", ""));
+    assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 302".to_owned()]), "once");
+    assert_eq!(desk.ua.hang_up(desk.now, session, None), Err(VerbError::WrongState));
+    for nowhere in ["", "Contact: <sip:far@192.0.2.9:5070>\n", "Contact: *\n", "Contact: <sip:x@192.0.2.5;transport=tls>\n"] {
+        let mut desk = Desk::with(Settings { redirects: 1, ..settings() });
+        let (_, invite) = desk.dial(Some(OFFER));
+        desk.hear(&reply(&invite, 302, "far", nowhere, ""));
+        assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 302".to_owned()]), "{nowhere}");
+    }
+}
