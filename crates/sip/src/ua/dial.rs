@@ -217,17 +217,12 @@ impl UserAgent {
             return;
         }
         let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
-        if (300..400).contains(&response.status) {
-            if let (Some(mut half), Some(ask)) = (half, again.filter(|_| session.redirects > 0))
-                && response.message.contacts().iter().any(|contact| self.redirect(&mut half, &contact.uri))
-            {
-                session.redirects -= 1;
-                let key = self.send_first_invite(now, session, half, *ask);
-                session.stage = Stage::Dialing(Dialing::new(key, true));
-                return;
-            }
-        } else if let Some(ask) = self.once_more(session, again, "INVITE", &response) {
-            if let Some(half) = half {
+        if let Some(mut half) = half {
+            let next = match response.status {
+                300..=399 => self.elsewhere(session, again, &mut half, &response),
+                _ => self.once_more(session, again, "INVITE", &response),
+            };
+            if let Some(ask) = next {
                 let key = self.send_first_invite(now, session, half, ask);
                 session.stage = Stage::Dialing(Dialing::new(key, true));
                 return;
@@ -237,6 +232,22 @@ impl UserAgent {
         let phrase = response.message.phrase().to_owned();
         let (session, status) = (session.id, response.status);
         self.tell(Event::Refused { session, status, phrase, local: false, message: Some(response.message) });
+    }
+
+    /// The INVITE again, to where a 3xx leads, if it may be followed.
+    fn elsewhere(
+        &self,
+        session: &mut Session,
+        again: Option<Box<AskAgain>>,
+        half: &mut Dialog,
+        response: &Response,
+    ) -> Option<AskAgain> {
+        let left = session.redirects.checked_sub(1)?;
+        let ask = *again?;
+        response.message.contacts().iter().any(|contact| self.redirect(half, &contact.uri)).then(|| {
+            session.redirects = left;
+            ask
+        })
     }
 
     /// Points the next INVITE to where a 3xx leads; false if it leads nowhere that we can reach, or back.
