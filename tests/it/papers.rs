@@ -49,8 +49,10 @@ fn links_between_papers_lead_somewhere() {
         "docs/operate/when.md",
         "docs/operate/console.md",
         "docs/operate/webhooks.md",
-        "docs/operate/recording.md",
         "docs/operate/voices.md",
+        "docs/operate/recording.md",
+        "docs/operate/callbacks.md",
+        "docs/operate/modes.md",
         "docs/recipes/softphone.md",
     ];
     for from in papers {
