@@ -94,18 +94,18 @@ pub(crate) fn json(outcomes: &[Outcome]) -> Value {
 
 /// The table that people see.
 pub(crate) fn table(outcomes: &[Outcome], out: &Path, sabotage: Option<&str>) -> String {
-    let mut text = format!("\n{:<10} {:<20}", "story", "outcome");
+    let mut text = format!("\n{:<13} {:<20}", "story", "outcome");
     for (stage, _) in TARGETS_MS {
         text.push_str(&format!(" {stage:>9}"));
     }
     text.push_str(&format!(" {:>9} {:>9} {:>9}  checks\n", "AI drop", "bridge", "worst gap"));
-    text.push_str(&format!("{:<10} {:<20}", "", "budget: target"));
+    text.push_str(&format!("{:<13} {:<20}", "", "budget: target"));
     for (_, target) in TARGETS_MS {
         text.push_str(&format!(" {:>9}", millis(Some(target as f64))));
     }
     text.push_str(&format!(" {:>9} {:>9} {:>9}\n", "60 ms", "", "22 ms"));
     for story in outcomes {
-        text.push_str(&format!("{:<10} {:<20}", story.name, story.outcome.as_deref().unwrap_or("none")));
+        text.push_str(&format!("{:<13} {:<20}", story.name, story.outcome.as_deref().unwrap_or("none")));
         for (stage, _) in TARGETS_MS {
             text.push_str(&format!(" {:>9}", millis(story.stages_ms[stage].as_f64())));
         }
@@ -114,7 +114,7 @@ pub(crate) fn table(outcomes: &[Outcome], out: &Path, sabotage: Option<&str>) ->
         let verdict = if story.ok() { "ok" } else { "FAILED" };
         text.push_str(&format!(" {:>9} {:>9} {:>9}  {held}/{} {verdict}\n", gaps[0], gaps[1], gaps[2], story.findings.len()));
     }
-    text.push_str(&format!("{:<10} {STANDSTILLS}\n\n", ""));
+    text.push_str(&format!("{:<13} {STANDSTILLS}\n\n", ""));
     for story in outcomes {
         for finding in story.findings.iter().filter(|finding| !finding.ok) {
             text.push_str(&format!("{}: {} failed: {}\n", story.name, finding.check, finding.says));
