@@ -350,7 +350,12 @@ impl Party {
             Step::Ring { status } => return self.invitation(now, |ua, now| ua.ring(now, *status, None)),
             Step::RingWithSdp { status } => {
                 let sdp = self.sdp(Way::SendRecv);
-                return self.invitation(now, |ua, now| ua.ring(now, *status, Some(sdp)));
+                let offer = self.ua.offer();
+                let progress = self.invitation(now, |ua, now| ua.ring(now, *status, Some(sdp)));
+                if let (Progress::Done, Some(offer)) = (&progress, offer) {
+                    self.media_follows(now, &offer);
+                }
+                return progress;
             }
             Step::Offer(way) => {
                 let sdp = self.sdp(*way);

@@ -34,13 +34,14 @@ impl Switchboard {
                 tracing::error!(room = room.0, port = port.0, %error, "no media port");
             }
             Media::Closed { port, .. } => self.ports.give_back(port.0),
+            Media::FirstPacket { room, port, at } => self.on_first_packet(room, port, at),
             Media::Quiet { room, port, .. } => {
                 if let Some((id, _)) = self.leg_at(room, port) {
                     self.end_message(id);
                 }
             }
             Media::Back { room, port, .. } => self.on_rtp_back(room, port),
-            Media::Switched { live: false, .. } | Media::FirstPacket { .. } => {}
+            Media::Switched { live: false, .. } => {}
         }
     }
 
@@ -95,6 +96,19 @@ impl Switchboard {
         let Some((id, leg_id)) = self.leg_at(room, port) else { return };
         let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(leg_id)) else { return };
         if std::mem::replace(&mut leg.sound, Sound::Comes) == Sound::Missing {
+            self.swap_scene(id);
+        }
+    }
+
+    /// The first packet of a leg has come: early media is heard from here on.
+    fn on_first_packet(&mut self, room: baton_media::RoomId, port: baton_media::Port, at: baton_time::Mono) {
+        let Some((id, leg)) = self.leg_at(room, port) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let is_passing_on = call.scene == SceneName::PassingOn;
+        if let Some(leg) = call.leg_mut(leg) {
+            leg.heard_at = Some(at);
+        }
+        if is_passing_on {
             self.swap_scene(id);
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct Leg {
     last_key: Option<(char, Mono)>,
     /// When it pressed the first of the two keys that hand a caller back.
     pair_begun: Option<Mono>,
+    /// When its first packet came.
+    pub(crate) heard_at: Option<Mono>,
 }
 
 /// Whether packets come from a leg.
@@ -81,6 +83,7 @@ impl Leg {
             track: None,
             last_key: None,
             pair_begun: None,
+            heard_at: None,
         }
     }
 
@@ -107,9 +110,9 @@ impl Leg {
         self.state != LegState::Ended
     }
 
-    /// Whether its sound comes already although it has not answered.
+    /// Whether its sound comes already although it has not answered; an agreement alone is no sound yet.
     pub(crate) fn has_early_media(&self) -> bool {
-        self.is_live() && matches!(self.media, Agreement::Early(..))
+        self.is_live() && self.heard_at.is_some() && matches!(self.media, Agreement::Early(..))
     }
 
     /// Whether a key completes the pair that hands a caller back.

@@ -73,7 +73,7 @@ impl Switchboard {
         if let Some(key) = key {
             self.placed.remember(key, id, request);
         }
-        let Some(view) = self.calls.get(&id).map(|call| call.view(None)) else { return None };
+        let view = self.calls.get(&id).map(|call| call.view(None))?;
         let ticket = self.next_ticket();
         self.commits.insert(ticket, Waiting::Placed { call: id, to: Box::new(to), askers: vec![asker] });
         self.emit(Output::Commit {
