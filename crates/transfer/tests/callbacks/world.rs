@@ -28,7 +28,7 @@ pub(crate) enum Fault {
     WokenLate,
     /// The machine believes that every caller lives in Auckland.
     AnotherZone,
-    /// The store forgets that a callback was kept.
+    /// The store forgets that a callback was kept, and that its caller was reached.
     KeptIsForgotten,
     /// Nobody wakes the machine for what is due.
     NeverWoken,
@@ -408,7 +408,8 @@ impl World {
     fn write(&mut self, who: usize, record: &Record, ill: bool) -> bool {
         match record {
             Record::Claim { from, callback } => {
-                let claims = callback.state == CallbackState::Running;
+                let waits = |row: &CallbackView| row.state == CallbackState::Scheduled;
+                let claims = callback.state == CallbackState::Running && self.rows.get(&callback.id).is_some_and(waits);
                 let standing = self.rows.get(&callback.id).map(|row| row.progress.epoch);
                 if ill || (standing != Some(*from) && self.fault != Fault::EveryClaimIsGranted) {
                     return false;
@@ -421,6 +422,7 @@ impl World {
                 match self.fault {
                     Fault::KeptIsForgotten if row.state == CallbackState::Kept => {
                         row.state = CallbackState::Running;
+                        row.progress.attempts.iter_mut().for_each(|attempt| attempt.caller = None);
                         // Whoever has claimed it is gone.
                         self.post(Duration::from_secs(5), Post::Crash(who));
                         self.post(Duration::from_secs(9), Post::Boot(who));

@@ -45,6 +45,8 @@ impl CallbackRun {
             view.sip_status = Some(200);
             view.ring_ms = Some(ring_ms);
         }
+        // Whatever happens from here on, the caller has been reached: a crash must not have them called again.
+        self.write(CommitLevel::Power);
         let hears = self.ask(turn);
         self.state = State::Confirming { ae, caller: leg, answered: turn.now.mono, hears };
         None
@@ -72,6 +74,7 @@ impl CallbackRun {
         self.row.progress.claim = None;
         self.row.progress.next_at = None;
         self.row.progress.reason = None;
+        self.after_what_is_under_way();
         self.write(CommitLevel::Power);
         self.state = State::Keeping { ae, caller, until: turn.now.mono + KEPT_MAX };
         None

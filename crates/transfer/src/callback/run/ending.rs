@@ -73,6 +73,7 @@ impl CallbackRun {
     /// The try is over, and every leg of it: what follows goes on record.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>, end: End) {
         self.case.must_end = None;
+        self.after_what_is_under_way();
         self.act(CallbackAction::EndCall);
         self.row.progress.claim = None;
         let (outcome, reason, again) = match end {

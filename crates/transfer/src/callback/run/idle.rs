@@ -39,11 +39,21 @@ impl CallbackRun {
                     State::Elsewhere { until: claim.until.0 }
                 }
                 Some(_) | None => {
-                    let reason = "Baton was stopped in the middle of it".to_owned();
-                    return self.settle(turn, End::Failed(CallbackOutcome::Interrupted, reason));
+                    let end = self.interrupted();
+                    return self.settle(turn, end);
                 }
             },
         };
+    }
+
+    /// A try was cut off: it is tried again, unless the caller had answered already.
+    fn interrupted(&self) -> End {
+        let caller = self.row.progress.attempts.last().and_then(|attempt| attempt.caller.as_ref());
+        if caller.is_some_and(|caller| caller.sip_status == Some(200)) {
+            let reason = "Baton was stopped while the caller was on the line".to_owned();
+            return End::Missed(CallbackOutcome::Interrupted, reason);
+        }
+        End::Failed(CallbackOutcome::Interrupted, "Baton was stopped in the middle of it".to_owned())
     }
 
     fn know_zone(&mut self, turn: &Turn<'_>) {
@@ -169,9 +179,9 @@ impl CallbackRun {
             | State::Ringing { .. }
             | State::Listening { .. }
             | State::Calling { .. }
-            | State::Confirming { .. }
-            | State::Parting { .. }
             | State::Over => return NOT_AWAITED,
+            // That the caller was reached is on record, or is not: nothing waits for it.
+            State::Confirming { .. } | State::Parting { .. } => {}
         }
         None
     }
@@ -227,11 +237,22 @@ impl CallbackRun {
                 self.recorded = epoch;
                 self.settled();
             }
-            State::Settling { .. } if epoch == self.recorded => {
+            // The claim is still ours: nobody else has written.
+            State::Settling { .. } if row.progress.claim.as_ref().is_some_and(|claim| claim.node == turn.rules().node) => {
+                self.recorded = epoch;
                 self.write(CommitLevel::Power);
                 self.state = State::Settling { until: turn.now.mono + STORE_MAX };
             }
             State::Settling { .. } => self.adopt(turn, row),
+            State::Human { record: OnRecord::Again(_), .. } => {
+                self.recorded = epoch;
+                if row.state == CallbackState::Kept {
+                    self.on_record(OnRecord::Yes);
+                } else {
+                    self.write(CommitLevel::Power);
+                    self.on_record(OnRecord::Awaited);
+                }
+            }
             State::Writing { .. }
             | State::Claiming { .. }
             | State::Leasing { .. }

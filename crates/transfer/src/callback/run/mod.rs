@@ -233,6 +233,13 @@ impl CallbackRun {
         self.commit(level, records);
     }
 
+    /// What is handed out next follows a row that the store has not answered yet.
+    fn after_what_is_under_way(&mut self) {
+        if self.case.awaited.take().is_some() {
+            self.recorded = self.row.progress.epoch;
+        }
+    }
+
     fn commit(&mut self, level: CommitLevel, records: Vec<Record>) {
         self.case.commits += 1;
         self.case.awaited = Some(self.case.commits);

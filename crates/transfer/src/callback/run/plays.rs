@@ -27,8 +27,8 @@ fn a_callback_is_reminded_claimed_briefed_asked_and_kept() {
     desk.tell(CallbackEvent::Key { leg: ae, key: Key::ONE });
     desk.expect(["scene CallingBack", "ae: calling-them", "dial +15550123"]);
     let caller = desk.caller_leg();
-    desk.tell(CallbackEvent::Answered { leg: caller }).expect(["caller: greeting to-be-connected-press key-1"]);
-    desk.tell(CallbackEvent::Key { leg: caller, key: Key::ONE }).expect(["write kept"]);
+    desk.tell(CallbackEvent::Answered { leg: caller }).expect(["write running", "caller: greeting to-be-connected-press key-1"]);
+    desk.committed().tell(CallbackEvent::Key { leg: caller, key: Key::ONE }).expect(["write kept"]);
     desk.committed().expect(["scene Human"]).tell(CallbackEvent::Switched).expect(["report kept"]);
     desk.tell(CallbackEvent::Gone { leg: caller, why: LegEnd::HungUp }).expect(["hang up CallOver", "end call"]);
     assert!(desk.run.is_over());
@@ -112,7 +112,10 @@ fn two_people_who_wait_for_each_other_do_not_wait_for_a_disk() {
     let mut desk = Desk::new();
     desk.keeping().then().wait_for(CallbackWhy::StoreMustAnswer).expect(["scene Human"]);
     desk.tell(CallbackEvent::Switched).expect(["report kept"]);
-    desk.refused().wait_for(CallbackWhy::LookAgain).expect(["write kept"]);
+    desk.refused().wait_for(CallbackWhy::LookAgain).expect(["read again"]);
+    let mut standing = desk.run.view().clone();
+    standing.state = CallbackState::Running;
+    desk.tell(CallbackEvent::Row(Box::new(standing))).expect(["write kept"]);
 }
 
 #[test]
@@ -139,6 +142,16 @@ fn a_run_that_was_cut_off_counts_as_a_try() {
     after.expect(["end call", "write scheduled"]).committed().expect(["report tried"]);
     assert_eq!(after.row.progress.attempts[0].outcome, Some(CallbackOutcome::Interrupted));
     assert_eq!(after.row.progress.tries, 1);
+}
+
+#[test]
+fn a_caller_who_has_answered_is_not_called_again_after_a_crash() {
+    let mut desk = Desk::new();
+    desk.confirming().then();
+    let left = desk.row.clone();
+    let mut after = Desk::of(desk.now.after(Duration::from_secs(20)), left);
+    after.expect(["end call", "write missed"]).committed().expect(["report missed"]);
+    assert_eq!(after.row.progress.attempts[0].outcome, Some(CallbackOutcome::Interrupted));
 }
 
 #[test]

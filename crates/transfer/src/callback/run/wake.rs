@@ -1,6 +1,6 @@
 //! When a run wants to be woken, and what it does then.
 
-use baton_contract::{AttemptOutcome, CallbackOutcome, CommitLevel};
+use baton_contract::{AttemptOutcome, CallbackOutcome};
 use baton_time::{Deadline, Mono};
 
 use super::ae::RESPONSE_MAX;
@@ -79,8 +79,8 @@ impl CallbackRun {
             CallbackWhy::Due => self.begin(turn),
             CallbackWhy::StoreMustAnswer => self.store_is_silent(turn),
             CallbackWhy::LookAgain if matches!(self.state, State::Human { .. }) => {
-                self.write(CommitLevel::Power);
-                self.on_record(OnRecord::Awaited);
+                self.act(CallbackAction::Reload);
+                self.on_record(OnRecord::Again(turn.now.mono + super::idle::LOOK_EVERY));
             }
             CallbackWhy::LookAgain | CallbackWhy::ClaimLapses => self.look_again(turn),
             CallbackWhy::MustRespond => self.no_response(turn),
