@@ -136,7 +136,7 @@ async fn request(stream: &mut TcpStream, held: &mut Vec<u8>, connection: usize) 
                 return Some((Heard { body, ..heard }, end + 4 + length));
             }
         }
-        let mut buffer = [0; 16_384];
+        let mut buffer = vec![0; 16_384];
         match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => return None,
             Ok(length) => held.extend_from_slice(&buffer[..length]),

@@ -33,11 +33,7 @@ async fn a_question_is_answered_and_the_connection_is_kept_for_the_next_one() {
 
 #[tokio::test]
 async fn a_kept_connection_that_has_ended_is_no_fault() {
-    let answer = |_: usize, _: &super::stage::Heard| match Act::answer(200, "", b"") {
-        Act::Say(bytes) => Act::Last(bytes),
-        other => other,
-    };
-    let server = Server::start(answer).await;
+    let server = Server::saying(Act::Last(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
     let fetch = Fetch::new();
     for number in 0..5 {
         assert_eq!(fetch.post(question(server.at("/"), "x")).await.map(|answer| answer.status), Ok(StatusCode::OK), "{number}");

@@ -27,6 +27,7 @@ const WAITING_MAX: usize = 8_192;
 pub(crate) type Tell = Box<dyn Fn(TapId, &Result<Recorded, RecordFault>) -> bool + Send>;
 
 /// What waits for the writer.
+#[expect(clippy::large_enum_variant, reason = "nearly all are packets, and media threads take no memory for them")]
 #[derive(Debug)]
 enum Work {
     /// A packet.

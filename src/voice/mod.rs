@@ -182,9 +182,10 @@ impl Voices {
 
     async fn speak(&self, text: &str) -> Result<Rendered, Unrendered> {
         let mut reasons = Vec::new();
-        let speaks =
-            |voice: &&Box<dyn Voice>| voice.language().is_none_or(|tag| tag.split('-').next() == Some(self.language.tag()));
-        for voice in self.voices.iter().filter(speaks) {
+        for voice in &self.voices {
+            if voice.language().is_some_and(|tag| tag.split('-').next() != Some(self.language.tag())) {
+                continue;
+            }
             let begun = Instant::now();
             match voice.render(text).await {
                 Ok(wave) => match ready(wave).await {

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::scratch::{Ports, Scratch};
+use crate::scratch::{Ports, Scratch, now};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,7 +22,7 @@ impl<'a> Daemon<'a> {
         let mut command = scratch.baton();
         let child = command.args(["serve", "--config", "baton.toml"]).stdout(Stdio::null()).stderr(log).spawn();
         let daemon = Daemon { child: child.expect("the binary runs"), ports };
-        let begun = Instant::now();
+        let begun = now();
         while !daemon.is_ready() {
             let log = fs::read_to_string(scratch.path().join("log")).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "never ready: {log}");
@@ -124,7 +124,7 @@ impl Receiver {
                 }
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).expect("a body is whole");
-                let at = Instant::now();
+                let at = now();
                 reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer is taken");
                 heard.push((head, serde_json::from_slice(&body).expect("a body is JSON"), at));
             }
@@ -176,7 +176,7 @@ fn a_webhook_to_a_local_receiver_is_there_50_ms_after_the_change_in_99_of_100_ca
     let hearing = std::thread::spawn(move || receiver.hear(COUNT));
     let mut asked = Vec::new();
     for number in 0..COUNT {
-        asked.push(Instant::now());
+        asked.push(now());
         daemon.happen(["dnd", "available"][number % 2]);
     }
     let mut delays: Vec<Duration> = Vec::new();

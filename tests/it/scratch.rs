@@ -6,6 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The time: these tests look from outside.
+#[expect(clippy::disallowed_methods, reason = "who looks from outside has a clock of their own")]
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// A folder that is gone when the test is over.
 pub(crate) struct Scratch(PathBuf);
 

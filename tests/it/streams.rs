@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::scratch::{Ports, Scratch};
+use crate::scratch::{Ports, Scratch, now};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,9 +37,9 @@ impl Daemon {
     }
 
     fn is_up(&self, ports: &Ports) {
-        let until = Instant::now() + PATIENCE;
+        let until = now() + PATIENCE;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, ports.http)).is_err() {
-            assert!(Instant::now() < until, "the daemon does not come up");
+            assert!(now() < until, "the daemon does not come up");
             std::thread::yield_now();
         }
     }
@@ -168,7 +168,7 @@ fn a_connection_that_is_gone_is_opened_again_and_a_peer_that_is_gone_is_503() {
     let mut stream = Stream::accept(&listener);
     stream.takes_a_call();
     drop((stream, listener));
-    let begun = Instant::now();
+    let begun = now();
     loop {
         daemon.call(3);
         let answer = daemon.answered();

@@ -46,7 +46,7 @@ const WINDOW: &[&str] = &["query:limit", "query:cursor"];
 
 /// Every operation.
 pub(crate) fn operations() -> Vec<Operation> {
-    [calls(), transfers(), aes(), callbacks(), drain(), rest()].into_iter().flatten().collect()
+    [calls(), midcall(), transfers(), aes(), callbacks(), drain(), rest()].into_iter().flatten().collect()
 }
 
 fn operation(method: &'static str, path: &'static str, name: &'static str, summary: &'static str, answer: Answer) -> Operation {
@@ -56,7 +56,6 @@ fn operation(method: &'static str, path: &'static str, name: &'static str, summa
 
 fn calls() -> Vec<Operation> {
     const CALL: &str = "/v1/calls/{id}";
-    const CONTEXT: &str = "/v1/calls/{id}/context";
     vec![
         Operation {
             parameters: WINDOW,
@@ -89,6 +88,13 @@ fn calls() -> Vec<Operation> {
                 Answer::Accepted("Transfer"),
             )
         },
+    ]
+}
+
+/// What is done with a call that is up.
+fn midcall() -> Vec<Operation> {
+    const CONTEXT: &str = "/v1/calls/{id}/context";
+    vec![
         Operation {
             handler: get(calls::context),
             ..operation("get", CONTEXT, "showContext", "What is known about the caller.", Answer::One("Context"))
