@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::console::Tool;
 use crate::demo::DemoArgs;
 use crate::replay::ReplayArgs;
+use crate::sim::SimArgs;
 
 /// Telephony call control that hands a caller from a voice AI to a human, and never drops one.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Plays SIP fixtures in virtual time: exit code 0 if all hold, 1 if one failed, 2 if one cannot be read.
     Replay(ReplayArgs),
+    /// Plays random worlds in virtual time against the production core: exit code 0 if all holds, 1 if something does not.
+    Sim(SimArgs),
     /// Measures: load tools of its own against a daemon of its own.
     Bench(BenchArgs),
     /// Validates a configuration; each error with its line, and what would be right.

@@ -17,6 +17,7 @@ mod record;
 mod replay;
 mod serve;
 mod transcribe;
+mod sim;
 mod voice;
 mod watchdog;
 mod webhook;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         }
         cli::Command::Demo(args) => demo::run(args),
         cli::Command::Replay(args) => replay::run(args),
+        cli::Command::Sim(args) => sim::run(&args),
         cli::Command::Bench(args) => bench::run(args),
         cli::Command::Tool(tool) => console::run(tool),
     }

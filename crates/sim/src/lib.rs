@@ -2,6 +2,7 @@
 //! a socket or a disk. Ninety seconds go by in milliseconds, and the same seed gives the same trace.
 #![forbid(unsafe_code)]
 
+pub mod chance;
 pub mod checks;
 pub mod fixture;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A world in which time goes by when it is told to.
 
 mod recorder;
-mod stage;
+pub(crate) mod stage;
 mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,22 +20,22 @@ use bytes::Bytes;
 pub use wiring::{AesAt, Wiring};
 
 /// How long a datagram travels.
-const TRAVEL: Duration = Duration::from_micros(300);
+pub(crate) const TRAVEL: Duration = Duration::from_micros(300);
 
 /// How long the store takes for a commit.
-const COMMIT: Duration = Duration::from_micros(400);
+pub(crate) const COMMIT: Duration = Duration::from_micros(400);
 
 /// How long a voice takes.
-const RENDER: Duration = Duration::from_millis(150);
+pub(crate) const RENDER: Duration = Duration::from_millis(150);
 
 /// Where Baton speaks SIP.
 pub(crate) const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
 
 /// The monotonic clock when the world begins.
-const BEGINNING: Mono = Mono::from_millis(1);
+pub(crate) const BEGINNING: Mono = Mono::from_millis(1);
 
 /// The wall clock when the world begins: a Monday, 15:00 UTC.
-const MORNING: Wall = Wall::from_seconds(1_772_463_600);
+pub(crate) const MORNING: Wall = Wall::from_seconds(1_772_463_600);
 
 /// What becomes of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod instant;
+pub mod seeded;
 mod timers;
 
 pub use instant::{Deadline, Mono, Now, Wall, soonest};

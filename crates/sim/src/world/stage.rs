@@ -56,7 +56,7 @@ pub(super) fn cast(setup: &Setup) -> Vec<Party> {
     parties
 }
 
-pub(super) fn settings(setup: &Setup) -> Settings {
+pub(crate) fn settings(setup: &Setup) -> Settings {
     let trunk = (setup.wiring.aes == AesAt::Trunk).then_some(0);
     let lines = setup.aes.iter().enumerate().map(|(place, ae)| {
         let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
@@ -88,7 +88,8 @@ pub(super) fn settings(setup: &Setup) -> Settings {
     }
 }
 
-pub(super) fn begin(setup: &Setup) -> Begin {
+/// The AEs as the configuration would name them.
+pub(crate) fn ae_settings(setup: &Setup) -> Vec<AeSettings> {
     let aes = setup.aes.iter().map(|ae| AeSettings {
         id: AeId::from(ae.id.as_str()),
         name: ae.id.clone(),
@@ -103,10 +104,14 @@ pub(super) fn begin(setup: &Setup) -> Begin {
         ring_max: None,
         ringing: None,
     });
+    aes.collect()
+}
+
+pub(super) fn begin(setup: &Setup) -> Begin {
     let listen = vec![Listen { transport: Transport::Udp, addr: BATON, advertise: BATON.into() }];
     Begin {
         agent: UserAgent::new(baton_sip::Settings::new(listen, setup.seed)),
-        roster: Roster::new(aes.collect(), Vec::new()),
+        roster: Roster::new(ae_settings(setup), Vec::new()),
         ids: IdSource::seeded(setup.seed),
         links: PopLink::new([7; 32]),
         callbacks: Vec::new(),

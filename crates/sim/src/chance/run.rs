@@ -1,0 +1,801 @@
+//! A random world on its way: virtual time, the production switchboard, and phones that do what the plan says.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use baton_contract::{At, Command, EventKind, NewCallback, Problem, Record, Reply, TransferRequest};
+use baton_media::{PlayId, Port, Role};
+use baton_sip::{Incoming, Transport};
+use baton_switchboard::{Input, Output, Switchboard};
+use baton_time::{Mono, Now};
+use bytes::Bytes;
+
+use super::dice::Dice;
+use super::leg::{Facts, Leg, Phase};
+use super::plan::{AI, Api, By, CALLER, FIRST_AE, Moment, Plan, Strange, What, Who};
+use super::rooms::{LOST, Later, Rooms};
+use super::stock::Stock;
+use super::tally::{Fault, Tally};
+use super::watch::{Check, Watch};
+use super::wire::{Seen, Talk};
+use crate::world::{BATON, BEGINNING, COMMIT, MORNING, RENDER, TRAVEL};
+use crate::{Fate, Store};
+
+/// What is left of a call is gone this long after its end (64 × T1, RFC 3261 §17).
+const SETTLED_AFTER: Duration = Duration::from_secs(80);
+
+/// More steps than any sound world takes.
+const STEPS_MAX: u32 = 60_000;
+
+/// Something that is to happen.
+pub(super) enum Post {
+    Board(Box<Input>),
+    /// A datagram for Baton; from which leg, where that is known.
+    Datagram(Option<usize>, SocketAddr, Bytes),
+    Phone(usize, Bytes),
+    Leg(usize),
+    Media(baton_media::Event),
+    Ends(Port, PlayId),
+    Silent(Port, Mono, u64),
+    Quiet(Port, Mono),
+    Deed(usize),
+    Check(Check),
+    StoreWorks,
+}
+
+struct Entry {
+    at: Mono,
+    order: u64,
+    post: Post,
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Entry) -> Ordering {
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+/// A world that is being played.
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan,
+    stock: &'a Stock,
+    pub(super) now: Now,
+    board: Switchboard,
+    board_at: Option<Mono>,
+    pub(super) rooms: Rooms,
+    pub(super) legs: Vec<Leg>,
+    phones: Vec<SocketAddr>,
+    pub(super) dead: Vec<bool>,
+    pub(super) store: Store,
+    voice: bool,
+    posts: BinaryHeap<Entry>,
+    posted: u64,
+    datagrams: usize,
+    outage_until: Mono,
+    dice: Dice,
+    pub(super) asked: u64,
+    answers: Vec<(u64, Result<Reply, Problem>)>,
+    pub(super) watch: Watch,
+    pub(super) tally: Tally,
+    told: Vec<(EventKind, u8)>,
+    others: Vec<Output>,
+    pub(super) trace: Option<Vec<String>>,
+    /// What was done, in the words of a fixture.
+    pub(super) acts: Option<Vec<(Mono, String)>>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(plan: &'a Plan, stock: &'a Stock) -> Run<'a> {
+        let address = |host: u8| SocketAddr::from(([10, 0, 1, host], 5060));
+        let mut phones: Vec<SocketAddr> = (1..=(2 + plan.rules.aes as u8)).map(address).collect();
+        phones.push(address(9));
+        Run {
+            stock,
+            now: Now { mono: BEGINNING, wall: MORNING },
+            board: stock.switchboard(plan.seed, &plan.rules),
+            board_at: None,
+            rooms: Rooms::default(),
+            legs: Vec::with_capacity(6),
+            dead: vec![false; phones.len()],
+            phones,
+            store: Store::Well,
+            voice: true,
+            posts: BinaryHeap::with_capacity(64),
+            posted: 0,
+            datagrams: 0,
+            outage_until: Mono::ZERO,
+            dice: Dice::new(plan.seed ^ 0xB5),
+            asked: 0,
+            answers: Vec::new(),
+            watch: Watch::new(&plan.rules, stock.accept_worst()),
+            tally: Tally::default(),
+            told: Vec::new(),
+            others: Vec::with_capacity(16),
+            trace: None,
+            acts: None,
+            plan,
+        }
+    }
+
+    /// Plays the world to its end; the first thing that does not hold.
+    pub(super) fn play(&mut self) -> Option<String> {
+        self.tell_board(Input::Ports((0..self.plan.rules.ports).map(|pair| 20_000 + 2 * pair).collect()));
+        self.reach(Moment::Begin);
+        let end = self.now.mono + self.plan.end;
+        self.run_to(end);
+        self.finish();
+        let settled = self.now.mono + SETTLED_AFTER;
+        self.run_to(settled);
+        if self.watch.fault.is_none() {
+            self.last_look();
+        }
+        self.watch.fault.take()
+    }
+
+    fn run_to(&mut self, end: Mono) {
+        let mut steps = 0;
+        while self.watch.fault.is_none() {
+            let post = self.posts.peek().map(|entry| entry.at);
+            let next = match (post, self.board_at) {
+                (Some(post), Some(board)) => post.min(board),
+                (Some(at), None) | (None, Some(at)) => at,
+                (None, None) => break,
+            };
+            if next > end {
+                break;
+            }
+            steps += 1;
+            if steps > STEPS_MAX {
+                self.watch.blame("the world does not come to rest".to_owned());
+                return;
+            }
+            self.now = self.now.after(next.since(self.now.mono));
+            if post == Some(next) {
+                if let Some(entry) = self.posts.pop() {
+                    self.deliver(entry.post);
+                }
+            } else {
+                self.tell_board(Input::Wake);
+            }
+        }
+        self.now = self.now.after(end.since(self.now.mono));
+    }
+
+    /// The network and the store work again, and every caller hangs up.
+    fn finish(&mut self) {
+        self.store = Store::Well;
+        self.outage_until = Mono::ZERO;
+        self.datagrams = usize::MAX / 2;
+        for at in 0..self.legs.len() {
+            if self.is_caller(self.legs[at].who.phone) {
+                self.hang_up(at);
+            }
+        }
+    }
+
+    pub(super) fn is_caller(&self, phone: usize) -> bool {
+        phone == CALLER || phone == self.plan.rules.second_caller()
+    }
+
+    fn last_look(&mut self) {
+        let gauges = self.board.gauges(self.now);
+        let agent = self.board.agent();
+        let left = [
+            ("calls", gauges.calls),
+            ("legs", gauges.legs.values().sum()),
+            ("media ports", self.rooms.lines.len()),
+            ("SIP sessions", agent.sessions()),
+            ("SIP transactions", agent.transactions()),
+        ];
+        for (what, count) in left {
+            if count > 0 {
+                self.watch.blame(format!("{count} {what} are left at the end"));
+            }
+        }
+        self.watch.last_look(&self.legs, &self.dead);
+    }
+
+    pub(super) fn post(&mut self, after: Duration, post: Post) {
+        self.post_at(self.now.mono + after, post);
+    }
+
+    pub(super) fn post_at(&mut self, at: Mono, post: Post) {
+        self.posted += 1;
+        self.posts.push(Entry { at, order: self.posted, post });
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>12.6} {}", self.now.mono.as_micros() as f64 / 1e6, line()));
+        }
+    }
+
+    fn deliver(&mut self, post: Post) {
+        match post {
+            Post::Board(input) => self.tell_board(*input),
+            Post::Datagram(leg, from, bytes) => self.to_board(leg, from, bytes),
+            Post::Phone(phone, bytes) => self.to_phone(phone, &bytes),
+            Post::Leg(at) => {
+                if self.legs[at].next_at().is_some_and(|due| due <= self.now.mono) {
+                    let out = self.legs[at].wake(self.now.mono);
+                    out.into_iter().for_each(|bytes| self.send(at, bytes));
+                    self.wake_later(at);
+                }
+            }
+            Post::Media(event) => {
+                self.watch_key(&event);
+                self.tell_board(Input::Media(event));
+            }
+            Post::Ends(port, play) => {
+                if let Some(event) = self.rooms.ends(self.now.mono, port, play) {
+                    self.quiet_later(port);
+                    self.tell_board(Input::Media(event));
+                }
+            }
+            Post::Silent(port, since, silent_ms) => self.silent(port, since, silent_ms),
+            Post::Quiet(port, since) => {
+                if self.rooms.line(port).is_some_and(|line| line.quiet_since == Some(since)) {
+                    self.watch.blame("the caller hears nothing for over a second (I1)".to_owned());
+                }
+            }
+            Post::Deed(at) => self.perform(at),
+            Post::Check(check) => self.check(check),
+            Post::StoreWorks => {
+                self.store = Store::Well;
+                self.act(|| "store works".to_owned());
+            }
+        }
+    }
+
+    fn act(&mut self, line: impl FnOnce() -> String) {
+        if let Some(acts) = &mut self.acts {
+            acts.push((self.now.mono, line()));
+        }
+    }
+
+    /// Schedules what waits for a moment.
+    fn reach(&mut self, moment: Moment) {
+        let plan = self.plan;
+        for (at, deed) in plan.deeds.iter().enumerate() {
+            if deed.when == moment {
+                self.post(deed.after, Post::Deed(at));
+            }
+        }
+    }
+
+    /// What the network does with a datagram: the spans after which it arrives.
+    fn travel(&mut self) -> [Option<Duration>; 2] {
+        self.datagrams += 1;
+        if self.now.mono < self.outage_until {
+            return [None, None];
+        }
+        let number = self.datagrams;
+        match self.plan.fates.iter().find(|(fated, _)| *fated == number).map(|(_, fate)| *fate) {
+            None | Some(Fate::Arrives) => [Some(TRAVEL), None],
+            Some(fate) => {
+                self.tally.reach(Fault::Datagram);
+                match fate {
+                    Fate::Lost => [None, None],
+                    Fate::Twice => [Some(TRAVEL), Some(TRAVEL * 2)],
+                    Fate::Late(span) => [Some(TRAVEL + span), None],
+                    Fate::Arrives => [Some(TRAVEL), None],
+                }
+            }
+        }
+    }
+
+    /// A leg's phone sends something.
+    pub(super) fn send(&mut self, at: usize, bytes: Bytes) {
+        let phone = self.legs[at].who.phone;
+        if self.dead[phone] {
+            return;
+        }
+        let from = self.legs[at].own;
+        self.note(|| format!("{phone} -> baton {}", title(&bytes)));
+        for span in self.travel().into_iter().flatten() {
+            self.post(span, Post::Datagram(Some(at), from, bytes.clone()));
+        }
+        self.wake_later(at);
+    }
+
+    fn wake_later(&mut self, at: usize) {
+        if let Some(due) = self.legs[at].next_at() {
+            self.post_at(due.max(self.now.mono), Post::Leg(at));
+        }
+    }
+
+    fn to_board(&mut self, leg: Option<usize>, remote: SocketAddr, bytes: Bytes) {
+        if let Some(at) = leg {
+            self.watch_arrival(at, &bytes);
+        }
+        let (transport, local) = (Transport::Udp, BATON);
+        self.tell_board(Input::Sip(Incoming { transport, connection: None, local, remote, bytes }));
+    }
+
+    fn to_phone(&mut self, phone: usize, bytes: &Bytes) {
+        if self.dead[phone] {
+            return;
+        }
+        let seen = match Seen::read(bytes) {
+            Ok(seen) => seen,
+            Err(fault) => return self.watch.blame(fault),
+        };
+        let Some(at) = self.legs.iter().position(|leg| leg.who.phone == phone && leg.call_id == seen.call_id) else {
+            return;
+        };
+        if self.legs[at].is_unheard() && seen.method != "INVITE" {
+            return; // Its INVITE has not come: this phone knows nothing of it.
+        }
+        let fresh = self.dice.draw() | 1;
+        let was_talking = self.legs[at].sends_sound();
+        let turn = self.legs[at].take(self.now.mono, &seen, fresh);
+        if let Some(fault) = turn.fault {
+            self.watch.blame(format!("{fault} (SIP to phone {phone})"));
+        }
+        if let Some(fault) = turn.overtaken.filter(|_| !self.plan.fates.iter().any(|(_, fate)| matches!(fate, Fate::Late(_)))) {
+            self.watch.blame(fault);
+        }
+        if turn.glare {
+            self.tally.reach(Fault::Glare);
+        }
+        turn.out.into_iter().for_each(|bytes| self.send(at, bytes));
+        self.wake_later(at);
+        let who = self.legs[at].who;
+        if turn.invited {
+            self.reach(Moment::Invited(who));
+        }
+        if turn.up {
+            self.reach(Moment::Up(who));
+        }
+        if was_talking && !self.legs[at].sends_sound() {
+            self.silent_later(at);
+        }
+    }
+
+    pub(super) fn tell_board(&mut self, input: Input) {
+        self.board.handle(self.now, input);
+        let mut wants_ports = false;
+        // The user agent hands out its datagrams before anything else; what is told of them is looked at first.
+        let mut others = std::mem::take(&mut self.others);
+        while let Some(output) = self.board.poll() {
+            if matches!(output, Output::Publish(_)) {
+                self.carry_out(output, &mut wants_ports);
+            } else {
+                others.push(output);
+            }
+        }
+        others.drain(..).for_each(|output| self.carry_out(output, &mut wants_ports));
+        self.others = others;
+        if wants_ports {
+            self.board.handle(self.now, Input::Ports(Vec::new()));
+        }
+        self.board_at = self.board.poll_timeout().map(|(deadline, _)| deadline.mono(self.now).max(self.now.mono));
+    }
+
+    fn carry_out(&mut self, output: Output, wants_ports: &mut bool) {
+        match output {
+            Output::Transmit(transmit) => self.transmit(transmit.remote, transmit.bytes),
+            Output::Media(command) => self.media(command),
+            Output::Commit { ticket, records, .. } => self.commit(ticket, records),
+            Output::Publish(event) => {
+                self.note(|| format!("event {} {}", event.kind.name(), serde_json::to_string(&event.data).unwrap_or_default()));
+                let count = self.told.iter().filter(|(kind, _)| *kind == event.kind).count();
+                self.told.push((event.kind, 0));
+                self.watch_event(&event);
+                self.reach(Moment::Told(event.kind, u8::try_from(count).unwrap_or(u8::MAX)));
+            }
+            Output::Render { ticket, .. } => {
+                let spoken = self.voice.then(|| self.stock.spoken.clone());
+                self.post(RENDER, Post::Board(Box::new(Input::Rendered { ticket, spoken })));
+            }
+            Output::Answer { ticket, result } => self.answers.push((ticket, result)),
+            Output::WantPorts => *wants_ports = true,
+            #[expect(clippy::allow_attributes, reason = "other outputs are about what is not simulated here")]
+            #[allow(unreachable_patterns, clippy::wildcard_enum_match_arm, reason = "outputs that nothing here depends on")]
+            _ => {}
+        }
+    }
+
+    fn commit(&mut self, ticket: Option<u64>, records: Vec<Record>) {
+        if self.store == Store::Well {
+            records.iter().for_each(|record| self.watch.record(record));
+        }
+        let answer = match (ticket, self.store) {
+            (Some(ticket), Store::Well) => Input::Committed(ticket),
+            (Some(ticket), Store::Refuses) => Input::CommitRefused(ticket),
+            (Some(_), Store::Silent) | (None, _) => return,
+        };
+        self.post(COMMIT, Post::Board(Box::new(answer)));
+    }
+
+    fn transmit(&mut self, to: SocketAddr, bytes: Bytes) {
+        self.note(|| format!("baton -> {to} {}", title(&bytes)));
+        let Some(phone) = self.phones.iter().position(|own| *own == to) else {
+            return self.watch.blame(format!("a message leaves for {to}, which is nobody"));
+        };
+        self.watch_departure(phone, &bytes);
+        for span in self.travel().into_iter().flatten() {
+            self.post(span, Post::Phone(phone, bytes.clone()));
+        }
+    }
+
+    /// A leg that Baton dials: it is there from the first copy of its INVITE on.
+    pub(super) fn new_leg(&mut self, phone: usize, seen: &Seen<'_>, bytes: &Bytes) -> usize {
+        let nth = self.legs.iter().filter(|leg| leg.who.phone == phone).count();
+        let who = Who { phone, nth: u8::try_from(nth).unwrap_or(u8::MAX) };
+        self.legs.push(Leg::called(who, self.phones[phone], seen, bytes));
+        self.legs.len() - 1
+    }
+
+    fn media(&mut self, command: baton_media::Command) {
+        self.watch_scene(&command);
+        let mut later = Vec::new();
+        if let Err(fault) = self.rooms.command(self.now.mono, command, &mut later) {
+            self.watch.blame(fault);
+        }
+        for one in later {
+            match one {
+                Later::Tell(after, event) => self.post(after, Post::Media(event)),
+                Later::Ends(after, port, play) => self.post(after, Post::Ends(port, play)),
+                Later::Silent(port) => self.silent_from(port),
+            }
+        }
+        let quiet: Vec<Port> =
+            self.rooms.lines.iter().filter(|line| line.quiet_since == Some(self.now.mono)).map(|line| line.port).collect();
+        quiet.into_iter().for_each(|port| self.quiet_later(port));
+    }
+
+    fn quiet_later(&mut self, port: Port) {
+        if let Some(since) = self.rooms.line(port).and_then(|line| line.quiet_since) {
+            self.post_at(since + Duration::from_millis(1_021), Post::Quiet(port, since));
+        }
+    }
+
+    /// A leg has stopped sending: its port is looked at later.
+    pub(super) fn silent_later(&mut self, at: usize) {
+        self.silent_from(Port(self.legs[at].port));
+    }
+
+    fn silent_from(&mut self, port: Port) {
+        if self.legs.iter().any(|leg| leg.port == port.0 && leg.sends_sound() && !self.dead[leg.who.phone]) {
+            return;
+        }
+        for ms in LOST {
+            self.post(Duration::from_millis(ms), Post::Silent(port, self.now.mono, ms));
+        }
+    }
+
+    fn silent(&mut self, port: Port, _since: Mono, silent_ms: u64) {
+        let talks = self.legs.iter().any(|leg| leg.port == port.0 && leg.sends_sound() && !self.dead[leg.who.phone]);
+        let room = self.rooms.line(port).filter(|line| line.connected && line.may_send).map(|line| line.room);
+        if let (false, Some(room)) = (talks, room) {
+            self.tally.reach(Fault::RtpStops);
+            self.tell_board(Input::Media(baton_media::Event::Lost { room, port, silent_ms }));
+        }
+    }
+
+    fn leg_of(&self, who: Who) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.who == who && !leg.is_unheard())
+    }
+
+    /// The name of a party in a fixture.
+    fn name(&self, who: Who) -> String {
+        match who.phone {
+            CALLER => "caller".to_owned(),
+            AI if who.nth > 0 => "ai-again".to_owned(),
+            AI => "ai".to_owned(),
+            phone => format!("ae{}", phone - FIRST_AE),
+        }
+    }
+
+    fn perform(&mut self, at: usize) {
+        let what = self.plan.deeds[at].what;
+        let now = self.now.mono;
+        let branch = self.dice.draw() >> 4;
+        self.note(|| format!("deed {what:?}"));
+        match what {
+            What::Call { phone, offer } => {
+                let user = if phone == CALLER { "+15550123" } else { "+15550124" };
+                let (leg, bytes) = Leg::calling(now, Who { phone, nth: 0 }, self.phones[phone], user, branch, offer);
+                self.legs.push(leg);
+                let line = if offer { "caller calls" } else { "caller calls without offer" };
+                self.act(|| line.to_owned());
+                if !offer {
+                    self.tally.reach(Fault::Sdp);
+                }
+                self.send(self.legs.len() - 1, bytes);
+            }
+            What::Ring(who, status) => self.respond(who, status, Talk::Both, "rings"),
+            What::Answer(who, talk) => self.respond(who, 200, talk, "answers"),
+            What::Refuse(who, status) => self.respond(who, status, Talk::Both, "refuses"),
+            What::HangUp(who) => {
+                if let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase != Phase::Over) {
+                    self.tally.reach(Fault::HangUp);
+                    let name = self.name(who);
+                    self.act(|| format!("{name} hangs up"));
+                    self.hang_up(at);
+                }
+            }
+            What::Press(who, key, by) => self.press(who, key, by),
+            What::Offer(who, talk) => self.offer(who, talk, branch),
+            What::Refer(who, target) => self.refer(who, target, branch),
+            What::Mute(who) => {
+                if let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].sends_sound()) {
+                    self.legs[at].muted = true;
+                    let name = self.name(who);
+                    self.act(|| format!("{name} mutes"));
+                    self.silent_later(at);
+                }
+            }
+            What::CutOff(phone) => {
+                self.dead[phone] = true;
+                self.tally.reach(Fault::NoAnswer);
+                self.act(|| {
+                    format!(
+                        "{} is cut off",
+                        if phone == CALLER {
+                            "caller".to_owned()
+                        } else if phone == AI {
+                            "ai".to_owned()
+                        } else {
+                            format!("ae{}", phone - FIRST_AE)
+                        }
+                    )
+                });
+                for at in 0..self.legs.len() {
+                    if self.legs[at].who.phone == phone {
+                        self.silent_later(at);
+                    }
+                }
+            }
+            What::Strange(who, strange) => self.strange(who, strange, branch),
+            What::Api(api) => self.api(api),
+            What::Store(store, span) => {
+                self.store = store;
+                self.watch.store_troubled = true;
+                self.tally.reach(Fault::Store);
+                self.act(|| if store == Store::Refuses { "store refuses".to_owned() } else { "store is silent".to_owned() });
+                self.post(span, Post::StoreWorks);
+            }
+            What::Clock(seconds) => {
+                let span = Duration::from_secs(seconds.unsigned_abs());
+                self.now.wall = if seconds < 0 { self.now.wall - span } else { self.now.wall + span };
+                self.tally.reach(Fault::Clock);
+            }
+            What::Drain => {
+                self.tally.reach(Fault::Drain);
+                self.act(|| "baton drains".to_owned());
+                self.tell_board(Input::Drain { retry_after: Duration::from_secs(60) });
+            }
+            What::Outage(span) => {
+                self.tally.reach(Fault::Datagram);
+                self.act(|| format!("outage {}ms", span.as_millis()));
+                self.outage_until = now + span;
+            }
+            What::NoVoice => {
+                self.tally.reach(Fault::Voice);
+                self.voice = false;
+            }
+        }
+    }
+
+    fn respond(&mut self, who: Who, status: u16, talk: Talk, verb: &str) {
+        let Some(at) = self.leg_of(who) else { return };
+        let Some(bytes) = self.legs[at].respond(self.now.mono, status, talk) else { return };
+        let name = self.name(who);
+        self.act(
+            || if verb == "answers" || status == 180 { format!("{name} {verb}") } else { format!("{name} {verb} {status}") },
+        );
+        if status >= 300 && who.phone >= FIRST_AE {
+            self.tally.reach(Fault::FinalCode);
+        }
+        if talk != Talk::Both {
+            self.tally.reach(Fault::Sdp);
+        }
+        self.send(at, bytes);
+    }
+
+    fn hang_up(&mut self, at: usize) {
+        let branch = self.dice.draw() >> 4;
+        let bytes = self.legs[at].hang_up(self.now.mono, branch);
+        if let Some(bytes) = bytes {
+            self.send(at, bytes);
+        }
+        self.silent_later(at);
+    }
+
+    fn press(&mut self, who: Who, key: char, by: By) {
+        let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase == Phase::Up && !self.dead[who.phone]) else { return };
+        let name = self.name(who);
+        self.act(|| format!("{name} presses {key}{}", if by == By::Info { " by info" } else { "" }));
+        match by {
+            By::Rtp if self.legs[at].muted => {}
+            By::Rtp => {
+                let port = Port(self.legs[at].port);
+                if let Some(room) = self.rooms.line(port).filter(|line| line.connected).map(|line| line.room) {
+                    let event = baton_media::Event::Digit { room, port, digit: key, at: self.now.mono + TRAVEL };
+                    self.post(TRAVEL, Post::Media(event));
+                }
+            }
+            By::Info => {
+                let branch = self.dice.draw() >> 4;
+                let bytes = self.legs[at].send(self.now.mono, "INFO", branch, "", &format!("Signal={key}\r\nDuration=160\r\n"));
+                self.send(at, bytes);
+            }
+        }
+    }
+
+    fn offer(&mut self, who: Who, talk: Talk, branch: u64) {
+        let Some(at) = self.leg_of(who) else { return };
+        let before = self.legs[at].sends_sound();
+        let Some(bytes) = self.legs[at].offer(self.now.mono, branch, talk) else { return };
+        self.tally.reach(if matches!(talk, Talk::SendOnly | Talk::Inactive | Talk::Both) { Fault::Hold } else { Fault::Sdp });
+        let name = self.name(who);
+        self.act(|| match talk {
+            Talk::SendOnly => format!("{name} holds"),
+            Talk::Inactive => format!("{name} holds inactive"),
+            Talk::Both | Talk::Missing | Talk::PortZero | Talk::StrangeCodec => format!("{name} resumes"),
+        });
+        self.send(at, bytes);
+        if before {
+            self.silent_later(at);
+        }
+    }
+
+    fn refer(&mut self, who: Who, target: &str, branch: u64) {
+        let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase == Phase::Up) else { return };
+        self.tally.reach(Fault::Refer);
+        let name = self.name(who);
+        self.act(|| format!("{name} refers to sip:{target}@anywhere.example"));
+        let extra = format!("Refer-To: <sip:{target}@anywhere.example>\r\n");
+        let bytes = self.legs[at].send(self.now.mono, "REFER", branch, &extra, "");
+        self.send(at, bytes);
+    }
+
+    fn strange(&mut self, who: Who, strange: Strange, branch: u64) {
+        let Some(at) = self.leg_of(who) else { return };
+        let leg = &mut self.legs[at];
+        let bytes = match strange {
+            Strange::OldSeq if leg.phase == Phase::Up => Some(leg.ask("INFO", branch, leg.last_seq(), "", "")),
+            Strange::Gap if leg.phase == Phase::Up => {
+                leg.skip_seq(7);
+                Some(leg.send(self.now.mono, "INFO", branch, "", ""))
+            }
+            Strange::WrongTag if leg.phase == Phase::Up => leg.with_wrong_tag(branch),
+            Strange::StrayResponse => leg.stray(487, "nobody").map(of_another_branch),
+            Strange::Torn => Some(Bytes::from_static(b"INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x")),
+            Strange::Fork if leg.facts.answered.is_some() => leg.stray(200, "fork"),
+            Strange::LateRinging if leg.facts.answered.is_some() => leg.stray(180, &leg.tag.clone()),
+            Strange::OldSeq | Strange::Gap | Strange::WrongTag | Strange::Fork | Strange::LateRinging => None,
+        };
+        if let Some(bytes) = bytes {
+            self.tally.reach(if matches!(strange, Strange::Fork | Strange::LateRinging) {
+                Fault::Fork
+            } else {
+                Fault::Malformed
+            });
+            self.send(at, bytes);
+        }
+    }
+
+    pub(super) fn ask(&mut self, command: Command) -> u64 {
+        self.asked += 1;
+        let ticket = self.asked;
+        self.post(Duration::from_millis(4_200), Post::Check(Check::Reply(ticket)));
+        self.tell_board(Input::Ask { ticket, command: Box::new(command) });
+        ticket
+    }
+
+    pub(super) fn is_answered(&self, ticket: u64) -> bool {
+        self.answers.iter().any(|(known, _)| *known == ticket)
+    }
+
+    fn api(&mut self, api: Api) {
+        let call = self.watch.call_of(CALLER);
+        let transfer = self.watch.last_transfer();
+        let command = match api {
+            Api::Transfer { caller, to } => {
+                let Some(call) = self.watch.call_of(caller) else { return };
+                let request = TransferRequest { to: to.map(|ae| format!("ae{ae}")), ..TransferRequest::default() };
+                let to = request.to.clone();
+                self.act(|| format!("api transfer {}", to.map(|to| format!("to={to}")).unwrap_or_default()));
+                Command::RequestTransfer { call, request: Box::new(request), idempotency_key: None }
+            }
+            Api::Cancel | Api::Accept | Api::Decline { .. } => {
+                let Some(transfer) = transfer else { return };
+                self.watch_order(api, transfer);
+                match api {
+                    Api::Accept => Command::Accept(transfer),
+                    Api::Decline { later } => Command::Decline { transfer, reason: None, retry_after: later.then_some(5) },
+                    Api::Cancel | Api::Transfer { .. } | Api::HangUp | Api::Presence(..) | Api::Pick | Api::Callback(_) => {
+                        Command::CancelTransfer(transfer)
+                    }
+                }
+            }
+            Api::HangUp => {
+                let Some(call) = call else { return };
+                self.watch.api_hangs_up(call);
+                self.act(|| "api hangup".to_owned());
+                Command::HangUp(call)
+            }
+            Api::Presence(ae, presence) => {
+                self.tally.reach(Fault::Presence);
+                self.watch.presence_changed = true;
+                Command::SetPresence { ae: format!("ae{ae}").as_str().into(), presence }
+            }
+            Api::Pick => {
+                let ticket = self.ask(Command::Slots { ae: "ae0".into(), timezone: None });
+                let slots = self.answers.iter().find(|(known, _)| *known == ticket);
+                let Some((_, Ok(Reply::Slots(slots)))) = slots else { return };
+                let Some(slot) = slots.first() else { return };
+                let new = NewCallback {
+                    call,
+                    ae: slot.ae.clone(),
+                    caller: "+15550123".to_owned(),
+                    at: slot.at,
+                    timezone: None,
+                    context: None,
+                };
+                self.act(|| "api pick".to_owned());
+                Command::NewCallback(Box::new(new))
+            }
+            Api::Callback(ae) => {
+                let at = At(self.now.wall + Duration::from_secs(7_200));
+                let ae = format!("ae{ae}").as_str().into();
+                Command::NewCallback(Box::new(NewCallback {
+                    call: None,
+                    ae,
+                    caller: "+15550199".to_owned(),
+                    at,
+                    timezone: None,
+                    context: None,
+                }))
+            }
+        };
+        self.ask(command);
+    }
+
+    fn watch_key(&mut self, event: &baton_media::Event) {
+        if let baton_media::Event::Digit { port, digit, .. } = event
+            && let Some(at) = self.legs.iter().position(|leg| leg.port == port.0 && leg.facts.answered.is_some())
+        {
+            self.key(at, *digit);
+        }
+    }
+
+    pub(super) fn role_of(&self, port: Port) -> Option<Role> {
+        self.rooms.line(port).map(|line| line.role)
+    }
+
+    /// What is known of a leg.
+    pub(super) fn facts(&mut self, at: usize) -> &mut Facts {
+        &mut self.legs[at].facts
+    }
+}
+
+/// The same response, as if to a request that was never sent.
+fn of_another_branch(bytes: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&bytes).replacen("z9hG4bK", "z9hG4bKother", 1);
+    Bytes::from(text)
+}
+
+/// The first line of a message, and its CSeq.
+fn title(bytes: &Bytes) -> String {
+    Seen::read(bytes).map_or_else(|_| "?".to_owned(), |seen| format!("{} {} {}", seen.title(), seen.call_id, seen.cseq))
+}

@@ -1,0 +1,90 @@
+//! `baton sim`: random worlds against the production core, in virtual time.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use baton_sim::chance::{self, Found, Stock, Tally};
+use serde_json::{Map, Value, json};
+
+/// `baton sim`
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimArgs {
+    /// How many seeds are played.
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(crate) seeds: u64,
+    /// The first of them.
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub(crate) first: u64,
+    /// One seed only.
+    #[arg(long, value_name = "K", conflicts_with_all = ["seeds", "first"])]
+    pub(crate) seed: Option<u64>,
+    /// Tells everything that happens in the one seed: always the same bytes.
+    #[arg(long, requires = "seed")]
+    pub(crate) trace: bool,
+    /// One JSON object on stdout.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The binary misbehaves in this one way, so that a check can be seen to fail; 0: it does not.
+    #[cfg(feature = "seeded-bugs")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) bug: u32,
+}
+
+/// So many failing seeds are made small and shown; the others are only counted.
+const SHOWN_MAX: usize = 5;
+
+/// Plays the seeds and says what came of them.
+pub(crate) fn run(args: &SimArgs) -> ExitCode {
+    #[cfg(feature = "seeded-bugs")]
+    baton_time::seeded::choose(args.bug);
+    let stock = Stock::default();
+    if args.trace {
+        let lines = chance::trace(args.seed.unwrap_or(args.first), &stock);
+        lines.iter().for_each(|line| println!("{line}"));
+        let holds = lines.last().is_some_and(|last| last == "all holds");
+        return if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let (first, count) = args.seed.map_or((args.first, args.seeds), |seed| (seed, 1));
+    #[expect(clippy::disallowed_methods, reason = "how fast worlds are played is measured by the clock of the machine")]
+    let begun = Instant::now();
+    let mut tally = Tally::default();
+    let mut failing = Vec::new();
+    for seed in first..first.saturating_add(count) {
+        let outcome = chance::play(seed, &stock);
+        tally.add(&outcome.tally);
+        failing.extend(outcome.violation.map(|_| seed));
+    }
+    let rate = count as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+    let shown: Vec<(u64, Found)> =
+        failing.iter().take(SHOWN_MAX).filter_map(|seed| Some((*seed, chance::examine(*seed, &stock)?))).collect();
+    if args.json {
+        print_json(count, rate, &tally, &failing, &shown)
+    } else {
+        print(count, rate, &tally, &failing, &shown)
+    }
+    if failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print_json(count: u64, rate: f64, tally: &Tally, failing: &[u64], shown: &[(u64, Found)]) {
+    let faults: Map<String, Value> = tally.counts().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+    let detail = |(seed, found): &(u64, Found)| json!({"seed": seed, "violation": found.violation, "trace": found.trace, "fixture": found.fixture});
+    let report = json!({
+        "seeds": count, "violations": failing.len(), "rate_per_s": rate.round(), "faults": faults,
+        "failing": shown.iter().map(detail).collect::<Vec<_>>(), "failing_seeds": failing,
+    });
+    println!("{report}");
+}
+
+fn print(count: u64, rate: f64, tally: &Tally, failing: &[u64], shown: &[(u64, Found)]) {
+    for (seed, found) in shown {
+        println!("seed {seed}: {}\n", found.violation);
+        found.trace.iter().for_each(|line| println!("  {line}"));
+        println!("\nthe same as a fixture:\n");
+        found.fixture.lines().for_each(|line| println!("  {line}"));
+        println!();
+    }
+    for (name, count) in tally.counts() {
+        println!("{name:<24} {count:>10}");
+    }
+    println!("{count} seeds, {} violations, {rate:.0} seeds/s", failing.len());
+}
