@@ -2,6 +2,7 @@
 
 mod junit;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ pub(crate) struct ReplayArgs {
     /// Also writes the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Also says how many different roads were gone: pairs of what was published and what the caller heard.
+    #[arg(long)]
+    pub(crate) coverage: bool,
 }
 
 /// The exit code where a fixture cannot be read.
@@ -34,6 +38,8 @@ struct Played {
     name: String,
     took: Duration,
     failure: Option<Box<Failure>>,
+    /// What was published, and what the caller heard, one after the other.
+    road: Option<(Vec<String>, Vec<String>)>,
 }
 
 /// Plays everything and says what became of it.
@@ -49,6 +55,10 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
     let took: Duration = played.iter().map(|one| one.took).sum();
     say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64()));
+    if args.coverage {
+        let roads: BTreeSet<_> = played.iter().filter_map(|one| one.road.as_ref()).collect();
+        say(&format!("{} stories, {} distinct pairs of state path and scene path", played.len(), roads.len()));
+    }
     if let Some(file) = &args.junit
         && let Err(fault) = std::fs::write(file, junit::report(&played))
     {
@@ -61,13 +71,16 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
 fn play(story: &Story) -> Played {
     #[expect(clippy::disallowed_methods, reason = "how long a play takes is measured by the clock of the machine")]
     let begun = Instant::now();
-    let failure = fixture::play(story).err();
+    let (road, failure) = match fixture::play(story) {
+        Ok(passed) => (Some((passed.states, passed.heard)), None),
+        Err(failure) => (None, Some(failure)),
+    };
     let took = begun.elapsed();
     match &failure {
         None => say(&format!("ok    {}", story.name)),
         Some(failure) => say(&format!("FAIL  {}\n{failure}", story.name)),
     }
-    Played { name: story.name.clone(), took, failure }
+    Played { name: story.name.clone(), took, failure, road }
 }
 
 /// Writes a line to stdout. A reader that has gone (`| head`) is no fault: the exit code tells the rest.
@@ -140,7 +153,7 @@ mod tests {
         ] {
             let folder = written(name, &text);
             let junit = folder.join("junit.xml");
-            let got = run(ReplayArgs { paths: vec![folder.clone()], junit: Some(junit.clone()) });
+            let got = run(ReplayArgs { paths: vec![folder.clone()], junit: Some(junit.clone()), coverage: true });
             assert_eq!(format!("{got:?}"), format!("{code:?}"), "{name}");
             let report = std::fs::read_to_string(junit).unwrap_or_default();
             assert_eq!(report.contains("<failure"), name == "wrong", "{report}");

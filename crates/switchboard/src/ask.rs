@@ -131,6 +131,8 @@ impl Switchboard {
                 self.conclude(id, CallOutcome::Cancelled, None, "hung up through the API");
             }
             self.end_call(now, id);
+            // A transfer that looks after a bridged call lets go of its AE.
+            self.tell(now, id, Event::CallerGone);
         }
         self.call_view(id).map(|view| Reply::Call(Box::new(view)))
     }

@@ -38,6 +38,11 @@ impl Switchboard {
         if over {
             if let Some(running) = self.calls.get_mut(&id).and_then(crate::call::Call::retire_transfer) {
                 let transfer = running.transfer.id();
+                // Over before its request was on record: whoever asked hears what became of it.
+                for ticket in running.askers.iter().chain(&running.pickers) {
+                    let result = Err(baton_contract::Problem::conflict("the call ended before the transfer could begin"));
+                    self.emit(Output::Answer { ticket: *ticket, result });
+                }
                 if self.is_awaited(transfer) {
                     self.lingering.insert(transfer, running.transfer);
                 }

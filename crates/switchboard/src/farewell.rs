@@ -129,6 +129,7 @@ impl Switchboard {
         for id in calls {
             self.tell(now, id, Told::Cancel);
             self.end_call(now, id);
+            self.tell(now, id, Told::CallerGone);
         }
     }
 

@@ -208,7 +208,8 @@ impl<'a> Run<'a> {
                 self.watch.blame(format!("{count} {what} are left at the end"));
             }
         }
-        self.watch.last_look(&self.legs, &self.dead);
+        let lossy = self.is_lossy();
+        self.watch.last_look(&self.legs, &self.dead, lossy);
     }
 
     pub(super) fn post(&mut self, after: Duration, post: Post) {
@@ -314,6 +315,12 @@ impl<'a> Run<'a> {
         self.wake_later(at);
     }
 
+    /// Whether a datagram may overtake another: because it is late, or because the other one is lost and comes again.
+    fn is_lossy(&self) -> bool {
+        let outage = |deed: &super::plan::Deed| matches!(deed.what, What::Outage(_));
+        !self.plan.fates.is_empty() || self.plan.deeds.iter().any(outage)
+    }
+
     fn wake_later(&mut self, at: usize) {
         if let Some(due) = self.legs[at].next_at() {
             self.post_at(due.max(self.now.mono), Post::Leg(at));
@@ -348,7 +355,7 @@ impl<'a> Run<'a> {
         if let Some(fault) = turn.fault {
             self.watch.blame(format!("{fault} (SIP to phone {phone})"));
         }
-        if let Some(fault) = turn.overtaken.filter(|_| !self.plan.fates.iter().any(|(_, fate)| matches!(fate, Fate::Late(_)))) {
+        if let Some(fault) = turn.overtaken.filter(|_| !self.is_lossy()) {
             self.watch.blame(fault);
         }
         if turn.glare {
