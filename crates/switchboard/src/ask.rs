@@ -127,12 +127,12 @@ impl Switchboard {
         if self.calls.contains_key(&id) {
             let _span = self.span(id, None).entered();
             self.tell(now, id, Event::Cancel);
+            // A transfer that can no longer be called off lets go of its AE.
+            self.tell(now, id, Event::CallerGone);
             if self.calls.get(&id).is_some_and(|call| matches!(call.phase, Phase::Placing | Phase::Connecting(_))) {
                 self.conclude(id, CallOutcome::Cancelled, None, "hung up through the API");
             }
             self.end_call(now, id);
-            // A transfer that looks after a bridged call lets go of its AE.
-            self.tell(now, id, Event::CallerGone);
         }
         self.call_view(id).map(|view| Reply::Call(Box::new(view)))
     }

@@ -128,8 +128,8 @@ impl Switchboard {
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for id in calls {
             self.tell(now, id, Told::Cancel);
-            self.end_call(now, id);
             self.tell(now, id, Told::CallerGone);
+            self.end_call(now, id);
         }
     }
 

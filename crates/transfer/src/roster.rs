@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use baton_contract::{AeId, AeState, AeView, At, LeaseRow, Presence, TransferId};
-use baton_time::{Now, Wall};
+use baton_time::{Mono, Now, Wall};
 
 use crate::{AeSettings, GroupSettings};
 
@@ -32,9 +32,10 @@ struct Ae {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hold {
     Free,
-    Offered { transfer: TransferId, until: Wall },
+    /// A step of the wall clock must not free an AE who is being rung.
+    Offered { transfer: TransferId, until: Mono },
     OnCall { transfer: TransferId },
-    WrapUp { until: Wall },
+    WrapUp { until: Mono },
 }
 
 /// Whom a transfer is to reach.
@@ -131,7 +132,7 @@ impl Roster {
             id: id.clone(),
             name: ae.settings.name.clone(),
             presence: ae.presence,
-            state: ae.state(now.wall),
+            state: ae.state(now),
             backup: ae.settings.backup.clone(),
             timezone: ae.settings.timezone.name().to_owned(),
             hours: ae.settings.hours.to_string(),
@@ -157,7 +158,7 @@ impl Roster {
         }
         ae.epoch = row.epoch;
         if row.until.0 > now.wall {
-            ae.hold = Hold::Offered { transfer: row.transfer, until: row.until.0 };
+            ae.hold = Hold::Offered { transfer: row.transfer, until: now.mono + row.until.0.since(now.wall) };
         }
     }
 
@@ -181,7 +182,7 @@ impl Roster {
 
     /// Whether an AE could be rung now.
     pub(crate) fn is_free(&self, now: Now, id: &AeId) -> bool {
-        self.aes.get(id).is_some_and(|ae| ae.state(now.wall) == AeState::Available)
+        self.aes.get(id).is_some_and(|ae| ae.state(now) == AeState::Available)
     }
 
     /// Holds an AE for a transfer.
@@ -190,16 +191,15 @@ impl Roster {
     /// The state that keeps them from being rung; `None` where there is no such AE.
     pub(crate) fn lease(&mut self, now: Now, id: &AeId, transfer: TransferId, span: Duration) -> Result<Lease, Option<AeState>> {
         let ae = self.aes.get_mut(id).ok_or(None)?;
-        match ae.state(now.wall) {
+        match ae.state(now) {
             AeState::Available => {}
             state @ (AeState::Dnd | AeState::Away | AeState::OffHours | AeState::Offered | AeState::OnCall | AeState::WrapUp) => {
                 return Err(Some(state));
             }
         }
         ae.epoch += 1;
-        let until = now.wall + span;
-        ae.hold = Hold::Offered { transfer, until };
-        Ok(Lease { epoch: ae.epoch, until })
+        ae.hold = Hold::Offered { transfer, until: now.mono + span };
+        Ok(Lease { epoch: ae.epoch, until: now.wall + span })
     }
 
     /// The AE talks to the caller now: their lease no longer lapses.
@@ -212,13 +212,13 @@ impl Roster {
     /// Frees an AE, after `wrap_up`; false where they are not held under this epoch.
     pub(crate) fn release(&mut self, now: Now, id: &AeId, transfer: TransferId, epoch: u64, wrap_up: Duration) -> bool {
         let Some(ae) = self.held(id, transfer, epoch) else { return false };
-        ae.hold = if wrap_up.is_zero() { Hold::Free } else { Hold::WrapUp { until: now.wall + wrap_up } };
+        ae.hold = if wrap_up.is_zero() { Hold::Free } else { Hold::WrapUp { until: now.mono + wrap_up } };
         true
     }
 
     /// For whom an AE is held.
     pub fn held_for(&self, now: Now, id: &AeId) -> Option<TransferId> {
-        match self.aes.get(id)?.hold_at(now.wall) {
+        match self.aes.get(id)?.hold_at(now.mono) {
             Hold::Offered { transfer, .. } | Hold::OnCall { transfer } => Some(transfer),
             Hold::Free | Hold::WrapUp { .. } => None,
         }
@@ -237,21 +237,21 @@ impl Roster {
 
 impl Ae {
     /// Leases and wrap-up lapse by themselves.
-    fn hold_at(&self, wall: Wall) -> Hold {
+    fn hold_at(&self, now: Mono) -> Hold {
         match self.hold {
-            Hold::Offered { until, .. } | Hold::WrapUp { until } if until <= wall => Hold::Free,
+            Hold::Offered { until, .. } | Hold::WrapUp { until } if until <= now => Hold::Free,
             hold @ (Hold::Free | Hold::Offered { .. } | Hold::OnCall { .. } | Hold::WrapUp { .. }) => hold,
         }
     }
 
-    fn state(&self, wall: Wall) -> AeState {
-        match (self.hold_at(wall), self.presence) {
+    fn state(&self, now: Now) -> AeState {
+        match (self.hold_at(now.mono), self.presence) {
             (Hold::OnCall { .. }, _) => AeState::OnCall,
             (Hold::Offered { .. }, _) => AeState::Offered,
             (Hold::WrapUp { .. }, _) => AeState::WrapUp,
             (Hold::Free, Presence::Dnd) => AeState::Dnd,
             (Hold::Free, Presence::Away) => AeState::Away,
-            (Hold::Free, Presence::Available) if !self.settings.hours.contain(wall, &self.settings.timezone) => AeState::OffHours,
+            (Hold::Free, Presence::Available) if !self.settings.hours.contain(now.wall, &self.settings.timezone) => AeState::OffHours,
             (Hold::Free, Presence::Available) => AeState::Available,
         }
     }

@@ -114,6 +114,8 @@ pub(super) struct Refer {
     pub(super) accepted: Option<Mono>,
     pub(super) last: Option<u16>,
     pub(super) count: u32,
+    pub(super) asked: u32,
+    pub(super) lasts: u32,
 }
 
 /// What comes of a message.
@@ -197,6 +199,7 @@ impl Leg {
 
     /// A request of ours, sent until it is answered.
     pub(super) fn send(&mut self, now: Mono, method: &'static str, branch: u64, extra: &str, body: &str) -> Bytes {
+        self.refer.asked += u32::from(method == "REFER");
         if method != "INVITE" || self.phase == Phase::Up {
             self.seq += 1;
         }
@@ -456,8 +459,9 @@ impl Leg {
             seen.body.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)).and_then(|status| status.parse::<u16>().ok());
         match status {
             Some(status) if seen.subscription.starts_with("terminated") => {
-                if self.refer.last.is_some_and(|last| last != status) {
-                    turn.fault = Some("two last NOTIFYs".to_owned());
+                self.refer.lasts += 1;
+                if self.refer.lasts > self.refer.asked {
+                    turn.fault = Some("more last NOTIFYs than REFERs".to_owned());
                 }
                 if status < 200 {
                     turn.fault = Some(format!("the last NOTIFY says {status}"));

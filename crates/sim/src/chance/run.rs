@@ -187,6 +187,10 @@ impl<'a> Run<'a> {
                 self.hang_up(at);
             }
         }
+        for call in self.watch.calls_of_the_dead(&self.dead) {
+            self.watch.api_hangs_up(call);
+            self.ask(Command::HangUp(call));
+        }
     }
 
     pub(super) fn is_caller(&self, phone: usize) -> bool {
@@ -780,7 +784,7 @@ impl<'a> Run<'a> {
 
     fn watch_key(&mut self, event: &baton_media::Event) {
         if let baton_media::Event::Digit { port, digit, .. } = event
-            && let Some(at) = self.legs.iter().position(|leg| leg.port == port.0 && leg.facts.answered.is_some())
+            && let Some(at) = self.legs.iter().rposition(|leg| leg.port == port.0 && leg.facts.answered.is_some())
         {
             self.key(at, *digit);
         }

@@ -144,6 +144,11 @@ impl Watch {
         self.transfers.last().map(|told| told.id)
     }
 
+    /// Calls whose caller's phone is dead: nobody would end them.
+    pub(super) fn calls_of_the_dead(&self, dead: &[bool]) -> Vec<CallId> {
+        self.calls.iter().filter(|call| !call.ended && dead[call.phone]).map(|call| call.id).collect()
+    }
+
     pub(super) fn api_hangs_up(&mut self, id: CallId) {
         if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
             call.hung_up = true;
@@ -247,7 +252,9 @@ impl Run<'_> {
         if seen.is_request() {
             let known = seen.from_tag() == Some(self.legs[at].tag.as_str());
             match seen.method {
-                "BYE" | "CANCEL" if known => self.leaves(at),
+                "BYE" if known => self.leaves(at),
+                // A CANCEL behind our 200 changes nothing (RFC 3261 §9.2).
+                "CANCEL" if known && self.legs[at].facts.answered.is_none() => self.leaves(at),
                 "INFO" => {
                     if let Some(digit) = seen.body.strip_prefix("Signal=").and_then(|rest| rest.chars().next())
                         && self.legs[at].facts.answered.is_some()
@@ -477,12 +484,14 @@ impl Run<'_> {
         let Some(at) = self.watch.transfers.iter().position(|told| told.id == id) else {
             return self.watch.blame(format!("{} of a transfer that was never requested", event.kind.name()));
         };
-        let over = self.watch.transfers[at].ended.is_some();
-        self.watch.must(!over, || format!("{} after the outcome (I14)", event.kind.name()));
+        // A bridged transfer looks after its call: an AE who is lost is followed by the next.
+        let over = self.watch.transfers[at].ended.as_deref().is_some_and(|outcome| outcome != "bridged");
+        self.watch.must(!over || event.kind == EventKind::BudgetMissed, || format!("{} after the outcome (I14)", event.kind.name()));
         match event.kind {
             EventKind::AttemptStarted => {
                 let ae = text("ae").strip_prefix("ae").and_then(|number| number.parse().ok()).unwrap_or(usize::MAX);
-                let running = self.watch.transfers[at].attempts.iter().any(|attempt| attempt.failed.is_none());
+                let ended = self.watch.transfers[at].ended.is_some();
+                let running = !ended && self.watch.transfers[at].attempts.iter().any(|attempt| attempt.failed.is_none());
                 self.watch.must(!running, || "an attempt begins before the last one has failed".to_owned());
                 let leg_id = text("leg").to_owned();
                 self.watch.transfers[at].attempts.push(Attempt { ae, leg_id, leg: None, failed: None, rang: None });
@@ -689,9 +698,14 @@ impl Run<'_> {
             }
             Check::Bridge(at) => self.must_be_bridged(at),
             Check::Refused(at) => {
-                let status = self.legs[at].facts.refused.map(|(status, _)| status);
+                let refused = self.legs[at].facts.refused;
+                let status = refused.map(|(status, _)| status);
                 let attempt = self.watch.transfers.iter().flat_map(|told| &told.attempts).find(|attempt| attempt.leg == Some(at));
                 let failed = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|(outcome, _)| outcome.clone());
+                let before = attempt.and_then(|attempt| attempt.failed.as_ref()).is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
+                if before {
+                    return; // It was given up before anything was heard.
+                }
                 let rang = self.legs[at].facts.rang.is_some();
                 let expected = match status {
                     Some(300..=399) => "forwarded",

@@ -229,7 +229,10 @@ impl Parting {
             Event::LegGone { why: LegEnd::HungUp, .. } => self.over(turn).into(),
             Event::LegGone { why: LegEnd::Lost, .. } => self.hang_up(turn).into(),
             Event::CallerGone => match self.then {
-                Then::Nothing => Parting { then: Then::EndCall, ..self }.into(),
+                Then::Nothing => {
+                    turn.drop_ai();
+                    Parting { then: Then::EndCall, ..self }.into()
+                }
                 Then::EndCall => Step::ignore(self, Ignored::Twice),
             },
             Event::SpeechStarted(say) if say == self.say => Step::ignore(self, Ignored::Twice),
