@@ -8,6 +8,10 @@ fn main() {
         baton_sim::chance::trace(first, &stock).iter().for_each(|line| println!("{line}"));
         return;
     }
+    #[cfg(feature = "seeded-bugs")]
+    if std::env::args().any(|word| word == "hunt") {
+        return hunt(count, &stock);
+    }
     let mut failing = 0;
     for seed in first..first + count {
         let outcome = baton_sim::chance::play(seed, &stock);
@@ -17,4 +21,20 @@ fn main() {
         }
     }
     println!("{count} seeds, {failing} violations");
+}
+
+/// Which of the faults that were put in on purpose are found within so many seeds each.
+#[cfg(feature = "seeded-bugs")]
+fn hunt(seeds: u64, stock: &baton_sim::chance::Stock) {
+    let mut caught = 0;
+    for bug in 1..=baton_time::seeded::COUNT {
+        match baton_sim::chance::hunt(bug, seeds, stock) {
+            Some((seed, violation)) => {
+                caught += 1;
+                println!("{bug}: seed {seed}: {violation}");
+            }
+            None => println!("{bug}: NOT FOUND"),
+        }
+    }
+    println!("{caught} of {} faults found within {seeds} seeds each", baton_time::seeded::COUNT);
 }

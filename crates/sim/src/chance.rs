@@ -42,6 +42,15 @@ pub fn play(seed: u64, stock: &Stock) -> Outcome {
     Outcome { violation, tally: run.tally }
 }
 
+/// The first seed, of so many, that finds the fault of this number (`baton_time::bug!`); none where it is not found.
+#[cfg(feature = "seeded-bugs")]
+pub fn hunt(bug: u32, seeds: u64, stock: &Stock) -> Option<(u64, String)> {
+    baton_time::seeded::choose(bug);
+    let found = (1..=seeds).find_map(|seed| Some((seed, play(seed, stock).violation?)));
+    baton_time::seeded::choose(0);
+    found
+}
+
 /// Plays the world of a seed and tells everything that happens in it: the same text every time.
 pub fn trace(seed: u64, stock: &Stock) -> Vec<String> {
     let plan = Plan::draw(seed);

@@ -22,12 +22,12 @@ impl Default for Timing {
 impl Timing {
     /// 64 times T1: how long an unanswered message is repeated (timers B, F, H), and how long an answered one is remembered (J, L, M).
     pub fn patience(self) -> Duration {
-        self.t1 * 64
+        self.t1 * if baton_time::bug!(26) { 4 } else { 64 }
     }
 
     /// Timer D: how long the final answer of an INVITE may be repeated by the far side: 32 s or more over datagrams.
     pub(crate) fn timer_d(self) -> Duration {
-        self.patience()
+        if baton_time::bug!(27) { Duration::ZERO } else { self.patience() }
     }
 }
 

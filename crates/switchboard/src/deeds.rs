@@ -296,7 +296,7 @@ impl Switchboard {
         let askers = std::mem::take(&mut running.askers);
         let (view, referrers) = (running.view(), running.referrers.clone());
         let refused = || baton_contract::Problem::unavailable("the store does not take promises right now; the call goes on");
-        for ticket in askers {
+        for ticket in askers.into_iter().filter(|_| !baton_time::bug!(87)) {
             let result = if written { Ok(baton_contract::Reply::Transfer(Box::new(view.clone()))) } else { Err(refused()) };
             self.emit(Output::Answer { ticket, result });
         }

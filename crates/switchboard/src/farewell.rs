@@ -110,7 +110,9 @@ impl Switchboard {
             load.release();
         }
         self.follow_recording(id);
-        self.media(Command::Close { room, port });
+        if !baton_time::bug!(84) {
+            self.media(Command::Close { room, port });
+        }
     }
 
     /// Ends every leg that is left.
@@ -140,7 +142,7 @@ impl Switchboard {
             return;
         }
         let caller_up = call.caller().is_some_and(crate::leg::Leg::is_live);
-        if call.transfer.is_none() && !caller_up && call.has_live_legs() {
+        if call.transfer.is_none() && !caller_up && call.has_live_legs() && !baton_time::bug!(85) {
             return self.end_call(now, id);
         }
         if !call.has_live_legs() && call.transfer.is_none() {

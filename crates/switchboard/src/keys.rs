@@ -21,7 +21,7 @@ impl Switchboard {
     pub(crate) fn on_digit(&mut self, now: Now, id: CallId, leg_id: LegId, digit: char, at: Mono, by: KeyBy) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(leg) = call.leg_mut(leg_id) else { return };
-        if !leg.is_new_press(digit, at) {
+        if !leg.is_new_press(digit, at) || baton_time::bug!(88) {
             return;
         }
         let role = leg.role;

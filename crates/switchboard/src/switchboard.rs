@@ -396,7 +396,7 @@ impl Switchboard {
         transfer: Option<TransferId>,
         data: Map<String, Value>,
     ) {
-        self.event_seq += 1;
+        self.event_seq += u64::from(!baton_time::bug!(86));
         let id = format!("e_{:016x}{:016x}", self.ids.bits(), self.ids.bits());
         let event = Event { id, seq: self.event_seq, at: At(now.wall), kind, call, transfer, data };
         tracing::debug!(kind = kind.name(), call = call.map(tracing::field::display), "event");

@@ -1,5 +1,11 @@
 //! Faults that are put in on purpose, so that the simulator can be seen to find them. Only builds with the feature `seeded-bugs` have any.
 
+/// How many faults there are, counted from 1.
+pub const COUNT: u32 = 88;
+
+/// Whether this build has any.
+pub const ARE_IN: bool = cfg!(feature = "seeded-bugs");
+
 /// Whether the fault of this number is chosen. Without the feature `seeded-bugs` it is `false` before the program is built.
 #[cfg(not(feature = "seeded-bugs"))]
 #[macro_export]

@@ -122,7 +122,7 @@ impl Budget {
 
     /// Whether one more attempt fits: what is left of the total's worst case covers the targets of its stages.
     pub(crate) fn attempt_fits(&self, now: Mono) -> bool {
-        self.left(now) >= self.attempt_targets()
+        self.left(now) >= self.attempt_targets() && !baton_time::bug!(41)
     }
 
     /// When an attempt that begins `now` must end so that another one fits after it. `None` where nothing would be left for this one.

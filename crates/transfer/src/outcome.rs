@@ -7,13 +7,18 @@ use crate::Progress;
 /// How a refused INVITE counts, by its final status (RFC 3261 §21), and whether the phone had rung.
 pub(crate) fn of_refusal(status: u16, rang: bool) -> AttemptOutcome {
     match status {
+        300..=399 if baton_time::bug!(33) => AttemptOutcome::Unreachable,
         300..=399 => AttemptOutcome::Forwarded,
+        486 | 600 if baton_time::bug!(34) => AttemptOutcome::Declined,
         486 | 600 => AttemptOutcome::Busy,
+        603 if baton_time::bug!(35) => AttemptOutcome::Busy,
         603 => AttemptOutcome::Declined,
         // RFC 8197 and RFC 8688: the callee does not want it, or an intermediary rejects it for them.
+        607 | 608 if baton_time::bug!(36) => AttemptOutcome::Declined,
         607 | 608 => AttemptOutcome::Screened,
+        480 | 487 if baton_time::bug!(37) => AttemptOutcome::Unreachable,
         480 | 487 => AttemptOutcome::NoAnswer,
-        408 if rang => AttemptOutcome::NoAnswer,
+        408 if rang && !baton_time::bug!(38) => AttemptOutcome::NoAnswer,
         _ => AttemptOutcome::Unreachable,
     }
 }
@@ -81,7 +86,9 @@ pub(crate) fn say(outcome: Outcome, last: Option<AttemptOutcome>, callback_at: O
 /// The last word to whoever asked by REFER.
 pub(crate) fn progress(outcome: Outcome, last: Option<AttemptOutcome>) -> Progress {
     let (status, phrase) = match outcome {
+        Outcome::Bridged if baton_time::bug!(39) => (480, "Temporarily Unavailable"),
         Outcome::Bridged | Outcome::Referred => (200, "OK"),
+        Outcome::CallerAbandoned | Outcome::Cancelled if baton_time::bug!(40) => (200, "OK"),
         Outcome::CallerAbandoned | Outcome::Cancelled => (487, "Request Terminated"),
         Outcome::CallbackScheduled | Outcome::Voicemail => (480, "Temporarily Unavailable"),
         Outcome::Failed => (503, "Service Unavailable"),

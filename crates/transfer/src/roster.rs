@@ -33,9 +33,16 @@ struct Ae {
 enum Hold {
     Free,
     /// A step of the wall clock must not free an AE who is being rung.
-    Offered { transfer: TransferId, until: Mono },
-    OnCall { transfer: TransferId },
-    WrapUp { until: Mono },
+    Offered {
+        transfer: TransferId,
+        until: Mono,
+    },
+    OnCall {
+        transfer: TransferId,
+    },
+    WrapUp {
+        until: Mono,
+    },
 }
 
 /// Whom a transfer is to reach.
@@ -191,13 +198,13 @@ impl Roster {
     /// The state that keeps them from being rung; `None` where there is no such AE.
     pub(crate) fn lease(&mut self, now: Now, id: &AeId, transfer: TransferId, span: Duration) -> Result<Lease, Option<AeState>> {
         let ae = self.aes.get_mut(id).ok_or(None)?;
-        match ae.state(now) {
+        match if baton_time::bug!(28) { AeState::Available } else { ae.state(now) } {
             AeState::Available => {}
             state @ (AeState::Dnd | AeState::Away | AeState::OffHours | AeState::Offered | AeState::OnCall | AeState::WrapUp) => {
                 return Err(Some(state));
             }
         }
-        ae.epoch += 1;
+        ae.epoch += u64::from(!baton_time::bug!(29));
         ae.hold = Hold::Offered { transfer, until: now.mono + span };
         Ok(Lease { epoch: ae.epoch, until: now.wall + span })
     }
@@ -205,13 +212,13 @@ impl Roster {
     /// The AE talks to the caller now: their lease no longer lapses.
     pub(crate) fn take_call(&mut self, id: &AeId, transfer: TransferId, epoch: u64) {
         if let Some(ae) = self.held(id, transfer, epoch) {
-            ae.hold = Hold::OnCall { transfer };
+            ae.hold = if baton_time::bug!(32) { Hold::Free } else { Hold::OnCall { transfer } };
         }
     }
 
     /// Frees an AE, after `wrap_up`; false where they are not held under this epoch.
     pub(crate) fn release(&mut self, now: Now, id: &AeId, transfer: TransferId, epoch: u64, wrap_up: Duration) -> bool {
-        let Some(ae) = self.held(id, transfer, epoch) else { return false };
+        let Some(ae) = self.held(id, transfer, epoch).filter(|_| !baton_time::bug!(30)) else { return false };
         ae.hold = if wrap_up.is_zero() { Hold::Free } else { Hold::WrapUp { until: now.mono + wrap_up } };
         true
     }
@@ -239,6 +246,7 @@ impl Ae {
     /// Leases and wrap-up lapse by themselves.
     fn hold_at(&self, now: Mono) -> Hold {
         match self.hold {
+            Hold::Offered { .. } if baton_time::bug!(31) => Hold::Free,
             Hold::Offered { until, .. } | Hold::WrapUp { until } if until <= now => Hold::Free,
             hold @ (Hold::Free | Hold::Offered { .. } | Hold::OnCall { .. } | Hold::WrapUp { .. }) => hold,
         }
@@ -251,7 +259,9 @@ impl Ae {
             (Hold::WrapUp { .. }, _) => AeState::WrapUp,
             (Hold::Free, Presence::Dnd) => AeState::Dnd,
             (Hold::Free, Presence::Away) => AeState::Away,
-            (Hold::Free, Presence::Available) if !self.settings.hours.contain(now.wall, &self.settings.timezone) => AeState::OffHours,
+            (Hold::Free, Presence::Available) if !self.settings.hours.contain(now.wall, &self.settings.timezone) => {
+                AeState::OffHours
+            }
             (Hold::Free, Presence::Available) => AeState::Available,
         }
     }

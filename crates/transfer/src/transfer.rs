@@ -21,6 +21,7 @@ mod listening;
 mod message;
 #[allow(unreachable_patterns, reason = "`any_event!` names those, too, that a state has dealt with")]
 mod offer;
+mod seeded;
 mod state;
 
 #[cfg(test)]
@@ -98,12 +99,19 @@ impl Transfer {
 
     /// Takes in what has happened. What does not fit changes nothing; then the answer says why, for a log.
     pub fn on(&mut self, now: Now, event: Event, settings: &Settings, roster: &mut Roster) -> Option<&'static str> {
+        if seeded::is_lost(&event) {
+            return None;
+        }
         self.step(now, event, settings, roster).map(Ignored::words)
     }
 
     /// The next thing to be done; call until there is none.
     pub fn poll(&mut self) -> Option<Action> {
-        self.case.next_action()
+        let mut action = self.case.next_action();
+        while action.as_ref().is_some_and(seeded::is_forgotten) {
+            action = self.case.next_action();
+        }
+        action
     }
 
     /// When it must be given [`Event::Wake`], and why.

@@ -106,6 +106,11 @@ pub(super) struct Leg {
     pub(super) call: Option<CallId>,
     pub(super) facts: Facts,
     pub(super) refer: Refer,
+    /// Requests that a sound peer refuses, by their branches.
+    pub(super) wrong: Vec<u64>,
+    /// What was sent to its end without an answer, or an ACK.
+    pub(super) unheeded: Option<&'static str>,
+    repeated: u32,
 }
 
 /// What has become of the REFER of a leg.
@@ -159,6 +164,9 @@ impl Leg {
             call: None,
             facts: Facts::default(),
             refer: Refer::default(),
+            wrong: Vec::new(),
+            unheeded: None,
+            repeated: 0,
         }
     }
 
@@ -354,6 +362,7 @@ impl Leg {
             *at = *at + *span;
             if *at >= *until {
                 self.unacked = None;
+                self.unheeded = Some("a final answer never got its ACK");
             }
         }
         for pending in self.pending.iter_mut().filter(|pending| pending.at <= now && pending.at < pending.until) {
@@ -362,6 +371,9 @@ impl Leg {
             pending.at = (pending.at + pending.span).min(pending.until);
         }
         let gone = self.pending.iter().any(|pending| pending.until <= now);
+        if gone {
+            self.unheeded = Some("a request was never answered");
+        }
         self.pending.retain(|pending| pending.until > now);
         if gone && matches!(self.phase, Phase::Calling | Phase::Cancelling) {
             self.phase = Phase::Over;
@@ -494,6 +506,9 @@ impl Leg {
         };
         let is_first_invite = (branch, seen.seq()) == self.own_invite && seen.cseq_method() == "INVITE";
         let at = self.pending.iter().position(|pending| pending.branch == branch && pending.method == seen.cseq_method());
+        if seen.status < 300 && self.wrong.contains(&branch) {
+            turn.fault = Some(format!("{} to a request that must be refused", seen.title()));
+        }
         if seen.status < 200 {
             if let Some(at) = at {
                 if seen.status > 100 && seen.to_tag().is_none() {
@@ -532,6 +547,10 @@ impl Leg {
                 turn.fault = Some(format!("an INVITE gets {} after {:?}", seen.status, self.final_status));
             }
             self.final_status = Some(seen.status);
+            self.repeated += u32::from(!is_new);
+            if self.repeated > 2 {
+                turn.overtaken = Some(format!("{} comes again and again, acknowledged as it is", seen.title()));
+            }
         }
         if seen.status >= 300 {
             turn.out.push(self.ask("ACK", branch, seen.seq(), "", ""));

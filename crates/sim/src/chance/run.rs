@@ -683,12 +683,18 @@ impl<'a> Run<'a> {
         let Some(at) = self.leg_of(who) else { return };
         let leg = &mut self.legs[at];
         let bytes = match strange {
-            Strange::OldSeq if leg.phase == Phase::Up => Some(leg.ask("INFO", branch, leg.last_seq(), "", "")),
+            Strange::OldSeq | Strange::WrongTag if leg.phase == Phase::Up && leg.wrong.is_empty() => {
+                leg.wrong.push(branch);
+                if strange == Strange::WrongTag {
+                    leg.with_wrong_tag(branch)
+                } else {
+                    Some(leg.ask("INFO", branch, leg.last_seq(), "", ""))
+                }
+            }
             Strange::Gap if leg.phase == Phase::Up => {
                 leg.skip_seq(7);
                 Some(leg.send(self.now.mono, "INFO", branch, "", ""))
             }
-            Strange::WrongTag if leg.phase == Phase::Up => leg.with_wrong_tag(branch),
             Strange::StrayResponse => leg.stray(487, "nobody").map(of_another_branch),
             Strange::Torn => Some(Bytes::from_static(b"INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x")),
             Strange::Fork if leg.facts.answered.is_some() => leg.stray(200, "fork"),

@@ -40,6 +40,8 @@ pub(super) enum Check {
     Accept(usize),
     /// The AE who has accepted hears the caller.
     Bridge(usize),
+    /// The caller hears the AI again.
+    WithAi(usize),
     /// The attempt that was refused has failed.
     Refused(usize),
     /// Somebody who asked was answered.
@@ -186,10 +188,23 @@ impl Watch {
         for leg in legs.iter().filter(|leg| !dead[leg.who.phone]) {
             let who = format!("leg {} of phone {}", leg.who.nth, leg.who.phone);
             let over = matches!(leg.phase, Phase::Over | Phase::Coming);
+            if let Some(what) = leg.unheeded {
+                self.blame(format!("{who}: {what} (I5)"));
+            }
             self.must(over, || format!("{who} outlives its call: {:?} (I5, I6)", leg.phase));
             self.must(lossy || leg.refer.accepted.is_none() || leg.refer.last.is_some() || leg.facts.bye_in.is_some(), || {
                 format!("{who}: its REFER was accepted and never came to an end")
             });
+        }
+        if let ([told], Some(leg), false) = (&self.transfers[..], legs.iter().find(|leg| leg.refer.last.is_some()), lossy) {
+            let fits: &[u16] = match told.ended.as_deref() {
+                Some("bridged") => &[200],
+                Some("caller_abandoned" | "cancelled") => &[487],
+                Some("callback_scheduled") => &[480],
+                _ => &[480, 486, 487, 503, 603],
+            };
+            let (last, outcome) = (leg.refer.last.unwrap_or(0), told.ended.clone());
+            self.must(fits.contains(&last), || format!("the last NOTIFY says {last} where the outcome is {outcome:?}"));
         }
         for at in 0..self.transfers.len() {
             let ended = self.transfers[at].ended.is_some();
@@ -486,7 +501,8 @@ impl Run<'_> {
         };
         // A bridged transfer looks after its call: an AE who is lost is followed by the next.
         let over = self.watch.transfers[at].ended.as_deref().is_some_and(|outcome| outcome != "bridged");
-        self.watch.must(!over || event.kind == EventKind::BudgetMissed, || format!("{} after the outcome (I14)", event.kind.name()));
+        self.watch
+            .must(!over || event.kind == EventKind::BudgetMissed, || format!("{} after the outcome (I14)", event.kind.name()));
         match event.kind {
             EventKind::AttemptStarted => {
                 let ae = text("ae").strip_prefix("ae").and_then(|number| number.parse().ok()).unwrap_or(usize::MAX);
@@ -614,6 +630,9 @@ impl Run<'_> {
         let twice = told.ended.is_some();
         self.watch.must(holds, || what);
         self.watch.must(!twice, || "a transfer has two outcomes (I14)".to_owned());
+        if matches!(outcome.as_str(), "returned_to_ai" | "cancelled") {
+            self.post(Duration::from_millis(60), Post::Check(Check::WithAi(at)));
+        }
         self.watch.transfers[at].ended = Some(outcome);
     }
 
@@ -697,12 +716,15 @@ impl Run<'_> {
                 self.watch.must(!waits, || "an AE who does not accept is not let go".to_owned());
             }
             Check::Bridge(at) => self.must_be_bridged(at),
+            Check::WithAi(at) => self.must_be_with_the_ai(at),
             Check::Refused(at) => {
                 let refused = self.legs[at].facts.refused;
                 let status = refused.map(|(status, _)| status);
                 let attempt = self.watch.transfers.iter().flat_map(|told| &told.attempts).find(|attempt| attempt.leg == Some(at));
                 let failed = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|(outcome, _)| outcome.clone());
-                let before = attempt.and_then(|attempt| attempt.failed.as_ref()).is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
+                let before = attempt
+                    .and_then(|attempt| attempt.failed.as_ref())
+                    .is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
                 if before {
                     return; // It was given up before anything was heard.
                 }
@@ -761,6 +783,24 @@ impl Run<'_> {
                 self.watch.blame(what);
             }
         }
+    }
+
+    /// The caller of a transfer that came back to the AI hears it.
+    fn must_be_with_the_ai(&mut self, at: usize) {
+        let call = self.watch.transfers[at].call;
+        if self.caller_has_gone(at) || self.watch.transfers.len() > at + 1 {
+            return;
+        }
+        let Some(phone) = self.call(Some(call)).filter(|call| !call.ended).map(|call| call.phone) else { return };
+        let Some(port) = self.legs.iter().find(|leg| leg.who.phone == phone).map(|leg| Port(leg.port)) else { return };
+        let heard = self.rooms.line(port).is_none_or(|line| match &line.hears {
+            Source::Leg(other) => self.role_of(*other) == Some(Role::Ai),
+            Source::Play(_) => true,
+            Source::Silence | Source::Music | Source::Mix(_) => !self.legs.iter().any(|leg| {
+                leg.who.phone == AI && leg.call == Some(call) && leg.facts.answered.is_some() && !leg.facts.is_closed()
+            }),
+        });
+        self.watch.must(heard, || "the caller is with the AI again and does not hear it".to_owned());
     }
 
     fn must_be_bridged(&mut self, at: usize) {

@@ -58,7 +58,7 @@ pub enum Side {
 impl Dialog {
     /// The CSeq number of our next request; ours only ever rise (RFC 3261 §12.2.1.1).
     pub fn next_seq(&mut self) -> u32 {
-        self.local_seq += 1;
+        self.local_seq += u32::from(!baton_time::bug!(24));
         self.local_seq
     }
 
@@ -77,7 +77,7 @@ impl Dialog {
         remote.clone_into(&mut dialog.remote);
         remote_tag.clone_into(&mut dialog.remote_tag);
         if let Some(contact) = contact {
-            dialog.remote_target = contact;
+            dialog.remote_target = if baton_time::bug!(25) { contact.replace("10.", "11.") } else { contact };
         }
         dialog.route_set = record_route;
         dialog.route_set.reverse();

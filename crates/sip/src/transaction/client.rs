@@ -34,8 +34,17 @@ struct Again {
 impl Client {
     /// The transaction of a request that is being sent now.
     pub(crate) fn new(now: Mono, request: Transmit, timing: Timing) -> Client {
-        let again = (!request.transport.is_reliable()).then(|| Again { at: now + timing.t1, interval: timing.t1 });
-        Client { state: State::Trying { request, again, give_up_at: now + timing.patience(), provisional: false }, timing }
+        let again = (!request.transport.is_reliable() && !baton_time::bug!(1))
+            .then(|| Again { at: now + timing.t1, interval: timing.t1 });
+        Client {
+            state: State::Trying {
+                request,
+                again,
+                give_up_at: now + if baton_time::bug!(2) { timing.patience() * 9 } else { timing.patience() },
+                provisional: false,
+            },
+            timing,
+        }
     }
 
     /// The request, while it is not answered.

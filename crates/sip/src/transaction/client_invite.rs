@@ -53,7 +53,8 @@ pub(crate) enum Answer {
 impl ClientInvite {
     /// The transaction of a request that is being sent now.
     pub(crate) fn new(now: Mono, request: Transmit, timing: Timing) -> ClientInvite {
-        let again = (!request.transport.is_reliable()).then(|| Again { at: now + timing.t1, interval: timing.t1 });
+        let again = (!request.transport.is_reliable() && !baton_time::bug!(3))
+            .then(|| Again { at: now + timing.t1, interval: timing.t1 });
         ClientInvite { state: State::Calling { request, again, give_up_at: now + timing.patience() }, timing }
     }
 
@@ -75,7 +76,7 @@ impl ClientInvite {
 
     /// Whether a provisional response has come and no final one: the only state in which a CANCEL may be sent (RFC 3261 §9.1).
     pub(crate) fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding { .. })
+        baton_time::bug!(7) || matches!(self.state, State::Proceeding { .. })
     }
 
     /// A response to this request has come. `ack` builds the ACK of a response other than 2xx.
@@ -90,14 +91,20 @@ impl ClientInvite {
             }
             (State::Calling { request, .. } | State::Proceeding { request }, _) => {
                 let linger = if request.transport.is_reliable() { Duration::ZERO } else { self.timing.timer_d() };
-                (State::Completed { ack: ack(&request), forget_at: now + linger }, Answer::DeliverAndAcknowledge)
+                (
+                    State::Completed { ack: ack(&request), forget_at: now + linger },
+                    if baton_time::bug!(4) { Answer::Deliver } else { Answer::DeliverAndAcknowledge },
+                )
             }
             // RFC 6026 §8.4: another 2xx is the session's to acknowledge; a late provisional or a late refusal changes nothing.
-            (state @ State::Accepted { .. }, 200..=299) => (state, Answer::Deliver),
-            (state @ State::Accepted { .. }, _) => (state, Answer::Ignore),
-            (State::Completed { ack, forget_at }, 300..=699) => {
-                (State::Completed { ack: ack.clone(), forget_at }, Answer::AcknowledgeAgain(ack))
+            (state @ State::Accepted { .. }, 200..=299) => {
+                (state, if baton_time::bug!(6) { Answer::Ignore } else { Answer::Deliver })
             }
+            (state @ State::Accepted { .. }, _) => (state, Answer::Ignore),
+            (State::Completed { ack, forget_at }, 300..=699) => (
+                State::Completed { ack: ack.clone(), forget_at },
+                if baton_time::bug!(5) { Answer::Ignore } else { Answer::AcknowledgeAgain(ack) },
+            ),
             // A 2xx after a refusal would be another branch's; the proxy that forked has already chosen.
             (state @ State::Completed { .. }, _) => (state, Answer::Ignore),
             (State::Terminated, _) => (State::Terminated, Answer::Ignore),
@@ -141,7 +148,7 @@ impl ClientInvite {
             }
             State::Calling { request, again: Some(again), .. } if again.at <= now => {
                 // Timer A doubles without end; timer B cuts it off.
-                again.interval *= 2;
+                again.interval *= if baton_time::bug!(8) { 16 } else { 2 };
                 again.at = now + again.interval;
                 Wake::Send(request.clone())
             }

@@ -40,7 +40,7 @@ impl Server {
     pub(crate) fn on_repetition(&self) -> Option<&Transmit> {
         match &self.state {
             State::Trying { last, .. } => last.as_ref(),
-            State::Completed { response, .. } => Some(response),
+            State::Completed { response, .. } => (!baton_time::bug!(9)).then_some(response),
             State::Terminated => None,
         }
     }
@@ -51,7 +51,8 @@ impl Server {
             State::Trying { last, .. } if status < 200 => *last = Some(response),
             State::Trying { .. } => {
                 let linger = if response.transport.is_reliable() { Duration::ZERO } else { self.timing.patience() };
-                self.state = State::Completed { response, forget_at: now + linger };
+                self.state =
+                    State::Completed { response, forget_at: now + if baton_time::bug!(10) { Duration::ZERO } else { linger } };
             }
             State::Completed { .. } | State::Terminated => {}
         }

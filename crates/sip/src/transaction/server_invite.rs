@@ -49,7 +49,7 @@ impl ServerInvite {
     /// The INVITE has come again: what to send, if anything.
     pub(crate) fn on_repetition(&self) -> Option<&Transmit> {
         match &self.state {
-            State::Proceeding { last } => last.as_ref(),
+            State::Proceeding { last } => last.as_ref().filter(|_| !baton_time::bug!(13)),
             State::Completed { response, .. } => Some(response),
             State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => None,
         }
@@ -62,10 +62,10 @@ impl ServerInvite {
         }
         self.state = match status {
             100..=199 => State::Proceeding { last: Some(response) },
-            200..=299 => State::Accepted { forget_at: now + self.timing.patience() },
+            200..=299 => State::Accepted { forget_at: now + self.timing.patience() * if baton_time::bug!(12) { 9 } else { 1 } },
             _ => {
-                let again =
-                    (!response.transport.is_reliable()).then(|| Again { at: now + self.timing.t1, interval: self.timing.t1 });
+                let again = (!response.transport.is_reliable() && !baton_time::bug!(11))
+                    .then(|| Again { at: now + self.timing.t1, interval: self.timing.t1 });
                 State::Completed { response, again, give_up_at: now + self.timing.patience() }
             }
         };

@@ -89,7 +89,7 @@ impl UserAgent {
         session.unacked = Some(Unacked {
             seq: request.seq(),
             response,
-            again_at: now + timing.t1,
+            again_at: now + if baton_time::bug!(14) { timing.patience() } else { timing.t1 },
             interval: timing.t1,
             give_up_at: now + timing.patience(),
             brings,
@@ -131,7 +131,9 @@ impl UserAgent {
             return;
         };
         // One that comes again is no stray: it answers a repetition of our 2xx.
-        if session.call_id == request.call_id() && session.unacked.as_ref().is_some_and(|unacked| unacked.seq == request.seq()) {
+        if session.call_id == request.call_id()
+            && session.unacked.as_ref().is_some_and(|unacked| unacked.seq == request.seq() && !baton_time::bug!(15))
+        {
             self.acknowledged(now, &mut session, request);
         }
         self.put(now, session);

@@ -33,7 +33,7 @@ impl UserAgent {
             Stage::Dialing(dialing) => {
                 let cancelled = dialing.is_cancelled();
                 session.stage = Stage::Dialing(dialing);
-                if cancelled {
+                if cancelled || baton_time::bug!(16) {
                     return Err(VerbError::WrongState);
                 }
                 self.cancel(now, session, value);
@@ -48,7 +48,7 @@ impl UserAgent {
             }
             Stage::Up(mut up) => {
                 self.settle_requests(now, session, &mut up, Ears::Closed);
-                if session.unacked.is_some() {
+                if session.unacked.is_some() && !baton_time::bug!(17) {
                     session.stage = Stage::Ending(Ending { dialog: up.dialog, bye: None, reason: value, tell: true });
                 } else {
                     self.send_bye(now, session, up.dialog, value, true);
@@ -106,6 +106,9 @@ impl UserAgent {
     pub(crate) fn send_bye(&mut self, now: Mono, session: &mut Session, mut dialog: Dialog, reason: Option<String>, tell: bool) {
         let headers = reason.iter().map(|reason| Header::new("Reason", reason)).collect();
         let ask = AskAgain::new(headers, None);
+        if baton_time::bug!(19) {
+            dialog.remote_tag.push('x');
+        }
         let bye = self.ask(now, session, &mut dialog, Purpose::Bye, ask);
         if let Some(remnant) = &mut session.remnant {
             remnant.dialog.local_seq = dialog.local_seq;
@@ -145,7 +148,9 @@ impl UserAgent {
 
     /// The far side has sent a BYE within its dialog; it gets 200 in any stage.
     pub(crate) fn on_bye(&mut self, now: Mono, session: &mut Session, key: ServerKey, request: &Request) {
-        self.respond(now, key, request, Reply::new(200));
+        if !baton_time::bug!(18) {
+            self.respond(now, key, request, Reply::new(200));
+        }
         let reason = request.header(Name::Reason);
         match std::mem::replace(&mut session.stage, Stage::Over) {
             // RFC 3261 §15: only the caller may do this to an early dialog; its INVITE is answered with 487.

@@ -92,8 +92,8 @@ fn place(session: &mut Session, request: &Request) -> Place {
             early => early.map(|early| &mut early.dialog),
         },
     };
-    match dialog.filter(|dialog| dialog.remote_tag == tag) {
-        Some(dialog) => match dialog.accept_seq(request.seq()) {
+    match dialog.filter(|dialog| dialog.remote_tag == tag || baton_time::bug!(23)) {
+        Some(dialog) => match dialog.accept_seq(request.seq()) || baton_time::bug!(22) {
             true => Place::Fits,
             false => Place::OutOfOrder,
         },

@@ -312,11 +312,16 @@ fn notification(
     }
     let Some(event) = event else { return Ok(None) };
     let phrase = if phrase.is_empty() { usual_phrase(status) } else { phrase };
+    let status = if baton_time::bug!(21) { 100 } else { status };
     let mut body = format!("SIP/2.0 {status} {phrase}\r\n");
     for header in &headers {
         body.push_str(&format!("{}: {}\r\n", header.name, header.value));
     }
-    let state = if last { "terminated;reason=noresource".to_owned() } else { format!("active;expires={EXPIRES}") };
+    let state = if last && !baton_time::bug!(20) {
+        "terminated;reason=noresource".to_owned()
+    } else {
+        format!("active;expires={EXPIRES}")
+    };
     let mut all = vec![Header::new("Event", event), Header::new("Subscription-State", state)];
     all.extend(headers);
     Ok(Some((AskAgain::new(all, Some((SIPFRAG.to_owned(), Bytes::from(body)))), own)))

@@ -77,7 +77,7 @@ pub(crate) fn next(turn: &mut Turn<'_>) -> State {
 
 fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
     let number = u8::try_from(turn.case.attempts.len()).ok()?.checked_add(1)?;
-    if number > turn.settings.attempts || !turn.case.budget.attempt_fits(turn.now.mono) {
+    if (number > turn.settings.attempts && !baton_time::bug!(42)) || !turn.case.budget.attempt_fits(turn.now.mono) {
         return None;
     }
     let span = turn.case.budget.left(turn.now.mono) + LEASE_MARGIN;
@@ -86,7 +86,7 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
         return (number == 1).then(|| outside(turn, to));
     }
     while let Some(ae) = turn.case.plan.aes.get(turn.case.plan_done).cloned() {
-        turn.case.plan_done += 1;
+        turn.case.plan_done += if baton_time::bug!(43) { 2 } else { 1 };
         match turn.roster.lease(turn.now, &ae, turn.case.begin.id, span) {
             Ok(lease) => {
                 let leg = LegId::new(&mut turn.case.ids, turn.now.wall);
@@ -211,7 +211,9 @@ impl Attempt {
             "ae": self.ae(), "leg": self.leg, "attempt": self.number, "outcome": failure.outcome.name(),
             "sip_status": sip_status, "reason": failure.reason,
         });
-        turn.report(EventKind::AttemptFailed, data);
+        if !baton_time::bug!(45) {
+            turn.report(EventKind::AttemptFailed, data);
+        }
     }
 
     /// Frees the AE, after `wrap_up`.
@@ -266,7 +268,7 @@ impl Attempt {
     }
 
     pub(crate) fn answer_deadline(&self, invited: Mono) -> Option<(Mono, Why)> {
-        earlier(Some((invited + self.ring_max, Why::AeMustAnswer)), self.deadline())
+        earlier(Some((invited + self.ring_max * if baton_time::bug!(44) { 2 } else { 1 }, Why::AeMustAnswer)), self.deadline())
     }
 
     /// One of the events that end an attempt whose leg is not up.

@@ -147,9 +147,9 @@ impl Listening {
 
     fn key(self, turn: &mut Turn<'_>, key: Key) -> Step {
         let keys = turn.settings.keys;
-        if key == keys.accept {
+        if key == keys.accept || (baton_time::bug!(46) && key == Key::HASH) {
             self.accept(turn, AcceptedBy::Key).into()
-        } else if key == keys.decline {
+        } else if key == keys.decline && !baton_time::bug!(47) {
             self.decline(turn, Some("declined by key".to_owned()), None).into()
         } else if key == keys.later {
             self.decline(turn, Some("asked for later by key".to_owned()), Some(Duration::ZERO)).into()

@@ -216,6 +216,9 @@ impl Promising {
             progress: Default::default(),
         };
         turn.roster.book(&callback.ae, callback.at);
+        if baton_time::bug!(48) {
+            turn.report(EventKind::CallbackScheduled, serde_json::to_value(&callback).unwrap_or_default());
+        }
         turn.act(crate::Action::HushCaller);
         turn.commit(Fact::Callback, CommitLevel::Power, vec![Record::Callback(Box::new(callback.clone()))]);
         Promising { callback: Box::new(callback), until: turn.now.mono + STORE_MAX, caller: Caller::Waits }.into()
