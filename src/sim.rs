@@ -28,6 +28,10 @@ pub(crate) struct SimArgs {
     #[cfg(feature = "seeded-bugs")]
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub(crate) bug: u32,
+    /// Looks for every fault that this binary can be told to have, within so many seeds each.
+    #[cfg(feature = "seeded-bugs")]
+    #[arg(long)]
+    pub(crate) hunt: bool,
 }
 
 /// So many failing seeds are made small and shown; the others are only counted.
@@ -38,6 +42,10 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
     #[cfg(feature = "seeded-bugs")]
     baton_time::seeded::choose(args.bug);
     let stock = Stock::default();
+    #[cfg(feature = "seeded-bugs")]
+    if args.hunt {
+        return hunt(args.seeds, &stock);
+    }
     if args.trace {
         let lines = chance::trace(args.seed.unwrap_or(args.first), &stock);
         lines.iter().for_each(|line| println!("{line}"));
@@ -63,6 +71,24 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
         print(count, rate, &tally, &failing, &shown)
     }
     if failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Says which of the faults that were put in on purpose are found: 95 in 100 must be.
+#[cfg(feature = "seeded-bugs")]
+fn hunt(seeds: u64, stock: &Stock) -> ExitCode {
+    let mut missed = Vec::new();
+    for bug in 1..=baton_time::seeded::COUNT {
+        match chance::hunt(bug, seeds, stock) {
+            Some((seed, violation)) => println!("{bug:>3} seed {seed:>6}: {violation}"),
+            None => {
+                println!("{bug:>3} not found");
+                missed.push(bug);
+            }
+        }
+    }
+    let count = baton_time::seeded::COUNT as usize;
+    println!("{} of {count} faults found within {seeds} seeds each", count - missed.len());
+    if missed.len() * 20 <= count { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print_json(count: u64, rate: f64, tally: &Tally, failing: &[u64], shown: &[(u64, Found)]) {

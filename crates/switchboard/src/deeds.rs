@@ -43,6 +43,9 @@ impl Switchboard {
                     let result = Err(baton_contract::Problem::conflict("the call ended before the transfer could begin"));
                     self.emit(Output::Answer { ticket: *ticket, result });
                 }
+                if matches!(running.asked, Asked::Pending(_)) {
+                    running.referrers.iter().for_each(|referrer| self.answer_refer(now, *referrer, 503));
+                }
                 if self.is_awaited(transfer) {
                     self.lingering.insert(transfer, running.transfer);
                 }

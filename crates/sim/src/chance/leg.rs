@@ -61,11 +61,19 @@ pub(super) struct Facts {
     /// The AE has accepted: a key, an order, or an answer where that is enough.
     pub(super) accepts: Option<Mono>,
     pub(super) declines: Option<Mono>,
+    /// The ACK of Baton's own answer has come.
+    pub(super) acked: Option<Mono>,
     /// Its attempt has been told as failed.
     pub(super) given_up: bool,
 }
 
 impl Facts {
+    /// Whether it was so before this instant: what is done in one step has no order that anybody sees.
+    pub(super) fn was_closed(&self, now: Mono) -> bool {
+        let refused = self.refused.map(|(_, at)| at);
+        [refused, self.bye_in, self.cancel_out, self.bye_out].into_iter().flatten().any(|at| at < now)
+    }
+
     /// Whether Baton has let go of this leg, or been left by it.
     pub(super) fn is_closed(&self) -> bool {
         self.refused.is_some() || self.bye_in.is_some() || self.cancel_out.is_some() || self.bye_out.is_some()
@@ -110,6 +118,8 @@ pub(super) struct Leg {
     pub(super) wrong: Vec<u64>,
     /// What was sent to its end without an answer, or an ACK.
     pub(super) unheeded: Option<&'static str>,
+    /// A final answer had to be sent again.
+    pub(super) is_overdue: bool,
     repeated: u32,
 }
 
@@ -166,6 +176,7 @@ impl Leg {
             refer: Refer::default(),
             wrong: Vec::new(),
             unheeded: None,
+            is_overdue: false,
             repeated: 0,
         }
     }
@@ -358,6 +369,7 @@ impl Leg {
             && *at <= now
         {
             out.push(bytes.clone());
+            self.is_overdue = true;
             *span = (*span * 2).min(T2);
             *at = *at + *span;
             if *at >= *until {

@@ -28,3 +28,28 @@ fn the_same_seed_gives_the_same_trace() {
         assert_eq!(trace(seed, &stock), trace(seed, &Stock::default()), "seed {seed}");
     }
 }
+
+/// Faults that are put in on purpose are found: a sample of them, or all with `BATON_ALL_BUGS`.
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn faults_that_are_put_in_on_purpose_are_found() {
+    let stock = Stock::default();
+    let all = std::env::var_os("BATON_ALL_BUGS").is_some();
+    let bugs: Vec<u32> = (1..=baton_time::seeded::COUNT).filter(|bug| all || bug % 8 == 3).collect();
+    let missed: Vec<u32> = bugs.iter().copied().filter(|bug| super::hunt(*bug, 20_000, &stock).is_none()).collect();
+    println!("{} of {} faults found; not found: {missed:?}", bugs.len() - missed.len(), bugs.len());
+    assert!(missed.len() * 20 <= bugs.len(), "not found: {missed:?}");
+}
+
+/// What fails is made small, told, and written down as a fixture that can be read.
+#[cfg(feature = "seeded-bugs")]
+#[test]
+fn a_seed_that_fails_is_made_small_and_becomes_a_fixture() {
+    let stock = Stock::default();
+    let (seed, _) = super::hunt(3, 20_000, &stock).unwrap();
+    baton_time::seeded::choose(3);
+    let found = super::examine(seed, &stock).unwrap();
+    baton_time::seeded::choose(0);
+    assert!(found.trace.last().unwrap().starts_with("VIOLATION"), "{:?}", found.trace);
+    assert!(!crate::fixture::read("seed", &found.fixture).unwrap().is_empty(), "{}", found.fixture);
+}

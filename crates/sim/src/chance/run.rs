@@ -521,17 +521,7 @@ impl<'a> Run<'a> {
         let branch = self.dice.draw() >> 4;
         self.note(|| format!("deed {what:?}"));
         match what {
-            What::Call { phone, offer } => {
-                let user = if phone == CALLER { "+15550123" } else { "+15550124" };
-                let (leg, bytes) = Leg::calling(now, Who { phone, nth: 0 }, self.phones[phone], user, branch, offer);
-                self.legs.push(leg);
-                let line = if offer { "caller calls" } else { "caller calls without offer" };
-                self.act(|| line.to_owned());
-                if !offer {
-                    self.tally.reach(Fault::Sdp);
-                }
-                self.send(self.legs.len() - 1, bytes);
-            }
+            What::Call { phone, offer } => self.dial(phone, offer, branch),
             What::Ring(who, status) => self.respond(who, status, Talk::Both, "rings"),
             What::Answer(who, talk) => self.respond(who, 200, talk, "answers"),
             What::Refuse(who, status) => self.respond(who, status, Talk::Both, "refuses"),
@@ -554,36 +544,10 @@ impl<'a> Run<'a> {
                     self.silent_later(at);
                 }
             }
-            What::CutOff(phone) => {
-                self.dead[phone] = true;
-                self.tally.reach(Fault::NoAnswer);
-                self.act(|| {
-                    format!(
-                        "{} is cut off",
-                        if phone == CALLER {
-                            "caller".to_owned()
-                        } else if phone == AI {
-                            "ai".to_owned()
-                        } else {
-                            format!("ae{}", phone - FIRST_AE)
-                        }
-                    )
-                });
-                for at in 0..self.legs.len() {
-                    if self.legs[at].who.phone == phone {
-                        self.silent_later(at);
-                    }
-                }
-            }
+            What::CutOff(phone) => self.cut_off(phone),
             What::Strange(who, strange) => self.strange(who, strange, branch),
             What::Api(api) => self.api(api),
-            What::Store(store, span) => {
-                self.store = store;
-                self.watch.store_troubled = true;
-                self.tally.reach(Fault::Store);
-                self.act(|| if store == Store::Refuses { "store refuses".to_owned() } else { "store is silent".to_owned() });
-                self.post(span, Post::StoreWorks);
-            }
+            What::Store(store, span) => self.trouble_store(store, span),
             What::Clock(seconds) => {
                 let span = Duration::from_secs(seconds.unsigned_abs());
                 self.now.wall = if seconds < 0 { self.now.wall - span } else { self.now.wall + span };
@@ -604,6 +568,52 @@ impl<'a> Run<'a> {
                 self.voice = false;
             }
         }
+    }
+
+    /// A caller calls.
+    fn dial(&mut self, phone: usize, offer: bool, branch: u64) {
+        let now = self.now.mono;
+        let user = if phone == CALLER { "+15550123" } else { "+15550124" };
+        let (leg, bytes) = Leg::calling(now, Who { phone, nth: 0 }, self.phones[phone], user, branch, offer);
+        self.legs.push(leg);
+        let line = if offer { "caller calls" } else { "caller calls without offer" };
+        self.act(|| line.to_owned());
+        if !offer {
+            self.tally.reach(Fault::Sdp);
+        }
+        self.send(self.legs.len() - 1, bytes);
+    }
+
+    /// A phone is dead from here on.
+    fn cut_off(&mut self, phone: usize) {
+        self.dead[phone] = true;
+        self.tally.reach(Fault::NoAnswer);
+        self.act(|| {
+            format!(
+                "{} is cut off",
+                if phone == CALLER {
+                    "caller".to_owned()
+                } else if phone == AI {
+                    "ai".to_owned()
+                } else {
+                    format!("ae{}", phone - FIRST_AE)
+                }
+            )
+        });
+        for at in 0..self.legs.len() {
+            if self.legs[at].who.phone == phone {
+                self.silent_later(at);
+            }
+        }
+    }
+
+    /// The store refuses, or is silent, for a while.
+    fn trouble_store(&mut self, store: Store, span: Duration) {
+        self.store = store;
+        self.watch.store_troubled = true;
+        self.tally.reach(Fault::Store);
+        self.act(|| if store == Store::Refuses { "store refuses".to_owned() } else { "store is silent".to_owned() });
+        self.post(span, Post::StoreWorks);
     }
 
     fn respond(&mut self, who: Who, status: u16, talk: Talk, verb: &str) {
@@ -683,7 +693,9 @@ impl<'a> Run<'a> {
         let Some(at) = self.leg_of(who) else { return };
         let leg = &mut self.legs[at];
         let bytes = match strange {
-            Strange::OldSeq | Strange::WrongTag if leg.phase == Phase::Up && leg.wrong.is_empty() => {
+            Strange::OldSeq | Strange::WrongTag
+                if leg.phase == Phase::Up && leg.wrong.is_empty() && (leg.last_seq() > 1 || leg.who.phone == CALLER) =>
+            {
                 leg.wrong.push(branch);
                 if strange == Strange::WrongTag {
                     leg.with_wrong_tag(branch)

@@ -188,6 +188,7 @@ impl Watch {
         for leg in legs.iter().filter(|leg| !dead[leg.who.phone]) {
             let who = format!("leg {} of phone {}", leg.who.nth, leg.who.phone);
             let over = matches!(leg.phase, Phase::Over | Phase::Coming);
+            self.must(lossy || !leg.is_overdue, || format!("{who} waits for an ACK that nothing keeps away (I5)"));
             if let Some(what) = leg.unheeded {
                 self.blame(format!("{who}: {what} (I5)"));
             }
@@ -270,6 +271,10 @@ impl Run<'_> {
                 "BYE" if known => self.leaves(at),
                 // A CANCEL behind our 200 changes nothing (RFC 3261 §9.2).
                 "CANCEL" if known && self.legs[at].facts.answered.is_none() => self.leaves(at),
+                "ACK" => {
+                    let now = self.now.mono;
+                    self.facts(at).acked.get_or_insert(now);
+                }
                 "INFO" => {
                     if let Some(digit) = seen.body.strip_prefix("Signal=").and_then(|rest| rest.chars().next())
                         && self.legs[at].facts.answered.is_some()
@@ -358,6 +363,10 @@ impl Run<'_> {
                 self.facts(at).cancel_out.get_or_insert(now);
             }
             ("BYE", Some(at)) if seen.to_tag() != Some("fork") => {
+                let facts = &self.legs[at].facts;
+                let early = self.is_caller(phone) && facts.acked.is_none() && facts.bye_in.is_none();
+                let waited = facts.answered.is_none_or(|at| now.since(at) > Duration::from_secs(31));
+                self.watch.must(!early || waited, || "a BYE leaves before the ACK has come (RFC 3261 §15)".to_owned());
                 self.facts(at).bye_out.get_or_insert(now);
             }
             (method, None) if !method.is_empty() => {
@@ -482,7 +491,9 @@ impl Run<'_> {
             let Some(call) = event.call else { return };
             let running = self.watch.transfers.iter().any(|told| told.call == call && told.ended.is_none());
             self.watch.must(!running, || "a second transfer runs in one call".to_owned());
-            self.post(TRANSFER_MAX, Post::Check(Check::Ended(self.watch.transfers.len())));
+            let place = self.watch.transfers.len();
+            self.post(TRANSFER_MAX, Post::Check(Check::Ended(place)));
+            self.post(Duration::from_millis(1_500), Post::Check(Check::Next(place, 0)));
             self.watch.transfers.push(Told {
                 id,
                 call,
@@ -678,10 +689,10 @@ impl Run<'_> {
                 return;
             }
         };
-        let accepts = self
-            .legs
-            .iter()
-            .any(|leg| leg.port == ae.0 && leg.who.phone >= FIRST_AE && leg.facts.accepts.is_some() && !leg.facts.is_closed());
+        let now = self.now.mono;
+        let accepts = self.legs.iter().any(|leg| {
+            leg.port == ae.0 && leg.who.phone >= FIRST_AE && leg.facts.accepts.is_some() && !leg.facts.was_closed(now)
+        });
         self.watch.must(accepts, || "caller and AE hear each other before the AE has accepted (I2, I4)".to_owned());
     }
 
@@ -818,14 +829,14 @@ impl Run<'_> {
         if told.ended.is_some() || told.attempts.len() > place || self.caller_has_gone(at) || told.cancel_asked {
             return;
         }
-        let Some(last) = told.attempts.last() else { return };
+        let next = told.attempts.last().map_or(0, |last| last.ae + 1);
         let quiet = self.watch.calls.len() == 1
             && self.watch.transfers.len() == 1
             && !self.watch.presence_changed
             && !self.watch.store_troubled;
         let early = self.now.mono.since(told.requested) < Duration::from_secs(40);
         let another =
-            place < usize::from(self.watch.rules.attempts) && last.ae + 1 < self.watch.rules.aes && self.watch.rules.ports >= 8;
+            place < usize::from(self.watch.rules.attempts) && next < self.watch.rules.aes && self.watch.rules.ports >= 8;
         self.watch.must(!(quiet && early && another), || "there is a backup, and it is not dialled".to_owned());
     }
 }

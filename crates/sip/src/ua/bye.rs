@@ -107,7 +107,7 @@ impl UserAgent {
         let headers = reason.iter().map(|reason| Header::new("Reason", reason)).collect();
         let ask = AskAgain::new(headers, None);
         if baton_time::bug!(19) {
-            dialog.remote_tag.push('x');
+            dialog.remote.push('x');
         }
         let bye = self.ask(now, session, &mut dialog, Purpose::Bye, ask);
         if let Some(remnant) = &mut session.remnant {

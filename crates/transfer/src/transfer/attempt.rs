@@ -86,7 +86,7 @@ fn lease(turn: &mut Turn<'_>) -> Option<Attempt> {
         return (number == 1).then(|| outside(turn, to));
     }
     while let Some(ae) = turn.case.plan.aes.get(turn.case.plan_done).cloned() {
-        turn.case.plan_done += if baton_time::bug!(43) { 2 } else { 1 };
+        turn.case.plan_done = if baton_time::bug!(43) { turn.case.plan.aes.len() } else { turn.case.plan_done + 1 };
         match turn.roster.lease(turn.now, &ae, turn.case.begin.id, span) {
             Ok(lease) => {
                 let leg = LegId::new(&mut turn.case.ids, turn.now.wall);
