@@ -33,6 +33,9 @@ impl Default for Stock {
             ai_again: Vec::new(),
             aes,
             transfer: baton_transfer::Settings::default(),
+            cold: baton_switchboard::ColdWay::Bridge,
+            outside: None,
+            recording: baton_switchboard::RecordingSettings::default(),
             ports: 0,
             seed: 0,
         };
