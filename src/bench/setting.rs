@@ -87,6 +87,7 @@ pub(super) fn configuration(at: &Addresses, folder: &Path, ai: SocketAddr, phone
          [media]\naddress = \"127.0.0.1\"\nports = \"{}-{}\"\n\n\
          [http]\nlisten = \"{}\"\npublic_url = \"http://{}\"\n\n\
          [store]\nurl = \"sqlite:{}\"\n\n\
+         [recording]\ndir = \"{}\"\n\n\
          [[trunk]]\nname = \"carrier\"\nuri = \"sip:{ai}\"\nsources = [\"127.0.0.1/32\"]\n\n\
          [[ai]]\nname = \"ai\"\nuri = \"sip:{{to}}@{ai}\"\n\n\
          [[route]]\nto = \"*\"\nai = \"ai\"\n",
@@ -96,6 +97,7 @@ pub(super) fn configuration(at: &Addresses, folder: &Path, ai: SocketAddr, phone
         at.http,
         at.http,
         folder.join("baton.db").display(),
+        folder.join("messages").display(),
     );
     for (lane, phone) in phones.iter().enumerate() {
         let id = ae_id(lane);
