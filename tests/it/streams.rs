@@ -26,6 +26,8 @@ impl Daemon {
         let text =
             ports.configuration("sqlite:baton.db").replacen("uri = \"sip:127.0.0.1:9\"", &format!("uri = \"sip:{trunk}\""), 1);
         let text = text.replacen("sip:ai@127.0.0.1:9", &format!("sip:ai@{ai};transport=tcp"), 1);
+        // A caller whom no AI takes is refused, instead of being taken to a human.
+        let text = text.replacen("ai = \"agent\"", "ai = \"agent\"\nrescue = \"none\"", 1);
         scratch.write("baton.toml", &text);
         let log = std::fs::File::create(scratch.path().join("log")).expect("a file for the log");
         let mut command = scratch.baton();
@@ -91,13 +93,16 @@ impl Stream {
         Stream { stream, read: String::new() }
     }
 
-    /// The next message, which must be this request.
+    /// The next message, which must be this request; a call that went down with an earlier connection may say its BYE first.
     fn hears(&mut self, method: &str) -> String {
         loop {
             if let Some(end) = self.read.find("\r\n\r\n") {
                 let length: usize = header(&self.read, "Content-Length").parse().expect("a number");
                 if self.read.len() >= end + 4 + length {
                     let message: String = self.read.drain(..end + 4 + length).collect();
+                    if message.starts_with("BYE ") {
+                        continue;
+                    }
                     assert!(message.starts_with(method), "{method}: {message}");
                     return message;
                 }

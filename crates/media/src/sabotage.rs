@@ -16,7 +16,7 @@ pub enum Sabotage {
     LeakConsult,
     /// The AI is heard by the caller for 500 ms after the bridge.
     AiLingers,
-    /// The first three packets to the caller at each cut-over to a leg are lost.
+    /// The first six packets to the caller at each cut-over to a leg are lost.
     DropCutover,
     /// Music is digital silence.
     Silence,
@@ -91,5 +91,5 @@ impl Saboteur {
 const LINGERS: Duration = Duration::from_millis(500);
 /// How many octets of the AI are remembered: 500 ms.
 const SAID_MAX: usize = 4_000;
-/// How many packets are lost at a cut-over.
-const PACKETS_LOST: u8 = 3;
+/// How many packets are lost at a cut-over: 120 ms, more than the phase of the frames and a slow machine may take.
+const PACKETS_LOST: u8 = 6;

@@ -39,9 +39,15 @@ impl Switchboard {
             if let Some(running) = self.calls.get_mut(&id).and_then(crate::call::Call::retire_transfer) {
                 let transfer = running.transfer.id();
                 // Over before its request was on record: whoever asked hears what became of it.
+                let is_caller_there =
+                    self.calls.get(&id).and_then(crate::call::Call::caller).is_some_and(crate::leg::Leg::is_live);
                 for ticket in running.askers.iter().chain(&running.pickers) {
-                    let result = Err(baton_contract::Problem::conflict("the call ended before the transfer could begin"));
-                    self.emit(Output::Answer { ticket: *ticket, result });
+                    let problem = if is_caller_there {
+                        baton_contract::Problem::unavailable("the store did not take the request in time; the call goes on")
+                    } else {
+                        baton_contract::Problem::conflict("the call ended before the transfer could begin")
+                    };
+                    self.emit(Output::Answer { ticket: *ticket, result: Err(problem) });
                 }
                 if matches!(running.asked, Asked::Pending(_)) {
                     running.referrers.iter().for_each(|referrer| self.answer_refer(now, *referrer, 503));

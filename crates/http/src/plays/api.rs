@@ -36,41 +36,18 @@ async fn a_transfer_may_be_asked_for_without_a_word() {
 #[expect(clippy::too_many_lines, reason = "one line for each question")]
 #[tokio::test]
 async fn every_question_reaches_the_engine_as_one_command() {
-    let (call, transfer_id, callback_id) = ids();
-    let (calls, transfers, callbacks) = (
-        path_of(format!("calls/{call}"), ""),
-        path_of(format!("transfers/{transfer_id}"), ""),
-        path_of(format!("callbacks/{callback_id}"), ""),
-    );
-    let one_call = Reply::Call(Box::new(call_view()));
+    let (_, transfer_id, callback_id) = ids();
+    let (transfers, callbacks) =
+        (path_of(format!("transfers/{transfer_id}"), ""), path_of(format!("callbacks/{callback_id}"), ""));
     let one_transfer = Reply::Transfer(Box::new(transfer()));
     let one_callback = Reply::Callback(Box::new(callback()));
-    let context = Reply::Context(Box::default());
     let ae_id = AeId::from("michael");
     let decline = Command::Decline { transfer: transfer_id, reason: Some("busy".to_owned()), retry_after: Some(10) };
     let plain_decline = Command::Decline { transfer: transfer_id, reason: None, retry_after: None };
     let slots_in = Command::Slots { ae: ae_id.clone(), timezone: Some("Europe/Berlin".to_owned()) };
     let new = r#"{"ae":"michael","caller":"+15550123","at":"2026-03-02T10:00:00-06:00"}"#;
     let update: baton_contract::UpdateCallback = serde_json::from_str(r#"{"ae":"sara"}"#).unwrap();
-    let put = Command::PutContext { call, context: Box::new(serde_json::from_str(r#"{"intent":"a\u0000b"}"#).unwrap()) };
-    let hand_back = Command::HandBack { call, note: Some("Wants a quote.".to_owned()) };
-    let pause = Command::SetDriver { call, driver: baton_contract::Driver::Paused };
     let plays = [
-        ("GET", calls.clone(), "", Command::Call(call), one_call.clone(), 200),
-        ("DELETE", calls.clone(), "", Command::HangUp(call), one_call.clone(), 200),
-        ("POST", format!("{calls}/handback"), r#"{"note":"Wants a quote."}"#, hand_back, one_call.clone(), 200),
-        ("POST", format!("{calls}/handback"), "", Command::HandBack { call, note: None }, one_call.clone(), 200),
-        ("PUT", format!("{calls}/driver"), r#"{"driver":"paused"}"#, pause, one_call, 200),
-        ("GET", format!("{calls}/context"), "", Command::Context(call), context.clone(), 200),
-        ("PUT", format!("{calls}/context"), r#"{"intent":"a\u0000b"}"#, put, context, 200),
-        (
-            "PUT",
-            format!("{calls}/recording"),
-            r#"{"state":"paused"}"#,
-            Command::SetRecording { call, state: baton_contract::RecordingState::Paused },
-            Reply::Recording(baton_contract::RecordingView { call, state: baton_contract::RecordingState::Paused }),
-            200,
-        ),
         ("GET", transfers.clone(), "", Command::Transfer(transfer_id), one_transfer.clone(), 200),
         ("DELETE", transfers.clone(), "", Command::CancelTransfer(transfer_id), one_transfer.clone(), 200),
         ("POST", format!("{transfers}/proceed"), "", Command::Proceed(transfer_id), one_transfer.clone(), 200),
@@ -108,12 +85,48 @@ async fn every_question_reaches_the_engine_as_one_command() {
         ("DELETE", callbacks.clone(), "", Command::CancelCallback(callback_id), one_callback, 200),
         ("GET", format!("{callbacks}.ics"), "", Command::CallbackCalendar(callback_id), Reply::Calendar("BEGIN".to_owned()), 200),
     ];
-    for (method, path, body, command, reply, status) in plays {
-        let stage = Stage::new().will_answer(reply);
-        let answer = stage.ask(method, &path, body).await;
-        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
-        assert_eq!(stage.asked(), [command], "{method} {path}");
+    for play in plays {
+        asked_once(play).await;
     }
+}
+
+#[tokio::test]
+async fn every_question_about_a_call_reaches_the_engine_as_one_command() {
+    let (call, ..) = ids();
+    let calls = path_of(format!("calls/{call}"), "");
+    let one_call = Reply::Call(Box::new(call_view()));
+    let context = Reply::Context(Box::default());
+    let put = Command::PutContext { call, context: Box::new(serde_json::from_str(r#"{"intent":"a\u0000b"}"#).unwrap()) };
+    let hand_back = Command::HandBack { call, note: Some("Wants a quote.".to_owned()) };
+    let pause = Command::SetDriver { call, driver: baton_contract::Driver::Paused };
+    let plays = [
+        ("GET", calls.clone(), "", Command::Call(call), one_call.clone(), 200),
+        ("DELETE", calls.clone(), "", Command::HangUp(call), one_call.clone(), 200),
+        ("POST", format!("{calls}/handback"), r#"{"note":"Wants a quote."}"#, hand_back, one_call.clone(), 200),
+        ("POST", format!("{calls}/handback"), "", Command::HandBack { call, note: None }, one_call.clone(), 200),
+        ("PUT", format!("{calls}/driver"), r#"{"driver":"paused"}"#, pause, one_call, 200),
+        ("GET", format!("{calls}/context"), "", Command::Context(call), context.clone(), 200),
+        ("PUT", format!("{calls}/context"), r#"{"intent":"a\u0000b"}"#, put, context, 200),
+        (
+            "PUT",
+            format!("{calls}/recording"),
+            r#"{"state":"paused"}"#,
+            Command::SetRecording { call, state: baton_contract::RecordingState::Paused },
+            Reply::Recording(baton_contract::RecordingView { call, state: baton_contract::RecordingState::Paused }),
+            200,
+        ),
+    ];
+    for play in plays {
+        asked_once(play).await;
+    }
+}
+
+/// The question is answered with `status`, and the engine was asked that one thing.
+async fn asked_once((method, path, body, command, reply, status): (&str, String, &str, Command, Reply, u16)) {
+    let stage = Stage::new().will_answer(reply);
+    let answer = stage.ask(method, &path, body).await;
+    assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+    assert_eq!(stage.asked(), [command], "{method} {path}");
 }
 
 fn call_view() -> CallView {

@@ -395,7 +395,7 @@ fn each_sabotage_does_its_harm() {
     assert!(!said_by(&play(Sabotage::LeakConsult).0, AE).is_empty());
     assert_eq!(said_by(&play(Sabotage::AiLingers).1, AI).len(), 25);
     let dropped = play(Sabotage::DropCutover).1;
-    assert_eq!(dropped.windows(2).filter(|pair| pair[1].seq.wrapping_sub(pair[0].seq) == 4).count(), 1);
+    assert_eq!(dropped.windows(2).filter(|pair| pair[1].seq.wrapping_sub(pair[0].seq) == 7).count(), 1);
     assert!(play(Sabotage::Silence).0.iter().all(|got| got.payload.iter().all(|octet| *octet == 0xFF)));
 }
 
