@@ -138,6 +138,15 @@ async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream>
     timeout(CONNECT_MAX, socket.connect(remote)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
+/// What the end of a stream means for what was to be sent to its far end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It had worked: what was sent last may not have arrived.
+    Heard(SocketAddr),
+    /// We had called and nothing has ever come of it: what was to be sent was not.
+    CalledInVain(SocketAddr),
+}
+
 /// The engine's book of streams: one for each peer, whoever opened it.
 pub(crate) struct Connections {
     streams: Streams,
@@ -178,13 +187,17 @@ impl Connections {
         self.open.insert(id, open);
     }
 
-    /// A stream has ended. Yields the peer if it was called by us and nothing has ever come of it: what was to be sent there was not.
-    pub(crate) fn closed(&mut self, id: ConnectionId, heard: Heard) -> Option<SocketAddr> {
+    /// A stream has ended.
+    pub(crate) fn closed(&mut self, id: ConnectionId, heard: Heard) -> Option<End> {
         let Open { remote, opened_by, .. } = self.open.remove(&id)?;
         if self.by_remote.get(&remote) == Some(&id) {
             self.by_remote.remove(&remote);
         }
-        (opened_by == Side::Us && heard == Heard::Nothing).then_some(remote)
+        match (heard, opened_by) {
+            (Heard::Something, _) => Some(End::Heard(remote)),
+            (Heard::Nothing, Side::Us) => Some(End::CalledInVain(remote)),
+            (Heard::Nothing, Side::Them) => None,
+        }
     }
 
     /// Sends by the stream that is named, else by the one to the same peer, else by a new one. False: nothing can be sent.

@@ -13,6 +13,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::outlets::Outlets;
 use super::sockets::Sockets;
+use super::streams::End;
 use super::{Door, QUEUE_MAX, Request, Snapshot};
 use crate::clock::Clock;
 use crate::precedence;
@@ -131,8 +132,12 @@ impl Engine {
             Request::Stream(incoming) => self.handle(now, Input::Sip(incoming)),
             Request::StreamOpened(id, remote, queue) => self.outlets.streams.opened(id, remote, queue),
             Request::StreamClosed(id, heard) => {
-                let silent = self.outlets.streams.closed(id, heard);
-                self.handle(now, Input::ConnectionClosed(id));
+                let (spoke, silent) = match self.outlets.streams.closed(id, heard) {
+                    Some(End::Heard(remote)) => (Some(remote), None),
+                    Some(End::CalledInVain(remote)) => (None, Some(remote)),
+                    None => (None, None),
+                };
+                self.handle(now, Input::ConnectionClosed { connection: id, remote: spoke });
                 if let Some(remote) = silent {
                     self.handle(now, Input::SendFailed { transport: Transport::Tcp, remote });
                 }

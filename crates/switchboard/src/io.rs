@@ -15,7 +15,12 @@ pub enum Input {
     /// SIP bytes came in: one datagram, or one framed message of a stream.
     Sip(Incoming),
     /// A SIP stream has ended.
-    ConnectionClosed(ConnectionId),
+    ConnectionClosed {
+        /// Which.
+        connection: ConnectionId,
+        /// Its far end, if that had said anything by it.
+        remote: Option<SocketAddr>,
+    },
     /// A SIP message could not be sent.
     SendFailed {
         /// By what.

@@ -206,7 +206,7 @@ impl Switchboard {
         match input {
             Input::Callbacks(rows) => self.on_rows(now, rows),
             Input::Sip(incoming) => self.agent.receive(now.mono, incoming),
-            Input::ConnectionClosed(id) => self.agent.connection_closed(now.mono, id),
+            Input::ConnectionClosed { connection, remote } => self.agent.connection_closed(now.mono, connection, remote),
             Input::SendFailed { transport, remote } => self.agent.send_failed(now.mono, transport, remote),
             Input::Media(event) => self.on_media(now, event),
             Input::Ask { ticket, command } => self.on_ask(now, ticket, *command),

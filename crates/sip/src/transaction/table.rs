@@ -1,12 +1,13 @@
 //! All transactions of a user agent, by key and by the time of their next timer.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use baton_time::{Mono, Timers};
 
 use super::{Client, ClientInvite, Server, ServerInvite, Wake};
 use crate::timing::{Timing, Why};
-use crate::transport::{ConnectionId, Transmit};
+use crate::transport::{ConnectionId, Transmit, Transport};
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,13 +118,17 @@ impl<C: Clone, S> Transactions<C, S> {
         self.clients.iter().filter(|(_, (machine, _))| waits(machine)).map(|(key, _)| *key).collect()
     }
 
-    /// Requests that were sent by this stream and that nobody has said anything to: they are to be sent by another one.
-    pub(crate) fn reroute(&mut self, connection: ConnectionId) -> Vec<Transmit> {
+    /// Requests that were sent by this stream, or by whatever stream there was to `remote`, and that nobody has said anything to: they are to
+    /// be sent by another one.
+    pub(crate) fn reroute(&mut self, connection: ConnectionId, remote: Option<SocketAddr>) -> Vec<Transmit> {
         let requests = self.clients.values_mut().filter_map(|(machine, _)| match machine {
             ClientMachine::Invite(machine) => machine.unheard_mut(),
             ClientMachine::Other(machine) => machine.unheard_mut(),
         });
-        let lost = requests.filter(|request| request.connection == Some(connection));
+        let lost = requests.filter(|request| match request.connection {
+            Some(named) => named == connection,
+            None => request.transport == Transport::Tcp && Some(request.remote) == remote,
+        });
         lost.map(|request| {
             request.connection = None;
             request.clone()

@@ -170,9 +170,10 @@ impl UserAgent {
     }
 
     /// Told by the owner of the sockets: this stream is closed. Sessions that used it go on by whatever stream comes next, and so do requests
-    /// that nobody has said anything to yet: a stream repeats nothing by itself, and whether they have arrived is not known.
-    pub fn connection_closed(&mut self, _now: Mono, connection: ConnectionId) {
-        for again in self.transactions.reroute(connection) {
+    /// that nobody has said anything to yet: a stream repeats nothing by itself, and whether they have arrived is not known. `remote` is its far
+    /// end, if that had said anything: requests that named no stream went by it, too.
+    pub fn connection_closed(&mut self, _now: Mono, connection: ConnectionId, remote: Option<std::net::SocketAddr>) {
+        for again in self.transactions.reroute(connection, remote) {
             self.counts.repeated += 1;
             self.transmits.push_back(again);
         }

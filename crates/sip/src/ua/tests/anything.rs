@@ -111,7 +111,7 @@ impl World {
             }
             Step::Wanted { verb, session, refer } => self.want(verb, session, refer),
             Step::Waits(ms) => self.desk.wait_ms(ms.into()),
-            Step::Lost(0) => self.desk.ua.connection_closed(self.desk.now, ConnectionId(1)),
+            Step::Lost(0) => self.desk.ua.connection_closed(self.desk.now, ConnectionId(1), None),
             Step::Lost(1) => self.desk.ua.send_failed(self.desk.now, Transport::Tcp, addr(PEER)),
             Step::Lost(_) => self.desk.ua.send_failed(self.desk.now, Transport::Udp, addr(PEER)),
         }

@@ -306,7 +306,7 @@ fn over_tcp_everything_goes_by_the_stream_it_came_by_while_that_lives() {
     assert!(value(&text, "Via").starts_with("SIP/2.0/TCP 192.0.2.1:5060;"), "{text}");
     desk.hear_by(Transport::Tcp, stream, "192.0.2.9:41000", &reply(&text, 488, "", "", ""));
     desk.said();
-    desk.ua.connection_closed(desk.now, ConnectionId(3));
+    desk.ua.connection_closed(desk.now, ConnectionId(3), None);
     desk.ua.hang_up(desk.now, session, None).unwrap();
     let bye = desk.transmits().remove(0);
     assert_eq!((bye.transport, bye.connection, bye.remote), (Transport::Tcp, None, addr(PEER)));

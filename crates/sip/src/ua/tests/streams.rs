@@ -46,7 +46,7 @@ fn when_the_stream_is_gone_the_next_request_opens_another() {
     let mut desk = Desk::new();
     let (session, _) = up_by_tcp(&mut desk);
     desk.transmits();
-    desk.ua.connection_closed(desk.now, STREAM);
+    desk.ua.connection_closed(desk.now, STREAM, None);
     desk.ua.hang_up(desk.now, session, None).unwrap();
     let sent = desk.transmits();
     assert_eq!((sent[0].transport, sent[0].connection, sent[0].remote), (Transport::Tcp, None, addr(PEER)));
@@ -59,11 +59,23 @@ fn what_a_dying_stream_may_have_lost_goes_once_more_by_another() {
     desk.transmits();
     desk.ua.hang_up(desk.now, session, None).unwrap();
     let first = desk.transmits();
-    desk.ua.connection_closed(desk.now, STREAM);
+    desk.ua.connection_closed(desk.now, STREAM, None);
     let again = desk.transmits();
     assert_eq!((again.len(), &again[0].bytes, again[0].connection), (1, &first[0].bytes, None));
-    desk.ua.connection_closed(desk.now, STREAM);
+    desk.ua.connection_closed(desk.now, STREAM, None);
     assert_eq!(desk.brief(), [""; 0], "once");
+}
+
+#[test]
+fn a_call_that_met_a_dying_stream_goes_once_more_and_others_do_not() {
+    let mut desk = Desk::new();
+    desk.ua.dial(desk.now, by_tcp()).unwrap();
+    let first = desk.transmits();
+    desk.ua.connection_closed(desk.now, STREAM, Some(addr("203.0.113.9:5060")));
+    assert_eq!(desk.brief(), [""; 0], "that was the stream to somebody else");
+    desk.ua.connection_closed(desk.now, STREAM, Some(addr(PEER)));
+    let again = desk.transmits();
+    assert_eq!((again.len(), &again[0].bytes), (1, &first[0].bytes));
 }
 
 #[test]
