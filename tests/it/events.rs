@@ -103,11 +103,26 @@ impl Receiver {
         Receiver(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
     }
 
+    fn next(&self) -> TcpStream {
+        self.0.set_nonblocking(true).expect("a listener has options");
+        let begun = now();
+        loop {
+            match self.0.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).expect("a stream has options");
+                    return stream;
+                }
+                Err(fault) => assert!(begun.elapsed() < PATIENCE * 3, "nobody connects: {fault}"),
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// The lines of the heads, and the bodies, of the requests on one connection, told until there are `count`.
     fn hear(&self, count: usize) -> Vec<(String, serde_json::Value, Instant)> {
         let mut heard = Vec::new();
         while heard.len() < count {
-            let (stream, _) = self.0.accept().expect("somebody connects");
+            let stream = self.next();
             stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
             stream.set_nodelay(true).expect("a stream has options");
             let mut reader = BufReader::new(stream);
@@ -148,6 +163,7 @@ fn a_webhook_hears_of_what_happened_while_nobody_listened_and_the_daemon_was_kil
     scratch.write("baton.toml", &configuration);
     let daemon = Daemon::start(&scratch, &ports);
     ["dnd", "available", "away"].into_iter().for_each(|presence| daemon.happen(presence));
+    assert_eq!(daemon.follow(0, 3), [1, 2, 3], "they are on record");
     daemon.kill();
     let daemon = Daemon::start(&scratch, &ports);
     // What was under way when the daemon was killed comes twice: `webhook-id` says so.

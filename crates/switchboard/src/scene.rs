@@ -70,18 +70,19 @@ const fn keys_pass(scene: SceneName) -> bool {
 
 /// The row, unless this build has a fault put in on purpose.
 fn seeded(scene: SceneName) -> [Hears; 3] {
-    match scene {
-        SceneName::Human if baton_time::bug!(75) => [Hears::Ae, Hears::Caller, Hears::Caller],
-        SceneName::ConsultMusic if baton_time::bug!(76) => [Hears::Music, Hears::Silence, Hears::Caller],
-        SceneName::ConsultMusic if baton_time::bug!(77) => [Hears::Silence, Hears::Silence, Hears::Silence],
-        SceneName::ConsultMusic if baton_time::bug!(78) => [Hears::Ae, Hears::Silence, Hears::Silence],
-        SceneName::Offering if baton_time::bug!(79) => [Hears::Silence, Hears::Silence, Hears::Silence],
-        SceneName::Rescue if baton_time::bug!(80) => [Hears::Silence, Hears::Silence, Hears::Silence],
-        SceneName::AeHolds if baton_time::bug!(81) => [Hears::Silence, Hears::Silence, Hears::Silence],
-        SceneName::Conversation if baton_time::bug!(82) => [Hears::Silence, Hears::Caller, Hears::Silence],
-        SceneName::ConsultMusic if baton_time::bug!(83) => [Hears::Music, Hears::Ae, Hears::Silence],
-        scene => row(scene),
-    }
+    let faults = [
+        (SceneName::Human, baton_time::bug!(75), [Hears::Ae, Hears::Caller, Hears::Caller]),
+        (SceneName::ConsultMusic, baton_time::bug!(76), [Hears::Music, Hears::Silence, Hears::Caller]),
+        (SceneName::ConsultMusic, baton_time::bug!(77), [Hears::Silence, Hears::Silence, Hears::Silence]),
+        (SceneName::ConsultMusic, baton_time::bug!(78), [Hears::Ae, Hears::Silence, Hears::Silence]),
+        (SceneName::Offering, baton_time::bug!(79), [Hears::Silence, Hears::Silence, Hears::Silence]),
+        (SceneName::Rescue, baton_time::bug!(80), [Hears::Silence, Hears::Silence, Hears::Silence]),
+        (SceneName::AeHolds, baton_time::bug!(81), [Hears::Silence, Hears::Silence, Hears::Silence]),
+        (SceneName::Conversation, baton_time::bug!(82), [Hears::Silence, Hears::Caller, Hears::Silence]),
+        (SceneName::ConsultMusic, baton_time::bug!(83), [Hears::Music, Hears::Ae, Hears::Silence]),
+    ];
+    let fault = faults.into_iter().find(|(name, is_on, _)| *is_on && *name == scene);
+    fault.map_or_else(|| row(scene), |(_, _, heard)| heard)
 }
 
 impl Call {

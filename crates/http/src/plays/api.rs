@@ -33,7 +33,6 @@ async fn a_transfer_may_be_asked_for_without_a_word() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one line for each question")]
 #[tokio::test]
 async fn every_question_reaches_the_engine_as_one_command() {
     let (_, transfer_id, callback_id) = ids();

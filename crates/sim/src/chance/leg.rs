@@ -202,7 +202,7 @@ impl Leg {
         leg.call_id = seen.call_id.to_owned();
         leg.local = format!("{};tag={}", seen.to, leg.tag);
         leg.remote = seen.from.to_owned();
-        leg.remote_tag = seen.from_tag().map(str::to_owned);
+        leg.remote_tag = seen.tag_of_from().map(str::to_owned);
         leg.target = seen.target().to_owned();
         leg.remote_seq = Some(seen.seq());
         leg.invite = bytes.clone();
@@ -424,29 +424,29 @@ impl Leg {
             turn.out.extend(self.respond(now, 487, Talk::Both));
             return;
         }
-        if seen.to_tag() == Some(self.tag.as_str()) {
+        if seen.tag_of_to() == Some(self.tag.as_str()) {
             if self.remote_seq.is_some_and(|last| seen.seq() <= last) {
                 turn.overtaken = Some(format!("CSeq does not rise: {} behind {:?} (I10)", seen.cseq, self.remote_seq));
                 turn.out.push(response(seen, 500, &self.tag, self.own, "", ""));
                 return;
             }
-            if self.remote_tag.as_deref() != seen.from_tag() {
-                turn.fault = Some(format!("{} comes with From tag {:?}", seen.method, seen.from_tag()));
+            if self.remote_tag.as_deref() != seen.tag_of_from() {
+                turn.fault = Some(format!("{} comes with From tag {:?}", seen.method, seen.tag_of_from()));
             }
             if !seen.uri.contains(&self.own.to_string()) {
                 turn.fault = Some(format!("{} goes to {} and not to our Contact", seen.method, seen.uri));
             }
             self.remote_seq = Some(seen.seq());
-        } else if seen.to_tag().is_some() {
+        } else if seen.tag_of_to().is_some() {
             turn.out.push(response(seen, 481, &self.tag, self.own, "", ""));
             // A fork of this phone is ended by its own tag; anything else is no dialog of ours.
-            if seen.method != "BYE" || seen.to_tag() != Some("fork") {
-                turn.fault = Some(format!("{} comes with To tag {:?}", seen.method, seen.to_tag()));
+            if seen.method != "BYE" || seen.tag_of_to() != Some("fork") {
+                turn.fault = Some(format!("{} comes with To tag {:?}", seen.method, seen.tag_of_to()));
             }
             return;
         }
         let reply = match seen.method {
-            "INVITE" if seen.to_tag().is_none() => {
+            "INVITE" if seen.tag_of_to().is_none() => {
                 turn.invited = true;
                 self.phase = Phase::Called;
                 response(seen, 100, &self.tag, self.own, "", "")
@@ -523,7 +523,7 @@ impl Leg {
         }
         if seen.status < 200 {
             if let Some(at) = at {
-                if seen.status > 100 && seen.to_tag().is_none() {
+                if seen.status > 100 && seen.tag_of_to().is_none() {
                     turn.fault = Some(format!("{} without To tag", seen.title()));
                 }
                 let pending = &mut self.pending[at];
@@ -538,7 +538,7 @@ impl Leg {
             }
             return;
         }
-        if seen.to_tag().is_none() && seen.cseq_method() != "CANCEL" {
+        if seen.tag_of_to().is_none() && seen.cseq_method() != "CANCEL" {
             turn.fault = Some(format!("{} without To tag", seen.title()));
         }
         let asked = at.map(|at| self.pending.remove(at));
@@ -577,7 +577,7 @@ impl Leg {
             if seen.contact.is_empty() || seen.port().is_none() {
                 turn.fault = Some("a 200 to an INVITE without Contact or SDP".to_owned());
             }
-            self.remote_tag = seen.to_tag().map(str::to_owned);
+            self.remote_tag = seen.tag_of_to().map(str::to_owned);
             self.remote = seen.to.to_owned();
             self.target = seen.target().to_owned();
             self.port = seen.port().unwrap_or(0);

@@ -85,7 +85,7 @@ impl<'a> Seen<'a> {
         if self.branch().is_none_or(|branch| !branch.starts_with("z9hG4bK")) {
             return Err(format!("{name} has no branch with the cookie: {}", self.via));
         }
-        if self.from_tag().is_none() || self.call_id.is_empty() || self.cseq_method().is_empty() {
+        if self.tag_of_from().is_none() || self.call_id.is_empty() || self.cseq_method().is_empty() {
             return Err(format!("{name} lacks From tag, Call-ID or CSeq"));
         }
         if self.length.parse() != Ok(self.body.len()) {
@@ -104,11 +104,11 @@ impl<'a> Seen<'a> {
         parameter(self.via, "branch")
     }
 
-    pub(super) fn from_tag(&self) -> Option<&'a str> {
+    pub(super) fn tag_of_from(&self) -> Option<&'a str> {
         parameter(self.from, "tag")
     }
 
-    pub(super) fn to_tag(&self) -> Option<&'a str> {
+    pub(super) fn tag_of_to(&self) -> Option<&'a str> {
         parameter(self.to, "tag")
     }
 
@@ -195,7 +195,7 @@ pub(super) fn datagram(start: &str, headers: &str, body: &str) -> Bytes {
 
 /// A response: what is copied from the request, and our tag.
 pub(super) fn response(seen: &Seen<'_>, status: u16, tag: &str, own: SocketAddr, body: &str, extra: &str) -> Bytes {
-    let to_tag = if seen.to_tag().is_some() || status == 100 { String::new() } else { format!(";tag={tag}") };
+    let to_tag = if seen.tag_of_to().is_some() || status == 100 { String::new() } else { format!(";tag={tag}") };
     let contact = if seen.method == "INVITE" && status > 100 && status < 300 {
         format!("Contact: <sip:p@{own}>\r\n")
     } else {
