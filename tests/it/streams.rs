@@ -84,13 +84,15 @@ impl Drop for Daemon {
 struct Stream {
     stream: TcpStream,
     read: String,
+    /// What was heard last: the same bytes once more are a repetition, which a transaction takes no notice of (RFC 3261 §17.2.1).
+    last: String,
 }
 
 impl Stream {
     fn accept(listener: &TcpListener) -> Stream {
         let (stream, _) = listener.accept().expect("Baton connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
-        Stream { stream, read: String::new() }
+        Stream { stream, read: String::new(), last: String::new() }
     }
 
     /// The next message, which must be this request; a call that went down with an earlier connection may say its BYE first.
@@ -100,9 +102,10 @@ impl Stream {
                 let length: usize = header(&self.read, "Content-Length").parse().expect("a number");
                 if self.read.len() >= end + 4 + length {
                     let message: String = self.read.drain(..end + 4 + length).collect();
-                    if message.starts_with("BYE ") {
+                    if message.starts_with("BYE ") || message == self.last {
                         continue;
                     }
+                    self.last.clone_from(&message);
                     assert!(message.starts_with(method), "{method}: {message}");
                     return message;
                 }
