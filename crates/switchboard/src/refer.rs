@@ -216,9 +216,12 @@ fn asked_mode(message: &Message, refer_to: &NameAddr) -> Option<Mode> {
 }
 
 /// What a REFER to none of our people hears where it may not go outside. A number is somebody, anything else is nobody.
-/// (A local number may be spelt with the letters A to F alone, RFC 3966 §3: that is rather a name.)
+/// (A local number may hold the letters A to F, RFC 3966 §3; outside of `tel:` that is rather a name: `ae1`.)
 fn no_target(refer_to: &NameAddr) -> u16 {
-    let is_number = refer_to.uri.tel().is_some_and(|tel| tel.number.contains(|sign: char| sign.is_ascii_digit()));
+    let letters = |number: &str| number.contains(|sign: char| sign.is_ascii_alphabetic());
+    let digits = |number: &str| number.contains(|sign: char| sign.is_ascii_digit());
+    let is_number =
+        refer_to.uri.tel().is_some_and(|tel| digits(&tel.number) && (!refer_to.uri.is_sip() || !letters(&tel.number)));
     if is_number { 403 } else { 404 }
 }
 
@@ -234,6 +237,7 @@ mod tests {
             ("<tel:+1-900-555-0100>", 403),
             ("<sip:nobody@example.net>", 404),
             ("<sip:abe@example.net>", 404),
+            ("<sip:ae1@example.net>", 404),
             ("<sip:example.net>", 404),
         ] {
             assert_eq!(no_target(&refer_to.parse().expect("an address")), status, "{refer_to}");
