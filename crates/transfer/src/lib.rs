@@ -13,6 +13,8 @@ mod hours;
 mod key;
 mod line;
 mod outcome;
+#[cfg(test)]
+mod page;
 mod phrases;
 pub mod plan;
 mod roster;
