@@ -18,7 +18,7 @@ mod ua;
 
 pub use dialog::{Dialog, Side};
 pub use timing::{Timing, Why};
-pub use transport::{ConnectionId, Hop, Incoming, Listen, Transmit, Transport};
+pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport};
 pub use ua::{
     Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount, Reason, ReferId, Rejected, SessionId, Settings,
     UserAgent, VerbError,

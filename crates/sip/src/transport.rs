@@ -42,6 +42,14 @@ impl Transport {
         }
     }
 
+    /// Whether it runs under TLS, so that a peer can be asked who it is.
+    pub const fn is_secure(self) -> bool {
+        match self {
+            Transport::Tls | Transport::Wss => true,
+            Transport::Udp | Transport::Tcp | Transport::Ws => false,
+        }
+    }
+
     /// The port that is meant where none is written.
     pub const fn default_port(self) -> u16 {
         match self {
@@ -89,17 +97,52 @@ pub struct Transmit {
     pub local: SocketAddr,
     /// The address to send it to.
     pub remote: SocketAddr,
+    /// Whose certificate the far end must show, where a new stream under TLS has to be opened for it; its address if there is none.
+    pub server: Option<ServerName>,
     /// The message.
     pub bytes: Bytes,
 }
 
+/// The name that the certificate of a peer must be for (RFC 5922 §4): the host of the URI that led there, as it was before it was resolved.
+/// In small letters; an IPv6 address without brackets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServerName(Box<str>);
+
+impl ServerName {
+    /// The name of this host, in whatever letters and brackets it is written.
+    pub fn new(host: &str) -> ServerName {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        ServerName(bare.trim_end_matches('.').to_ascii_lowercase().into())
+    }
+
+    /// The name itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Where a request goes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hop {
     /// What carries it there.
     pub transport: Transport,
     /// The address of the next element.
     pub addr: SocketAddr,
+    /// Whose certificate it must show, where it is called under TLS.
+    #[serde(default)]
+    pub server: Option<ServerName>,
+}
+
+impl Hop {
+    /// The way to an address whose name nobody asks for.
+    pub const fn new(transport: Transport, addr: SocketAddr) -> Hop {
+        Hop { transport, addr, server: None }
+    }
+
+    /// The same, to somebody whose certificate must be for `server`.
+    pub fn named(self, server: ServerName) -> Hop {
+        Hop { server: Some(server), ..self }
+    }
 }
 
 /// One of our addresses at which SIP is listened for.

@@ -86,7 +86,7 @@ impl Switchboard {
         let identity = self.identity_over(call, to.trunk, None, None, &to.uri)?;
         Some(Dialling {
             target: to.uri,
-            route: Hop { transport: Transport::Udp, addr: to.address },
+            route: Hop::new(Transport::Udp, to.address),
             from: identity.from,
             headers: identity.headers,
             credentials: self.settings.trunks.get(to.trunk)?.answers(),

@@ -47,7 +47,7 @@ impl Switchboard {
         let call = self.calls.get(&id)?;
         let ai = self.settings.ais.get(place)?;
         let target: Uri = ai.uri.replace("{to}", &escaped_user(call.ours())).parse().ok()?;
-        let route = Hop { transport: Transport::Udp, addr: ai.address };
+        let route = Hop::new(Transport::Udp, ai.address);
         let from = self.caller_address(call, None)?;
         headers.insert(0, Header::new("X-Baton-Call", id.to_string()));
         if matches!(call.beginning, Beginning::Outbound(_)) {

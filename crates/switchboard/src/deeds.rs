@@ -189,7 +189,7 @@ impl Switchboard {
         headers.extend(identity.headers);
         Some(Dialling {
             target: line.uri.clone(),
-            route: Hop { transport: Transport::Udp, addr: line.address },
+            route: Hop::new(Transport::Udp, line.address),
             from: identity.from,
             headers,
             trunk: line.trunk,

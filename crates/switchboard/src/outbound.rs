@@ -90,7 +90,7 @@ impl Switchboard {
         headers.extend(identity.headers);
         let to = Dialling {
             target: dial.to.uri,
-            route: Hop { transport: Transport::Udp, addr: dial.to.address },
+            route: Hop::new(Transport::Udp, dial.to.address),
             from: identity.from,
             headers,
             credentials: trunk.answers(),

@@ -33,10 +33,10 @@ impl Dialog {
                 (first.uri.without_headers().to_string(), routes, Some(first.uri))
             }
         };
-        let hop = next.as_ref().and_then(|uri| self.hop_of(uri)).unwrap_or(self.hop);
+        let hop = next.as_ref().and_then(|uri| self.hop_of(uri)).unwrap_or_else(|| self.hop.clone());
         let connection = self.connection.filter(|_| hop.transport == self.hop.transport && hop.transport.is_reliable());
         // While the dialog's stream lives its requests go by it, wherever the Contact points (RFC 5923 §9; behind a NAT there is no other way).
-        let hop = if connection.is_some() { self.hop } else { hop };
+        let hop = if connection.is_some() { self.hop.clone() } else { hop };
         let fixed = next.as_ref().and_then(|uri| uri.param("transport").flatten().and_then(Transport::by_name));
         Routing { request_uri, routes, hop, connection, fixed }
     }
@@ -49,6 +49,7 @@ impl Dialog {
         }?;
         let transport = uri.param("transport").flatten().and_then(Transport::by_name).unwrap_or(self.hop.transport);
         let port = uri.port().unwrap_or(transport.default_port());
-        Some(Hop { transport, addr: (ip, port).into() })
+        // A Contact is no witness of its own: whatever address it names, it must be that of the peer that the call was placed to.
+        Some(Hop { transport, addr: (ip, port).into(), server: self.hop.server.clone() })
     }
 }

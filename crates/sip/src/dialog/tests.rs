@@ -16,7 +16,7 @@ fn dialog() -> Dialog {
         remote_seq: Some(7),
         remote_target: "sip:jamie@192.0.2.9:5070".to_owned(),
         route_set: Vec::new(),
-        hop: Hop { transport: Transport::Udp, addr: addr("198.51.100.7:40000") },
+        hop: Hop::new(Transport::Udp, addr("198.51.100.7:40000")),
         connection: None,
         remote_session: None,
         local_addr: addr("192.0.2.1:5060"),
@@ -70,7 +70,7 @@ fn requests_go_to_the_first_address_in_figures_and_else_to_the_hop() {
     for (target, route, addr, transport) in rows {
         let route_set = route.iter().map(|route| (*route).to_owned()).collect::<Vec<_>>();
         let routing = Dialog { remote_target: target.to_owned(), route_set: route_set.clone(), ..dialog() }.routing();
-        assert_eq!(routing.hop, Hop { transport, addr: addr.parse().unwrap() }, "{target} {route:?}");
+        assert_eq!(routing.hop, Hop::new(transport, addr.parse().unwrap()), "{target} {route:?}");
         assert_eq!((routing.request_uri.as_str(), routing.routes), (target, route_set));
     }
 }
@@ -85,9 +85,9 @@ fn a_strict_router_takes_the_place_of_the_target() {
 
 #[test]
 fn a_living_stream_is_used_and_a_dead_one_is_not() {
-    let hop = Hop { transport: Transport::Tcp, addr: "198.51.100.7:40000".parse().unwrap() };
+    let hop = Hop::new(Transport::Tcp, "198.51.100.7:40000".parse().unwrap());
     let living = Dialog {
-        hop,
+        hop: hop.clone(),
         connection: Some(ConnectionId(3)),
         remote_target: "sip:jamie@192.0.2.9:5070;transport=tcp".to_owned(),
         ..dialog()

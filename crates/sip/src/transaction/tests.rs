@@ -14,7 +14,7 @@ const BEGIN: Mono = Mono::from_millis(1_000);
 
 fn message(transport: Transport) -> Transmit {
     let addr = "192.0.2.1:5060".parse().unwrap();
-    Transmit { transport, connection: None, local: addr, remote: addr, bytes: Bytes::from_static(b"x") }
+    Transmit { transport, connection: None, local: addr, remote: addr, server: None, bytes: Bytes::from_static(b"x") }
 }
 
 /// Wakes a machine at each of its deadlines and writes down when, in ms, why, and what came of it.

@@ -48,7 +48,7 @@ impl UserAgent {
             remote_seq: None,
             remote_target: target,
             route_set: Vec::new(),
-            hop: Hop { transport, addr: dial.route.addr },
+            hop: Hop { transport, ..dial.route },
             connection: None,
             local_addr,
             remote_session: None,

@@ -228,7 +228,7 @@ impl Request {
             remote_seq: Some(self.seq()),
             remote_target: contact.to_string(),
             route_set: self.message.headers(Name::RecordRoute).map(str::to_owned).collect(),
-            hop: Hop { transport: self.way.transport, addr: self.source },
+            hop: Hop::new(self.way.transport, self.source),
             connection: self.way.connection,
             local_addr: self.way.local,
             remote_session: session_id::of(&self.message),
@@ -322,7 +322,8 @@ impl Way {
 
     /// A message to be sent back.
     pub(crate) fn transmit(&self, bytes: Bytes) -> Transmit {
-        Transmit { transport: self.transport, connection: self.connection, local: self.local, remote: self.remote, bytes }
+        let Way { transport, connection, local, remote } = *self;
+        Transmit { transport, connection, local, remote, server: None, bytes }
     }
 }
 

@@ -45,7 +45,7 @@ impl UserAgent {
         let mut routing = dialog.routing();
         if self.first_listen(routing.hop.transport).is_none() {
             // A Contact may name a transport that we do not speak; the one that brought us here will have to do.
-            routing.hop = dialog.hop;
+            routing.hop = dialog.hop.clone();
         }
         let draft = Draft { dialog, routing, method, seq, headers, body, branch: key.branch };
         let by = draft.routing.hop.transport;
@@ -91,8 +91,8 @@ impl UserAgent {
         if let Some((content_type, body)) = body {
             builder = builder.body(content_type, body.clone());
         }
-        let (local, remote) = (listen.addr, routing.hop.addr);
-        Transmit { transport: by, connection: routing.connection, local, remote, bytes: builder.build() }
+        let (local, remote, server) = (listen.addr, routing.hop.addr, routing.hop.server.clone());
+        Transmit { transport: by, connection: routing.connection, local, remote, server, bytes: builder.build() }
     }
 
     /// A response to a request.

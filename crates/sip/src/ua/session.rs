@@ -305,10 +305,10 @@ impl Session {
     /// Where its messages go.
     pub(crate) fn hop(&self) -> Option<Hop> {
         match &self.stage {
-            Stage::Dialing(_) | Stage::Over => self.invites.first().map(|invite| invite.dialog.hop),
-            Stage::Called(called) => Some(called.dialog.hop),
-            Stage::Up(up) => Some(up.dialog.hop),
-            Stage::Ending(ending) => Some(ending.dialog.hop),
+            Stage::Dialing(_) | Stage::Over => self.invites.first().map(|invite| invite.dialog.hop.clone()),
+            Stage::Called(called) => Some(called.dialog.hop.clone()),
+            Stage::Up(up) => Some(up.dialog.hop.clone()),
+            Stage::Ending(ending) => Some(ending.dialog.hop.clone()),
         }
     }
 

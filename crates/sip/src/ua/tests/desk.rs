@@ -156,7 +156,7 @@ pub(super) const CONTACT: &str = "Contact: <sip:far@192.0.2.9:5070>\n";
 pub(super) fn call(sdp: Option<&'static str>) -> Dial {
     Dial {
         target: uri("sip:far@192.0.2.9:5070"),
-        route: Hop { transport: Transport::Udp, addr: addr(PEER) },
+        route: Hop::new(Transport::Udp, addr(PEER)),
         from: name("\"Baton\" <sip:baton@192.0.2.1>"),
         to: None,
         headers: vec![Header::new("X-Baton-Call", "c_1")],

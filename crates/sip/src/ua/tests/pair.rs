@@ -189,7 +189,7 @@ impl Pair {
                 self.seen.accepted.insert(key);
             }
         }
-        let Transmit { transport, connection, local, remote, bytes } = transmit;
+        let Transmit { transport, connection, local, remote, bytes, .. } = transmit;
         self.ends[to].receive(self.now, Incoming { transport, connection, local: remote, remote: local, bytes });
     }
 
@@ -271,7 +271,7 @@ impl Pair {
         // Most deeds come too late or too early; that must harm nobody.
         let done = match deed {
             Deed::Dial { offers } => {
-                let route = Hop { transport: Transport::Udp, addr: addr(ADDRS[1 - end]) };
+                let route = Hop::new(Transport::Udp, addr(ADDRS[1 - end]));
                 let dial = Dial { target: uri(&format!("sip:far@{}", ADDRS[1 - end])), route, ..call(offers.then_some(OFFER)) };
                 let session = ua.dial(now, dial).expect("there is room");
                 self.seen.dialled[end].insert(session);
@@ -399,14 +399,14 @@ fn a_hundred_thousand_calls() {
     let mut calls = 0;
     while calls < 100_000 {
         pair.now = pair.now + Duration::from_millis(1);
-        let route = Hop { transport: Transport::Udp, addr: addr(ADDRS[1]) };
+        let route = Hop::new(Transport::Udp, addr(ADDRS[1]));
         let session =
             pair.ends[0].dial(pair.now, Dial { target: uri("sip:far@192.0.2.2:5060"), route, ..call(Some(OFFER)) }).unwrap();
         let mut is_up = true;
         while is_up {
             is_up = false;
             for end in 0..2 {
-                while let Some(Transmit { transport, connection, local, remote, bytes }) = pair.ends[end].poll_transmit() {
+                while let Some(Transmit { transport, connection, local, remote, bytes, .. }) = pair.ends[end].poll_transmit() {
                     pair.ends[1 - end].receive(pair.now, Incoming { transport, connection, local: remote, remote: local, bytes });
                     is_up = true;
                 }
