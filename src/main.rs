@@ -15,6 +15,7 @@ mod metrics;
 mod precedence;
 mod record;
 mod replay;
+mod resolve;
 mod serve;
 mod sim;
 mod transcribe;

@@ -25,6 +25,7 @@ use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::precedence;
 use crate::record::Recorder;
+use crate::resolve::Names;
 use crate::transcribe::Transcriber;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
@@ -70,7 +71,8 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let fetch = Arc::new(Fetch::new());
     let voices = Arc::new(Voices::new(config.transfer.briefing_language, &config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
-    let settings = plan::settings(config, spoken, self_test.switchboard).await?;
+    let names = Names::new(&[]);
+    let settings = plan::settings(config, &names, spoken, self_test.switchboard).await?;
     let links = PopLink::new(store.secret());
     let begin = begin(config, clock, &store, links.clone(), listen).await?;
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
@@ -181,7 +183,7 @@ async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, lis
 }
 
 /// Sixty-four bits from the operating system.
-fn random_seed() -> anyhow::Result<u64> {
+pub(super) fn random_seed() -> anyhow::Result<u64> {
     let mut bytes = [0; 8];
     let mut source = std::fs::File::open("/dev/urandom").context("the system has no source of randomness")?;
     std::io::Read::read_exact(&mut source, &mut bytes).context("the system has no source of randomness")?;

@@ -1,7 +1,7 @@
 //! From the configuration to what the switchboard is told: names are resolved, routes and peers put together.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trun
 use baton_transfer::{AeSettings, Line};
 
 use crate::config::{self, Config};
+use crate::resolve::{Names, Target, resolve};
 
 /// How long a screen-pop link is good.
 const POP_LINK_TTL: Duration = Duration::from_secs(24 * 3_600);
@@ -28,18 +29,23 @@ pub(super) struct Spoken {
 }
 
 /// The settings of the switchboard; resolves every name once.
-pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<Sabotage>) -> anyhow::Result<Settings> {
+pub(super) async fn settings(
+    config: &Config,
+    names: &Names,
+    spoken: Spoken,
+    sabotage: Option<Sabotage>,
+) -> anyhow::Result<Settings> {
     let mut trunks = Vec::new();
     for trunk in &config.trunks {
-        trunks.push(trunk_of(trunk).await.with_context(|| format!("trunk \"{}\"", trunk.name))?);
+        trunks.push(trunk_of(trunk, names).await.with_context(|| format!("trunk \"{}\"", trunk.name))?);
     }
     let mut ais = Vec::new();
     for ai in &config.ais {
-        ais.push(ai_of(ai).await.with_context(|| format!("AI \"{}\"", ai.name))?);
+        ais.push(ai_of(ai, names).await.with_context(|| format!("AI \"{}\"", ai.name))?);
     }
     let mut aes = BTreeMap::new();
     for ae in &config.aes {
-        let mut line = line_of(ae, &trunks).await.with_context(|| format!("AE \"{}\"", ae.id))?;
+        let mut line = line_of(ae, &trunks, names).await.with_context(|| format!("AE \"{}\"", ae.id))?;
         line.caller_id = config.caller_ids.get(&ae.id).copied().flatten();
         aes.insert(ae.id.clone(), line);
     }
@@ -71,9 +77,9 @@ pub(super) async fn settings(config: &Config, spoken: Spoken, sabotage: Option<S
     })
 }
 
-async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
+async fn trunk_of(trunk: &config::Trunk, names: &Names) -> anyhow::Result<Trunk> {
     let uri = uri(&trunk.uri)?;
-    let address = address_of(&uri).await?;
+    let address = address_of(&uri, names).await?;
     let credentials = trunk
         .credentials
         .as_ref()
@@ -96,8 +102,8 @@ async fn trunk_of(trunk: &config::Trunk) -> anyhow::Result<Trunk> {
     })
 }
 
-async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {
-    let address = address_of(&uri(&ai.uri.replace("{to}", "0"))?).await?;
+async fn ai_of(ai: &config::Ai, names: &Names) -> anyhow::Result<Ai> {
+    let address = address_of(&uri(&ai.uri.replace("{to}", "0"))?, names).await?;
     Ok(Ai {
         trust_context: ai.trust_context,
         outsiders: ai.outsiders,
@@ -108,7 +114,7 @@ async fn ai_of(ai: &config::Ai) -> anyhow::Result<Ai> {
 }
 
 /// An AE behind a trunk is dialled at the trunk's host, whatever host their URI has.
-async fn line_of(ae: &AeSettings, trunks: &[Trunk]) -> anyhow::Result<AeLine> {
+async fn line_of(ae: &AeSettings, trunks: &[Trunk], names: &Names) -> anyhow::Result<AeLine> {
     let own = uri(&ae.uri)?;
     let place = ae.trunk.as_ref().and_then(|name| trunks.iter().position(|trunk| trunk.name == *name));
     match place.map(|place| (place, &trunks[place])) {
@@ -121,7 +127,9 @@ async fn line_of(ae: &AeSettings, trunks: &[Trunk]) -> anyhow::Result<AeLine> {
             }
             Ok(AeLine { uri, address: trunk.address, trunk: Some(place), trusted: ae.trusted, caller_id: None })
         }
-        None => Ok(AeLine { address: address_of(&own).await?, uri: own, trunk: None, trusted: ae.trusted, caller_id: None }),
+        None => {
+            Ok(AeLine { address: address_of(&own, names).await?, uri: own, trunk: None, trusted: ae.trusted, caller_id: None })
+        }
     }
 }
 
@@ -129,15 +137,14 @@ fn uri(text: &str) -> anyhow::Result<Uri> {
     Uri::from_str(text).map_err(|fault| anyhow!("\"{text}\" is no SIP URI: {fault}"))
 }
 
-/// The address behind a URI: its own, or what its host name stands for now.
-async fn address_of(uri: &Uri) -> anyhow::Result<SocketAddr> {
-    let host = uri.host().ok_or_else(|| anyhow!("{uri} names no host"))?.to_string();
-    let port = uri.port().unwrap_or(5060);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(ip) = bare.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, port));
-    }
-    let mut found =
-        tokio::net::lookup_host((bare, port)).await.with_context(|| format!("the name \"{bare}\" cannot be resolved"))?;
-    found.next().ok_or_else(|| anyhow!("the name \"{bare}\" stands for no address"))
+/// Every address behind a URI, in the order in which they are tried.
+async fn targets_of(uri: &Uri, names: &Names) -> anyhow::Result<Vec<Target>> {
+    let draw = || super::open::random_seed().unwrap_or(0);
+    Ok(resolve(uri, names, &mut |end| draw() % end).await?)
+}
+
+/// The first address behind a URI.
+async fn address_of(uri: &Uri, names: &Names) -> anyhow::Result<SocketAddr> {
+    let targets = targets_of(uri, names).await?;
+    targets.first().map(|target| target.addr).ok_or_else(|| anyhow!("{uri} leads nowhere"))
 }

@@ -37,6 +37,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("hyper", &["src", "http"]),
     ("hyper_util", &["src", "http"]),
     ("http_body_util", &["src"]),
+    ("hickory_resolver", &["src"]),
     ("tokio_rustls", &["src"]),
     ("rustls_native_certs", &["src"]),
     ("mio", &["relay", "src"]),
