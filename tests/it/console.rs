@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::scratch::{Ended, Ports, Scratch};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const TOKEN: &str = "hush";
 
 /// A phone or an AI without a voice: it says yes or no to whoever calls, and can call.

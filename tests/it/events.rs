@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::scratch::{Ports, Scratch, now};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A daemon that can be ended and started again over the same store.
 struct Daemon<'a> {
@@ -26,7 +26,7 @@ impl<'a> Daemon<'a> {
         while !daemon.is_ready() {
             let log = fs::read_to_string(scratch.path().join("log")).unwrap_or_default();
             assert!(begun.elapsed() < PATIENCE, "never ready: {log}");
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
         daemon
     }
@@ -34,7 +34,8 @@ impl<'a> Daemon<'a> {
     fn is_ready(&self) -> bool {
         let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.http)) else { return false };
         let mut answer = String::new();
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: baton\r\nConnection: close\r\n\r\n").is_ok()
+        stream.set_read_timeout(Some(PATIENCE)).is_ok()
+            && stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: baton\r\nConnection: close\r\n\r\n").is_ok()
             && stream.read_to_string(&mut answer).is_ok()
             && answer.starts_with("HTTP/1.1 200")
     }
@@ -112,9 +113,9 @@ impl Receiver {
                     stream.set_nonblocking(false).expect("a stream has options");
                     return stream;
                 }
-                Err(fault) => assert!(begun.elapsed() < PATIENCE * 3, "nobody connects: {fault}"),
+                Err(fault) => assert!(begun.elapsed() < PATIENCE, "nobody connects: {fault}"),
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 

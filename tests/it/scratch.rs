@@ -6,31 +6,68 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 /// The time: these tests look from outside.
 #[expect(clippy::disallowed_methods, reason = "who looks from outside has a clock of their own")]
 pub(crate) fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// A file system in memory: a daemon whose disk stands still for a quarter of a second refuses calls, and a disk does that after a long build.
+const MEMORY: &str = "/dev/shm";
+/// What a test may leave there, in bytes: the demo's recordings take 75 MB.
+const ROOM: u64 = 256 << 20;
+
+/// Where folders for tests are made: in memory where that has room, else where temporary files go.
+fn fast_folder() -> PathBuf {
+    let has_room = rustix::fs::statvfs(MEMORY).is_ok_and(|found| found.f_bavail * found.f_frsize >= ROOM);
+    if has_room { PathBuf::from(MEMORY) } else { std::env::temp_dir() }
+}
+
+/// Who runs daemons shares the machine with others of that kind, but not with one who measures.
+static MACHINE: RwLock<()> = parking_lot::const_rwlock(());
+
+/// The machine for one test alone: no other has a folder, and so a daemon, meanwhile.
+pub(crate) struct Alone(#[expect(dead_code, reason = "it is held, not read")] RwLockWriteGuard<'static, ()>);
+
+impl Alone {
+    pub(crate) fn wait() -> Alone {
+        Alone(MACHINE.write())
+    }
+
+    /// One of the folders of the test that is alone.
+    pub(crate) fn scratch(&self) -> Scratch {
+        Scratch { path: new_folder(), _beside_others: None }
+    }
+}
+
 /// A folder that is gone when the test is over.
-pub(crate) struct Scratch(PathBuf);
+pub(crate) struct Scratch {
+    path: PathBuf,
+    _beside_others: Option<RwLockReadGuard<'static, ()>>,
+}
+
+fn new_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("baton-it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let path = fast_folder().join(name);
+    fs::create_dir_all(&path).expect("a folder for the test");
+    path
+}
 
 impl Scratch {
     pub(crate) fn new() -> Scratch {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("baton-it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder for the test");
-        Scratch(path)
+        Scratch { _beside_others: Some(MACHINE.read_recursive()), path: new_folder() }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes a file and gives its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         fs::write(&path, text).expect("a file for the test");
         path
     }
@@ -38,7 +75,7 @@ impl Scratch {
     /// `baton` in this folder, with nobody at its standard input.
     pub(crate) fn baton(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
-        command.current_dir(&self.0).stdin(Stdio::null()).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+        command.current_dir(&self.path).stdin(Stdio::null()).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
         command
     }
 
@@ -50,7 +87,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
+        fs::remove_dir_all(&self.path).ok();
     }
 }
 

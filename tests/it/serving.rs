@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::scratch::{Ended, Ports, Scratch};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_port_in_use_is_one_sentence_that_names_it_and_1() {
