@@ -135,7 +135,7 @@ pub(super) fn callback_in_order(evidence: &Evidence) -> Option<Finding> {
     Some(Finding::new("callback-in-order", in_time && in_order && early.is_none() && told, says))
 }
 
-/// A message that a caller has left holds what they said, and Baton says so only once it is kept.
+/// A caller is told what to do, and the message that they have left holds speech.
 pub(super) fn message(evidence: &Evidence) -> Option<Finding> {
     const TONE_DBFS: f64 = -30.0;
     if evidence.story.outcome != "voicemail" {

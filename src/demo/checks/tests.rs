@@ -13,6 +13,8 @@ use crate::demo::conductor::{Notebook, Pop, SeenEvent};
 use crate::demo::evidence::{Evidence, Part};
 use crate::demo::story::Story;
 
+mod modes;
+
 /// The call of the tests, in milliseconds.
 const UP: u64 = 200;
 const ASKED: u64 = 2_000;
