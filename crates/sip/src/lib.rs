@@ -1,12 +1,13 @@
 //! A SIP user agent that is told the time and the bytes, and answers with bytes, events and the time at which it wants to be woken.
 //!
 //! `wire` reads and prints messages, `transaction` holds the machines of RFC 3261 §17, `dialog` what two ends share, and `ua` one file for each
-//! verb. Nothing in here looks at a clock, a socket or a source of randomness.
+//! verb; `websocket` frames messages where a browser speaks. Nothing in here looks at a clock, a socket or a source of randomness.
 #![forbid(unsafe_code)]
 
 pub mod digest;
 #[cfg(feature = "rsip-interop")]
 mod interop;
+pub mod websocket;
 pub mod wire;
 
 mod dialog;
@@ -18,7 +19,7 @@ mod ua;
 
 pub use dialog::{Dialog, Side};
 pub use timing::{Timing, Why};
-pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport};
+pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport, Wanted};
 pub use ua::{
     Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount, Reason, ReferId, Rejected, SessionId, Settings,
     UserAgent, VerbError,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::HostPort;
+use crate::wire::{HostPort, Scheme, Uri};
 
 /// What carries SIP messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,11 +60,36 @@ impl Transport {
         }
     }
 
+    /// What a URI says about the transport (RFC 3263 §4.1; RFC 5630 §3.1.3: `sips:` is TLS whatever runs within; RFC 7118 §5.2: `ws` stands for
+    /// both kinds of WebSocket).
+    pub fn of_uri(uri: &Uri) -> Wanted {
+        let named = uri.param("transport").flatten();
+        let is_secure = uri.scheme() == Scheme::Sips;
+        match (named.map(Transport::by_name), is_secure) {
+            (None, false) => Wanted::Any,
+            (None | Some(Some(Transport::Tcp | Transport::Tls)), true) => Wanted::Only(Transport::Tls),
+            (Some(Some(Transport::Ws | Transport::Wss)), true) => Wanted::Only(Transport::Wss),
+            (Some(Some(transport)), false) => Wanted::Only(transport),
+            (Some(None), _) | (Some(Some(Transport::Udp)), true) => Wanted::Unknown,
+        }
+    }
+
     /// The transport of this name, in any case of letters.
     pub fn by_name(name: &str) -> Option<Transport> {
         let all = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
         all.into_iter().find(|transport| transport.name().eq_ignore_ascii_case(name))
     }
+}
+
+/// What a URI says about the transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing.
+    Any,
+    /// This one and no other.
+    Only(Transport),
+    /// One that nobody here knows, or that cannot be.
+    Unknown,
 }
 
 /// Names one stream between us and a peer; given by whoever owns the sockets, never used twice.

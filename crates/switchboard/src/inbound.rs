@@ -190,6 +190,7 @@ impl Switchboard {
         let dial = Dial {
             target: to.target,
             route: to.route,
+            flow: None,
             from: to.from,
             to: None,
             headers: to.headers,

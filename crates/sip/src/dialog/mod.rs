@@ -56,6 +56,11 @@ pub enum Side {
 }
 
 impl Dialog {
+    /// Whether it was asked for by `sips:`: then both ends have such a Contact (RFC 3261 §12.1.1).
+    pub fn is_secure(&self) -> bool {
+        self.remote_target.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
+    }
+
     /// The CSeq number of our next request; ours only ever rise (RFC 3261 §12.2.1.1).
     pub fn next_seq(&mut self) -> u32 {
         self.local_seq += u32::from(!baton_time::bug!(24));

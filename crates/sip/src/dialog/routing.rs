@@ -1,7 +1,7 @@
 //! Where a request within a dialog goes (RFC 3261 §12.2.1.1).
 
 use super::Dialog;
-use crate::transport::{ConnectionId, Hop, Transport};
+use crate::transport::{ConnectionId, Hop, Transport, Wanted};
 use crate::wire::{NameAddr, Uri};
 
 /// What the route set and the remote target make of a request.
@@ -37,7 +37,10 @@ impl Dialog {
         let connection = self.connection.filter(|_| hop.transport == self.hop.transport && hop.transport.is_reliable());
         // While the dialog's stream lives its requests go by it, wherever the Contact points (RFC 5923 §9; behind a NAT there is no other way).
         let hop = if connection.is_some() { self.hop.clone() } else { hop };
-        let fixed = next.as_ref().and_then(|uri| uri.param("transport").flatten().and_then(Transport::by_name));
+        let fixed = next.as_ref().and_then(|uri| match Transport::of_uri(uri) {
+            Wanted::Only(transport) => Some(transport),
+            Wanted::Any | Wanted::Unknown => None,
+        });
         Routing { request_uri, routes, hop, connection, fixed }
     }
 
@@ -47,7 +50,12 @@ impl Dialog {
             Some(maddr) => maddr.trim_start_matches('[').trim_end_matches(']').parse().ok(),
             None => uri.ip(),
         }?;
-        let transport = uri.param("transport").flatten().and_then(Transport::by_name).unwrap_or(self.hop.transport);
+        let transport = match Transport::of_uri(uri) {
+            // RFC 7118 §5.2: a Contact says `transport=ws` over TLS, too.
+            Wanted::Only(Transport::Ws) if self.hop.transport == Transport::Wss => Transport::Wss,
+            Wanted::Only(transport) => transport,
+            Wanted::Any | Wanted::Unknown => self.hop.transport,
+        };
         let port = uri.port().unwrap_or(transport.default_port());
         // A Contact is no witness of its own: whatever address it names, it must be that of the peer that the call was placed to.
         Some(Hop { transport, addr: (ip, port).into(), server: self.hop.server.clone() })

@@ -12,7 +12,7 @@ use super::{Dial, Event, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Side};
 use crate::random::token;
 use crate::transaction::{ClientKey, ClientMachine};
-use crate::transport::{Hop, Transport};
+use crate::transport::{Hop, ServerName, Transport, Wanted};
 use crate::wire::{Header, Uri};
 
 /// The type of a session description.
@@ -25,10 +25,8 @@ impl UserAgent {
     /// When nothing listens on the transport, or a table is full.
     pub fn dial(&mut self, now: Mono, dial: Dial) -> Result<SessionId, VerbError> {
         self.datagrams_only.forget(now);
-        // RFC 3263 §4.1: a transport that the URI names is the one that is taken.
-        let named = dial.target.param("transport").flatten();
-        let transport = named.map_or(Some(dial.route.transport), Transport::by_name).ok_or(VerbError::NoTransport)?;
-        let local_addr = self.first_listen(transport).ok_or(VerbError::NoTransport)?.addr;
+        let hop = hop(&dial)?;
+        let local_addr = self.listen_towards(&hop).ok_or(VerbError::NoTransport)?.addr;
         if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
             return Err(VerbError::Full);
         }
@@ -48,8 +46,8 @@ impl UserAgent {
             remote_seq: None,
             remote_target: target,
             route_set: Vec::new(),
-            hop: Hop { transport, ..dial.route },
-            connection: None,
+            hop,
+            connection: dial.flow,
             local_addr,
             remote_session: None,
         };
@@ -256,7 +254,7 @@ impl UserAgent {
         if !contact.is_sip() || target.to_string() == half.remote_target {
             return false;
         }
-        let Some(hop) = half.hop_of(&target).filter(|hop| self.first_listen(hop.transport).is_some()) else { return false };
+        let Some(hop) = half.hop_of(&target).filter(|hop| self.listen_towards(hop).is_some()) else { return false };
         half.remote_target = target.to_string();
         half.hop = hop;
         true
@@ -325,4 +323,18 @@ impl UserAgent {
             invite.acks.push((dialog.remote_tag.clone(), None));
         }
     }
+}
+
+/// Where a call goes first. RFC 3263 §4.1: a transport that the URI names is the one that is taken; RFC 5922 §4: who is called under TLS must
+/// be who the URI names.
+fn hop(dial: &Dial) -> Result<Hop, VerbError> {
+    let transport = match Transport::of_uri(&dial.target) {
+        Wanted::Any => dial.route.transport,
+        Wanted::Only(Transport::Ws) if dial.route.transport == Transport::Wss => Transport::Wss,
+        Wanted::Only(transport) => transport,
+        Wanted::Unknown => return Err(VerbError::NoTransport),
+    };
+    let host = || dial.target.host().map(|host| ServerName::new(&host.to_string()));
+    let server = dial.route.server.clone().or_else(host).filter(|_| transport.is_secure());
+    Ok(Hop { transport, addr: dial.route.addr, server })
 }

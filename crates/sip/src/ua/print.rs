@@ -1,5 +1,7 @@
 //! Messages of ours, from dialogs and requests.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 
 use super::UserAgent;
@@ -10,8 +12,8 @@ use super::tables::Reply;
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
 use crate::transaction::ClientKey;
-use crate::transport::{Listen, Transmit, Transport};
-use crate::wire::{Builder, COOKIE, Header, Message, Name, Via};
+use crate::transport::{Hop, Listen, Transmit, Transport};
+use crate::wire::{Builder, COOKIE, Header, Message, Name, Scheme, Via};
 
 /// How many elements a request of ours may pass (RFC 3261 §8.1.1.6).
 pub(crate) const MAX_FORWARDS: u8 = 70;
@@ -43,7 +45,7 @@ impl UserAgent {
     ) -> Outgoing {
         let key = ClientKey { branch: self.random.draw(), is_cancel: false };
         let mut routing = dialog.routing();
-        if self.first_listen(routing.hop.transport).is_none() {
+        if self.listen_towards(&routing.hop).is_none() {
             // A Contact may name a transport that we do not speak; the one that brought us here will have to do.
             routing.hop = dialog.hop.clone();
         }
@@ -61,7 +63,7 @@ impl UserAgent {
     /// The request as it is sent by this transport. The Contact stays that of the dialog: only this one message may go by another.
     fn write(&self, draft: &Draft<'_>, by: Transport) -> Transmit {
         let Draft { dialog, routing, method, seq, headers, body, branch } = draft;
-        let (method, listen) = (*method, self.listen(by, dialog));
+        let (method, listen) = (*method, self.listen(by, routing, dialog));
         let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via(listen, *branch));
         for route in &routing.routes {
             builder = builder.header(Name::Route, route);
@@ -73,7 +75,8 @@ impl UserAgent {
             builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
         if matches!(method, "INVITE" | "REFER" | "NOTIFY" | "UPDATE") {
-            builder = builder.header(Name::Contact, contact(self.listen(routing.hop.transport, dialog)));
+            let listen = self.listen(routing.hop.transport, routing, dialog);
+            builder = builder.header(Name::Contact, contact(listen, dialog.is_secure()));
         }
         match method {
             // An INVITE without an offer would have to be answered reliably with one, and its PRACK with the answer: that is for the ACK.
@@ -119,7 +122,7 @@ impl UserAgent {
                 .iter()
                 .find(|listen| listen.transport == request.way.transport && listen.addr == request.way.local);
             if let Some(listen) = listen.or_else(|| self.first_listen(request.way.transport)) {
-                builder = builder.header(Name::Contact, contact(listen));
+                builder = builder.header(Name::Contact, contact(listen, request.uri().scheme() == Scheme::Sips));
             }
             if matches!(request.method(), "INVITE" | "UPDATE") {
                 builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED);
@@ -140,10 +143,26 @@ impl UserAgent {
     }
 
     /// The address of ours that a dialog's requests leave from.
-    fn listen(&self, transport: Transport, dialog: &Dialog) -> &Listen {
-        let same = self.settings.listen.iter().find(|listen| listen.transport == transport && listen.addr == dialog.local_addr);
-        let fallback = same.or_else(|| self.first_listen(transport)).or(self.settings.listen.first());
+    fn listen(&self, transport: Transport, routing: &Routing, dialog: &Dialog) -> &Listen {
+        let same = self.settings.listen.iter().find(|listen| {
+            let may_reach = routing.connection.is_some() || reaches(listen.addr.ip(), routing.hop.addr.ip());
+            listen.transport == transport && listen.addr == dialog.local_addr && may_reach
+        });
+        let towards = || self.listen_by(transport, routing.hop.addr.ip());
+        let fallback = same.or_else(towards).or_else(|| self.first_listen(transport)).or(self.settings.listen.first());
         fallback.expect("dialogs are made by dialling from or being called at a listening address")
+    }
+
+    /// The address of ours from which a hop can be reached.
+    pub(crate) fn listen_towards(&self, hop: &Hop) -> Option<&Listen> {
+        self.listen_by(hop.transport, hop.addr.ip())
+    }
+
+    /// The first address that can reach `remote`, one of the same kind (this machine or the world) before others.
+    fn listen_by(&self, transport: Transport, remote: IpAddr) -> Option<&Listen> {
+        let fit =
+            || self.settings.listen.iter().filter(|listen| listen.transport == transport && reaches(listen.addr.ip(), remote));
+        fit().find(|listen| listen.addr.ip().is_loopback() == remote.is_loopback()).or_else(|| fit().next())
     }
 
     pub(crate) fn first_listen(&self, transport: Transport) -> Option<&Listen> {
@@ -202,13 +221,21 @@ fn via(listen: &Listen, branch: u64) -> Via {
     Via::new(listen.transport.name(), listen.advertise.clone(), &format!("{COOKIE}{}", token(branch)))
 }
 
-fn contact(listen: &Listen) -> String {
-    match listen.transport {
-        Transport::Udp => format!("<sip:{}>", listen.advertise),
-        other @ (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
-            format!("<sip:{};transport={}>", listen.advertise, other.name().to_ascii_lowercase())
-        }
-    }
+/// An address is left towards others of its own family only; all of an IPv6 socket's are IPv6.
+fn reaches(local: IpAddr, remote: IpAddr) -> bool {
+    local.is_ipv4() == remote.is_ipv4()
+}
+
+/// RFC 3261 §12.1.1: a dialog that was asked for by `sips:` has such a Contact, too.
+fn contact(listen: &Listen, is_secure: bool) -> String {
+    let scheme = if is_secure && listen.transport.is_secure() { "sips" } else { "sip" };
+    let transport = match (listen.transport, scheme) {
+        (Transport::Udp, _) | (Transport::Tls, "sips") => "",
+        (Transport::Tcp, _) => ";transport=tcp",
+        (Transport::Tls, _) => ";transport=tls",
+        (Transport::Ws | Transport::Wss, _) => ";transport=ws",
+    };
+    format!("<{scheme}:{}{transport}>", listen.advertise)
 }
 
 /// The usual phrase of a status (RFC 3261 §21 and those that came later).

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::digest::Credentials;
-use crate::transport::Hop;
+use crate::transport::{ConnectionId, Hop};
 use crate::wire::{Header, NameAddr, Uri};
 
 /// A call to be placed.
@@ -14,8 +14,10 @@ use crate::wire::{Header, NameAddr, Uri};
 pub struct Dial {
     /// The Request-URI.
     pub target: Uri,
-    /// Where the INVITE is sent. The first listening address of its transport is the one it is sent from.
+    /// Where the INVITE is sent. It is sent from the first listening address of its transport that can reach it.
     pub route: Hop,
+    /// The stream that it is sent by: that of whoever has registered by it (RFC 5626 §5.3), for there may be no other way to them.
+    pub flow: Option<ConnectionId>,
     /// Who calls; the tag is ours to add.
     pub from: NameAddr,
     /// Whom; the target itself if none.

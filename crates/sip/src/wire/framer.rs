@@ -36,9 +36,19 @@ impl Framer {
         }
     }
 
-    /// Whether it holds no part of a message.
+    /// Whether it holds no part of a message; line ends before one are none.
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+    }
+
+    /// Takes the single CR LF that answers a ping of ours (RFC 5626 §3.5.1), if it is all that is there. Only to be asked for while an answer is
+    /// due: else it may be the first half of a ping.
+    pub fn take_pong(&mut self) -> bool {
+        let is_pong = self.buffer.as_ref() == b"\r\n";
+        if is_pong {
+            self.buffer.clear();
+        }
+        is_pong
     }
 
     /// The next frame, if a whole one is there.

@@ -157,6 +157,7 @@ pub(super) fn call(sdp: Option<&'static str>) -> Dial {
     Dial {
         target: uri("sip:far@192.0.2.9:5070"),
         route: Hop::new(Transport::Udp, addr(PEER)),
+        flow: None,
         from: name("\"Baton\" <sip:baton@192.0.2.1>"),
         to: None,
         headers: vec![Header::new("X-Baton-Call", "c_1")],

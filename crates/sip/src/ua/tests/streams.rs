@@ -2,7 +2,7 @@
 
 use super::desk::*;
 use crate::wire::Header;
-use crate::{ConnectionId, Dial, SessionId, Transport, VerbError};
+use crate::{ConnectionId, Dial, Hop, Listen, ServerName, SessionId, Transport, VerbError};
 
 const STREAM: ConnectionId = ConnectionId(4);
 
@@ -146,4 +146,90 @@ fn no_length_moves_a_request_where_udp_is_written_or_tcp_is_not_spoken() {
     let mut desk = Desk::with(settings);
     desk.ua.dial(desk.now, long()).unwrap();
     assert_eq!(desk.transmits()[0].transport, Transport::Udp);
+}
+
+/// A desk that listens by every transport, once in each family.
+fn desk_of_all() -> Desk {
+    let mut settings = settings();
+    settings.listen = [
+        (Transport::Udp, "127.0.0.1:5060"),
+        (Transport::Udp, "192.0.2.1:5060"),
+        (Transport::Udp, "[2001:db8::1]:5060"),
+        (Transport::Tls, "192.0.2.1:5061"),
+        (Transport::Wss, "192.0.2.1:443"),
+    ]
+    .map(|(transport, at)| Listen { transport, addr: addr(at), advertise: addr(at).into() })
+    .to_vec();
+    Desk::with(settings)
+}
+
+#[test]
+fn sips_is_tls_and_whoever_is_called_by_it_must_be_who_the_uri_names() {
+    for (target, contact) in [
+        ("sips:far@Carrier.example", "<sips:192.0.2.1:5061>"),
+        ("sip:far@carrier.example.;transport=tls", "<sip:192.0.2.1:5061;transport=tls>"),
+        ("sips:far@carrier.example;transport=tcp", "<sips:192.0.2.1:5061>"),
+    ] {
+        let mut desk = desk_of_all();
+        desk.ua.dial(desk.now, Dial { target: uri(target), ..call(Some(OFFER)) }).unwrap();
+        let sent = desk.transmits();
+        let invite = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+        assert_eq!(
+            (sent[0].transport, sent[0].server.as_ref().map(ServerName::as_str)),
+            (Transport::Tls, Some("carrier.example"))
+        );
+        assert!(value(&invite, "Via").starts_with("SIP/2.0/TLS 192.0.2.1:5061;"), "{invite}");
+        assert_eq!(value(&invite, "Contact"), contact);
+        let moved = "Contact: <sip:far@198.51.100.66:5061;transport=tls>\n";
+        desk.hear_by(Transport::Tls, Some(STREAM), PEER, &reply(&invite, 200, "far", moved, ANSWER));
+        desk.transmits();
+        desk.ua.connection_closed(desk.now, STREAM, None);
+        assert_eq!(desk.told(), ["Answered"]);
+        desk.ua.hang_up(desk.now, SessionId(1), None).unwrap();
+        let bye = desk.transmits();
+        assert_eq!(bye[0].remote, addr("198.51.100.66:5061"));
+        assert_eq!(bye[0].server, sent[0].server, "a Contact does not say whose certificate is good");
+    }
+}
+
+#[test]
+fn sips_never_goes_in_the_clear() {
+    for target in ["sips:far@192.0.2.9;transport=udp", "sips:far@192.0.2.9;transport=sctp"] {
+        let mut desk = desk_of_all();
+        assert_eq!(desk.ua.dial(desk.now, Dial { target: uri(target), ..call(None) }), Err(VerbError::NoTransport));
+    }
+    let mut desk = Desk::new();
+    let target = uri("sips:far@192.0.2.9");
+    assert_eq!(desk.ua.dial(desk.now, Dial { target, ..call(None) }), Err(VerbError::NoTransport), "nothing listens by TLS");
+}
+
+#[test]
+fn each_family_of_addresses_is_called_from_its_own() {
+    for (to, from) in
+        [("192.0.2.9:5070", "192.0.2.1:5060"), ("127.0.0.1:5070", "127.0.0.1:5060"), ("[2001:db8::9]:5070", "[2001:db8::1]:5060")]
+    {
+        let mut desk = desk_of_all();
+        let dial = Dial { target: uri(&format!("sip:far@{to}")), route: Hop::new(Transport::Udp, addr(to)), ..call(Some(OFFER)) };
+        desk.ua.dial(desk.now, dial).unwrap();
+        let sent = desk.transmits();
+        let invite = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+        assert_eq!((sent[0].local, value(&invite, "Contact").as_str()), (addr(from), format!("<sip:{from}>").as_str()));
+    }
+}
+
+#[test]
+fn whoever_has_registered_by_a_websocket_is_called_by_it_and_by_nothing_else() {
+    let mut desk = desk_of_all();
+    let (target, route) = (uri("sip:a7@df7jal23ls0d.invalid;transport=ws"), Hop::new(Transport::Wss, addr("203.0.113.8:51000")));
+    let session = desk.ua.dial(desk.now, Dial { target, route, flow: Some(STREAM), ..call(Some(OFFER)) }).unwrap();
+    let sent = desk.transmits();
+    let invite = String::from_utf8(sent[0].bytes.to_vec()).unwrap();
+    assert_eq!((sent[0].transport, sent[0].connection), (Transport::Wss, Some(STREAM)));
+    assert!(value(&invite, "Via").starts_with("SIP/2.0/WSS 192.0.2.1:443;"), "{invite}");
+    assert_eq!(value(&invite, "Contact"), "<sip:192.0.2.1:443;transport=ws>");
+    let contact = "Contact: <sip:a7@df7jal23ls0d.invalid;transport=ws>\n";
+    desk.hear_by(Transport::Wss, Some(STREAM), "203.0.113.8:51000", &reply(&invite, 200, "far", contact, ANSWER));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let ways: Vec<_> = desk.transmits().iter().map(|sent| (sent.transport, sent.connection)).collect();
+    assert_eq!(ways, [(Transport::Wss, Some(STREAM)); 2], "ACK and BYE");
 }

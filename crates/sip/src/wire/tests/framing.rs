@@ -126,3 +126,18 @@ fn a_refusal_on_a_stream_can_still_be_answered() {
     assert_eq!(fault.status(), Some(400));
     assert_eq!(fault.via().and_then(|via| via.branch()), Some("z9hG4bK1"));
 }
+
+#[test]
+fn a_line_end_that_is_awaited_is_a_pong_and_never_part_of_a_message() {
+    let mut framer = Framer::new();
+    framer.push(b"\r\n");
+    assert_eq!(drain(&mut framer), Ok(vec![]));
+    assert!(framer.is_empty() && framer.take_pong() && !framer.take_pong());
+    framer.push(b"\r\n");
+    assert!(framer.take_pong(), "the next one is no second half of a ping");
+    let one = lines(INVITE);
+    framer.push(&one[..10]);
+    assert!(!framer.is_empty() && !framer.take_pong());
+    framer.push(&one[10..]);
+    assert_eq!(drain(&mut framer), Ok(vec![Frame::Message(Bytes::from(one))]));
+}
