@@ -17,8 +17,16 @@ fn fixtures(folder: &Path) -> Vec<PathBuf> {
             found.push(path);
         }
     }
+    if let Some(wanted) = wanted() {
+        found.retain(|path| path.display().to_string().contains(&wanted));
+    }
     found.sort();
     found
+}
+
+/// A piece of the paths of those that are played, where not all of them are: the environment variable `BATON_FIXTURES`.
+fn wanted() -> Option<String> {
+    std::env::var("BATON_FIXTURES").ok()
 }
 
 fn root() -> PathBuf {
@@ -39,7 +47,7 @@ fn hold(share: usize) {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(count > 30, "only {count} stories were played");
+    assert!(count > 30 || wanted().is_some(), "only {count} stories were played");
 }
 
 #[test]
@@ -121,7 +129,7 @@ fn a_wrong_fixture_fails() {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
         let text = std::fs::read_to_string(&path).unwrap();
         for (number, (what, mutant)) in mutants(&text).into_iter().enumerate() {
-            if !all && (number + name.len()) % SAMPLE != 0 {
+            if !all && wanted().is_none() && (number + name.len()) % SAMPLE != 0 {
                 continue;
             }
             let Ok(stories) = read(&name, &mutant) else { continue };
@@ -133,7 +141,7 @@ fn a_wrong_fixture_fails() {
     }
     assert!(held.is_empty(), "{} of {count} wrong fixtures hold:\n{}", held.len(), held.join("\n"));
     println!("{count} wrong fixtures fail");
-    assert!(count > 100, "only {count} mutants");
+    assert!(count > 100 || wanted().is_some(), "only {count} mutants");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Callbacks asked for through the API: durable before they are answered.
 
+mod kept;
 mod run;
 
 use baton_contract::{

@@ -62,6 +62,11 @@ impl Budget {
         Budget { limits, begun: now, open, told: Told::Nothing, runs: true, spent: StagesMs::default() }
     }
 
+    /// The budget of a transfer that begins with the human on the line: no limit is watched, and nothing was spent.
+    pub(crate) fn unspent(now: Mono, limits: BudgetSettings) -> Budget {
+        Budget { open: None, runs: false, ..Budget::begin(now, limits) }
+    }
+
     /// Ends the stage that runs and begins `stage`.
     pub(crate) fn open(&mut self, now: Mono, stage: Stage) {
         self.close(now);

@@ -36,5 +36,5 @@ pub use settings::{
     AcceptBy, AeSettings, AfterAe, BriefingBy, BudgetSettings, ColdBy, GroupSettings, KeyPair, Keys, Limits, Options, Settings,
     WhileDialing,
 };
-pub use transfer::{Begin, Transfer};
+pub use transfer::{Begin, TakeOver, Transfer};
 pub use why::Why;

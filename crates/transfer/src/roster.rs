@@ -217,7 +217,7 @@ impl Roster {
     }
 
     /// Frees an AE, after `wrap_up`; false where they are not held under this epoch.
-    pub(crate) fn release(&mut self, now: Now, id: &AeId, transfer: TransferId, epoch: u64, wrap_up: Duration) -> bool {
+    pub fn release(&mut self, now: Now, id: &AeId, transfer: TransferId, epoch: u64, wrap_up: Duration) -> bool {
         let Some(ae) = self.held(id, transfer, epoch).filter(|_| !baton_time::bug!(30)) else { return false };
         ae.hold = if wrap_up.is_zero() { Hold::Free } else { Hold::WrapUp { until: now.mono + wrap_up } };
         true

@@ -23,6 +23,7 @@ mod message;
 mod offer;
 mod seeded;
 mod state;
+mod taking_over;
 
 #[cfg(test)]
 mod desk;
@@ -48,6 +49,7 @@ use self::state::{
     Ignored, State, Step, of_speech, of_the_ae, of_the_bridge, of_the_human, of_the_invite, of_the_offer, of_the_recall,
     of_the_recording, of_the_refer, of_the_store,
 };
+pub use self::taking_over::TakeOver;
 use crate::plan::Plan;
 use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why, briefing};
 

@@ -43,11 +43,11 @@ const RING_MARGIN: Duration = Duration::from_secs(5);
 /// The callbacks that are being waited for or carried out.
 #[derive(Debug, Default)]
 pub(crate) struct Runs {
-    runs: BTreeMap<CallbackId, CallbackRun>,
+    pub(super) runs: BTreeMap<CallbackId, CallbackRun>,
     /// Who waits for a change of which.
     askers: BTreeMap<CallbackId, Vec<u64>>,
     renders: BTreeMap<u64, Rendering>,
-    spoken: BTreeMap<CallbackId, Spoken>,
+    pub(super) spoken: BTreeMap<CallbackId, Spoken>,
     /// The configured greeting and message, once they are rendered.
     greeting: Option<Arc<Clip>>,
     message: Option<Arc<Clip>>,
@@ -146,7 +146,8 @@ impl Switchboard {
 
     /// Whether a call is one that a run looks after: then it ends when the run says so.
     pub(crate) fn is_of_a_run(&self, id: CallId) -> bool {
-        self.callback_of(id).and_then(|callback| self.runs.runs.get(&callback)).is_some_and(|run| run.call() == Some(id))
+        let run = self.callback_of(id).and_then(|callback| self.runs.runs.get(&callback));
+        run.is_some_and(|run| run.call() == Some(id) && run.has_call())
     }
 
     pub(crate) fn callback_of(&self, id: CallId) -> Option<CallbackId> {
@@ -196,6 +197,9 @@ impl Switchboard {
     /// The AE of a callback accepts or declines without a key; none where this transfer is no callback's.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these two are asked by this door")]
     pub(crate) fn tell_try(&mut self, now: Now, transfer: TransferId, event: &Told) -> Option<Result<Reply, Problem>> {
+        if self.transfers.contains_key(&transfer) {
+            return None;
+        }
         let id = self.callback_by_transfer(transfer)?;
         let listens = self.runs.runs.get(&id).is_some_and(CallbackRun::can_be_accepted);
         let event = match event {
@@ -305,6 +309,7 @@ impl Switchboard {
                 }
                 self.publish(now, kind, call, None, data);
             }
+            CallbackAction::HandOver { ae, leg, epoch } => self.hand_over(now, id, &ae, leg, epoch),
             CallbackAction::Changed(result) => self.answer_changed(id, result),
             CallbackAction::EndCall => {
                 self.runs.spoken.remove(&id);
@@ -316,7 +321,7 @@ impl Switchboard {
     }
 
     /// The call of a run's try, while it is there.
-    fn call_for(&self, id: CallbackId) -> Option<CallId> {
+    pub(crate) fn call_for(&self, id: CallbackId) -> Option<CallId> {
         let call = self.runs.runs.get(&id)?.call()?;
         self.calls.contains_key(&call).then_some(call)
     }

@@ -110,6 +110,17 @@ impl Case {
         }
     }
 
+    /// Caller and AE hear each other since now, and that was asked for at `asked`; nobody is owed any word about it.
+    pub(crate) fn begins_bridged(&mut self, now: Now, asked: At, settings: &Settings) {
+        self.decided = Now { mono: now.mono, wall: asked.0 };
+        self.budget = Budget::unspent(now.mono, settings.budget.clone());
+        self.last_word = LastWord::Given;
+        self.bridged_at = Some(now.mono);
+        self.scene = SceneName::Human;
+        self.driver = Driver::Human;
+        self.outcome = Some(Outcome::Bridged);
+    }
+
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

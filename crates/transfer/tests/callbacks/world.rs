@@ -37,7 +37,21 @@ pub(crate) enum Fault {
 }
 
 enum Post {
-    Event { who: usize, life: u32, id: CallbackId, event: CallbackEvent },
+    Event {
+        who: usize,
+        life: u32,
+        id: CallbackId,
+        event: CallbackEvent,
+    },
+    /// Caller and AE, who were connected, have hung up.
+    Parted {
+        who: usize,
+        life: u32,
+        id: CallbackId,
+        ae: AeId,
+        transfer: TransferId,
+        epoch: u64,
+    },
     Crash(usize),
     Boot(usize),
     Step(usize, i64),
@@ -248,6 +262,15 @@ impl World {
                     self.tell(who, id, event);
                 }
             }
+            Post::Parted { who, life, id, ae, transfer, epoch } => {
+                let now = self.fed(who);
+                let daemon = &mut self.daemons[who];
+                if daemon.life == life && daemon.runs.is_some() {
+                    daemon.roster.release(now, &ae, transfer, epoch, Duration::ZERO);
+                    self.held.remove(&ae);
+                    self.observer.is_quiet(id, (who, life));
+                }
+            }
             Post::Crash(who) => {
                 if self.daemons[who].runs.take().is_some() {
                     self.observer.crashed((who, self.daemons[who].life));
@@ -347,11 +370,17 @@ impl World {
                 CallbackAction::Scene(SceneName::Human) => {
                     self.observer.bridged(id);
                     self.answer(who, id, 20, CallbackEvent::Switched);
-                    let after = self.dice.between(1_000, 120_000);
+                    // Too late, mostly: then the call is a transfer's.
+                    let after = self.dice.between(0, 400);
                     let legs = self.daemons[who].runs.as_ref().and_then(|runs| runs.get(&id)).and_then(CallbackRun::caller_leg);
                     if let Some(leg) = legs {
                         self.answer(who, id, after, CallbackEvent::Gone { leg, why: LegEnd::HungUp });
                     }
+                }
+                CallbackAction::HandOver { ae, epoch, .. } => {
+                    let Some(transfer) = row.progress.attempts.last().map(|attempt| attempt.transfer) else { return };
+                    let after = Duration::from_millis(self.dice.between(1_000, 120_000));
+                    self.post(after, Post::Parted { who, life, id, ae, transfer, epoch });
                 }
                 CallbackAction::SayToAe { say, .. } | CallbackAction::SayToCaller { say, .. } => {
                     self.answer(who, id, 1_500, CallbackEvent::SpeechEnded(say));

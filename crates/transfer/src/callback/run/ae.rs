@@ -108,7 +108,7 @@ impl CallbackRun {
             | State::Confirming { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Settling { .. }
             | State::Over => return ANOTHER_LEG,
@@ -195,7 +195,7 @@ impl CallbackRun {
             | State::Confirming { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Settling { .. }
             | State::Over => ANOTHER_LEG,
@@ -291,7 +291,7 @@ impl CallbackRun {
                 None
             }
             State::Calling { .. } | State::Confirming { .. } => self.gone_while_calling(turn, leg),
-            State::Keeping { .. } | State::Switching { .. } | State::Human { .. } => self.hung_up(turn, leg),
+            State::Keeping { .. } | State::Switching { .. } => self.hung_up(turn, leg),
             State::Parting { .. } => self.parting_gone(turn, leg),
             State::Waiting
             | State::Reminded
@@ -303,6 +303,7 @@ impl CallbackRun {
             | State::Inviting { .. }
             | State::Ringing { .. }
             | State::Listening { .. }
+            | State::Kept { .. }
             | State::Settling { .. }
             | State::Over => ANOTHER_LEG,
         }

@@ -93,27 +93,29 @@ impl CallbackRun {
     }
 
     pub(super) fn switched(&mut self, _turn: &Turn<'_>) -> Ignored {
-        let State::Switching { ae, caller, record, .. } = &self.state else { return NOT_ASKED };
-        let (ae, caller, record) = (ae.clone(), *caller, *record);
+        let State::Switching { ae, record, .. } = &self.state else { return NOT_ASKED };
+        let (ae, record) = (ae.clone(), *record);
         self.report(EventKind::DriverChanged, json!({"driver": Driver::Human}));
         self.report_attempt(EventKind::Bridged, json!({"ae": ae.id, "leg": ae.leg, "on_record": record == OnRecord::Yes}));
         self.report_row(EventKind::CallbackKept);
-        self.state = State::Human { ae, caller, record };
+        self.act(CallbackAction::HandOver { ae: ae.id, leg: ae.leg, epoch: ae.epoch });
+        self.state = if record == OnRecord::Yes { State::Over } else { State::Kept { record } };
         None
     }
 
     /// What the store says to the callback that was kept.
     pub(super) fn on_record(&mut self, known: OnRecord) {
-        if let State::Switching { record, .. } | State::Human { record, .. } = &mut self.state {
+        if let State::Switching { record, .. } | State::Kept { record } = &mut self.state {
             *record = known;
+        }
+        if matches!(self.state, State::Kept { record: OnRecord::Yes }) {
+            self.state = State::Over;
         }
     }
 
-    /// One of the two has hung up after they were connected: so is the other, and the call is over.
+    /// One of the two has hung up while they were being connected: so is the other, and the call is over.
     pub(super) fn hung_up(&mut self, turn: &mut Turn<'_>, leg: LegId) -> Ignored {
-        let (State::Keeping { ae, caller, .. } | State::Switching { ae, caller, .. } | State::Human { ae, caller, .. }) =
-            &self.state
-        else {
+        let (State::Keeping { ae, caller, .. } | State::Switching { ae, caller, .. }) = &self.state else {
             return ANOTHER_LEG;
         };
         let (ae, caller) = (ae.clone(), *caller);
@@ -124,8 +126,7 @@ impl CallbackRun {
         } else {
             return ANOTHER_LEG;
         };
-        let on_record =
-            matches!(self.state, State::Switching { record: OnRecord::Yes, .. } | State::Human { record: OnRecord::Yes, .. });
+        let on_record = matches!(self.state, State::Switching { record: OnRecord::Yes, .. });
         self.act(CallbackAction::HangUp { leg: other, cause: Cause::CallOver });
         let wrap_up = turn.settings.wrap_up;
         self.release(turn, &ae, wrap_up);
@@ -210,7 +211,7 @@ impl CallbackRun {
             | State::Confirming { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Settling { .. }
             | State::Over => ANOTHER_LEG,

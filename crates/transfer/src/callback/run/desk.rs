@@ -197,6 +197,7 @@ fn short(action: &CallbackAction) -> Option<String> {
             Some(name) => format!("report {name}"),
             None => return None,
         },
+        CallbackAction::HandOver { ae, .. } => format!("hand over to {ae}"),
         CallbackAction::Changed(Ok(())) => "answer: changed".into(),
         CallbackAction::Changed(Err(why)) => format!("answer: not changed, {why:?}"),
         CallbackAction::EndCall => "end call".into(),

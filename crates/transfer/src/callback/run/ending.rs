@@ -138,9 +138,7 @@ impl CallbackRun {
 
     /// Somebody has ended the call: the try is over where it stands.
     pub(super) fn call_is_over(&mut self, turn: &mut Turn<'_>) -> Ignored {
-        if let (Some(leg), State::Keeping { .. } | State::Switching { .. } | State::Human { .. }) =
-            (self.state.caller(), &self.state)
-        {
+        if let (Some(leg), State::Keeping { .. } | State::Switching { .. }) = (self.state.caller(), &self.state) {
             return self.hung_up(turn, leg);
         }
         let end = match &self.state {
@@ -159,7 +157,7 @@ impl CallbackRun {
             | State::Elsewhere { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Settling { .. }
             | State::Over => return ANOTHER_LEG,
         };
@@ -197,7 +195,7 @@ impl CallbackRun {
             State::Claiming { .. } | State::Writing { .. } | State::Parting { .. } | State::Settling { .. } => Unchanged::Busy,
             State::Unclear { .. } => Unchanged::Store,
             State::Elsewhere { .. } => Unchanged::Elsewhere,
-            State::Keeping { .. } | State::Switching { .. } | State::Human { .. } => Unchanged::Connected,
+            State::Keeping { .. } | State::Switching { .. } | State::Kept { .. } => Unchanged::Connected,
             State::Over => Unchanged::Over,
         };
         self.act(CallbackAction::Changed(Err(refused)));
@@ -230,7 +228,7 @@ impl CallbackRun {
             | State::Elsewhere { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Settling { .. }
             | State::Over => {
@@ -266,7 +264,7 @@ impl CallbackRun {
             | State::Confirming { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Settling { .. } => self.case.evidence = Evidence::Waits,
         }

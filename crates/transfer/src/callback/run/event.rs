@@ -174,6 +174,16 @@ pub enum CallbackAction {
     Render(Briefing),
     /// Publish an event.
     Report(EventKind, Map<String, Value>),
+    /// Caller and AE hear each other: from here on a transfer looks after the call, under the id of this try. See
+    /// [`crate::Transfer::take_over`].
+    HandOver {
+        /// The AE who has the caller.
+        ae: AeId,
+        /// Their leg.
+        leg: LegId,
+        /// Of the AE's lease.
+        epoch: u64,
+    },
     /// A change that was wanted is on record, or is not made.
     Changed(Result<(), Unchanged>),
     /// End the call that was opened: every leg that is left.

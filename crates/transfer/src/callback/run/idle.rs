@@ -166,7 +166,7 @@ impl CallbackRun {
             State::Keeping { .. } => {
                 self.bridge(turn, if written { OnRecord::Yes } else { OnRecord::Again(turn.now.mono + LOOK_EVERY) })
             }
-            State::Switching { .. } | State::Human { .. } => {
+            State::Switching { .. } | State::Kept { .. } => {
                 self.on_record(if written { OnRecord::Yes } else { OnRecord::Again(turn.now.mono + LOOK_EVERY) });
             }
             State::Settling { .. } if written => self.settled(),
@@ -244,7 +244,7 @@ impl CallbackRun {
                 self.state = State::Settling { until: turn.now.mono + STORE_MAX };
             }
             State::Settling { .. } => self.adopt(turn, row),
-            State::Human { record: OnRecord::Again(_), .. } => {
+            State::Kept { record: OnRecord::Again(_) } => {
                 self.recorded = epoch;
                 if row.state == CallbackState::Kept {
                     self.on_record(OnRecord::Yes);
@@ -263,7 +263,7 @@ impl CallbackRun {
             | State::Confirming { .. }
             | State::Keeping { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Over => return OLD_ROW,
         }

@@ -192,6 +192,11 @@ impl CallbackRun {
         matches!(self.state, State::Over)
     }
 
+    /// Whether the legs of its call are its own: a call that is handed over is a transfer's.
+    pub fn has_call(&self) -> bool {
+        !matches!(self.state, State::Kept { .. } | State::Over)
+    }
+
     /// Whether it only waits for its time: then it may be let go and read again later.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Waiting | State::Reminded | State::Over)

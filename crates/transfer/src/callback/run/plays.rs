@@ -29,9 +29,11 @@ fn a_callback_is_reminded_claimed_briefed_asked_and_kept() {
     let caller = desk.caller_leg();
     desk.tell(CallbackEvent::Answered { leg: caller }).expect(["write running", "caller: greeting to-be-connected-press key-1"]);
     desk.committed().tell(CallbackEvent::Key { leg: caller, key: Key::ONE }).expect(["write kept"]);
-    desk.committed().expect(["scene Human"]).tell(CallbackEvent::Switched).expect(["report kept"]);
-    desk.tell(CallbackEvent::Gone { leg: caller, why: LegEnd::HungUp }).expect(["hang up CallOver", "end call"]);
-    assert!(desk.run.is_over());
+    desk.committed().expect(["scene Human"]).tell(CallbackEvent::Switched);
+    // From here on the call is a transfer's; the callback has nothing to say in it any more.
+    desk.expect(["report kept", "hand over to michael"]);
+    assert!(desk.run.is_over() && !desk.run.has_call());
+    desk.tell(CallbackEvent::Gone { leg: caller, why: LegEnd::HungUp }).tell(CallbackEvent::CallOver).expect([]);
     assert_eq!(desk.row.progress.attempts[0].outcome, Some(CallbackOutcome::Connected));
 }
 
@@ -111,11 +113,25 @@ fn another_key_confirms_nothing_and_a_key_counts_once() {
 fn two_people_who_wait_for_each_other_do_not_wait_for_a_disk() {
     let mut desk = Desk::new();
     desk.keeping().then().wait_for(CallbackWhy::StoreMustAnswer).expect(["scene Human"]);
-    desk.tell(CallbackEvent::Switched).expect(["report kept"]);
+    desk.tell(CallbackEvent::Switched).expect(["report kept", "hand over to michael"]);
+    assert!(!desk.run.is_over() && !desk.run.has_call());
     desk.refused().wait_for(CallbackWhy::LookAgain).expect(["read again"]);
     let mut standing = desk.run.view().clone();
     standing.state = CallbackState::Running;
     desk.tell(CallbackEvent::Row(Box::new(standing))).expect(["write kept"]);
+    desk.committed().expect([]);
+    assert!(desk.run.is_over());
+}
+
+#[test]
+fn whoever_hangs_up_while_the_two_are_being_connected_ends_the_call() {
+    for caller_leaves in [true, false] {
+        let mut desk = Desk::new();
+        desk.keeping().committed().then();
+        let leg = if caller_leaves { desk.caller_leg() } else { desk.ae_leg() };
+        desk.tell(CallbackEvent::Gone { leg, why: LegEnd::HungUp }).expect(["hang up CallOver", "end call"]);
+        assert!(desk.run.is_over());
+    }
 }
 
 #[test]
@@ -216,7 +232,9 @@ fn it_can_be_moved_and_called_off_while_it_waits_and_while_phones_ring() {
     assert_eq!((desk.run.view().state, desk.run.view().progress.tries), (CallbackState::Scheduled, 0));
 
     let mut desk = Desk::new();
-    desk.human().then().tell(CallbackEvent::Change(Change::Cancel)).expect(["answer: not changed, Connected"]);
+    desk.human().then().tell(CallbackEvent::Change(Change::Cancel)).expect(["answer: not changed, Over"]);
+    let mut desk = Desk::new();
+    desk.keeping().then().tell(CallbackEvent::Change(Change::Cancel)).expect(["answer: not changed, Connected"]);
 }
 
 #[test]

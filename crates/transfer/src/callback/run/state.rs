@@ -42,10 +42,10 @@ pub(crate) enum State {
     Confirming { ae: Ae, caller: LegId, answered: Mono, hears: Hears },
     /// The caller has confirmed, and that goes on record. Out: written, or not within half a second: `Switching`.
     Keeping { ae: Ae, caller: LegId, until: Mono },
-    /// The scene is swapped. Out: the audio has switched: `Human`; one of the two hangs up: `Over`.
+    /// The scene is swapped. Out: the audio has switched: a transfer takes the call over, `Kept`; one of the two hangs up: `Over`.
     Switching { ae: Ae, caller: LegId, until: Mono, record: OnRecord },
-    /// Caller and AE talk. Out: one of the two hangs up: `Over`.
-    Human { ae: Ae, caller: LegId, record: OnRecord },
+    /// Caller and AE talk, and the call is a transfer's; what is left is to see it on record. Out: it is: `Over`.
+    Kept { record: OnRecord },
     /// Whoever is left hears one last thing. Out: it is said: `Settling`.
     Parting { ae: Option<(Ae, SayId)>, caller: Option<(LegId, SayId)>, until: Mono, end: Box<End> },
     /// The end of a try goes on record. Out: written: `Reminded`, or `Over`; refused, or no answer: `Unclear`.
@@ -128,7 +128,7 @@ impl State {
             State::Confirming { .. } => "Confirming",
             State::Keeping { .. } => "Keeping",
             State::Switching { .. } => "Switching",
-            State::Human { .. } => "Human",
+            State::Kept { .. } => "Kept",
             State::Parting { .. } => "Parting",
             State::Settling { .. } => "Settling",
             State::Over => "Over",
@@ -145,8 +145,7 @@ impl State {
             | State::Calling { ae, .. }
             | State::Confirming { ae, .. }
             | State::Keeping { ae, .. }
-            | State::Switching { ae, .. }
-            | State::Human { ae, .. } => Some(ae),
+            | State::Switching { ae, .. } => Some(ae),
             State::Parting { ae, .. } => ae.as_ref().map(|(ae, _)| ae),
             State::Waiting
             | State::Reminded
@@ -154,6 +153,7 @@ impl State {
             | State::Claiming { .. }
             | State::Unclear { .. }
             | State::Elsewhere { .. }
+            | State::Kept { .. }
             | State::Settling { .. }
             | State::Over => None,
         }
@@ -165,8 +165,7 @@ impl State {
             State::Calling { caller, .. }
             | State::Confirming { caller, .. }
             | State::Keeping { caller, .. }
-            | State::Switching { caller, .. }
-            | State::Human { caller, .. } => Some(*caller),
+            | State::Switching { caller, .. } => Some(*caller),
             State::Parting { caller, .. } => caller.map(|(leg, _)| leg),
             State::Waiting
             | State::Reminded
@@ -178,6 +177,7 @@ impl State {
             | State::Inviting { .. }
             | State::Ringing { .. }
             | State::Listening { .. }
+            | State::Kept { .. }
             | State::Settling { .. }
             | State::Over => None,
         }

@@ -37,7 +37,7 @@ const STATES: [Scene; 18] = [
     ("Confirming", || told(Desk::confirming)),
     ("Keeping", || told(Desk::keeping)),
     ("Switching", || told(|desk| desk.keeping().committed())),
-    ("Human", || told(Desk::human)),
+    ("Kept", || told(|desk| desk.keeping().wait_for(CallbackWhy::StoreMustAnswer).tell(CallbackEvent::Switched))),
     ("Parting", || told(|desk| desk.confirming().tell(CallbackEvent::Change(Change::Cancel)))),
     ("Settling", || told(|desk| desk.dialled().tell(CallbackEvent::Change(Change::Cancel)))),
     ("Over", || told(|desk| desk.dialled().tell(CallbackEvent::Change(Change::Cancel)).committed())),

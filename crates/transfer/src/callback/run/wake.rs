@@ -45,9 +45,9 @@ impl CallbackRun {
                 earlier((*answered + rules.confirm_max, CallbackWhy::CallerMustConfirm), again)
             }
             State::Switching { until, .. } => mono(*until, CallbackWhy::AudioMustSwitch),
-            State::Human { record: OnRecord::Again(at), .. } => mono(*at, CallbackWhy::LookAgain),
+            State::Kept { record: OnRecord::Again(at) } => mono(*at, CallbackWhy::LookAgain),
             State::Parting { until, .. } => mono(*until, CallbackWhy::SpeechMustEnd),
-            State::Human { .. } | State::Over => None,
+            State::Kept { .. } | State::Over => None,
         }
     }
 
@@ -78,7 +78,7 @@ impl CallbackRun {
             CallbackWhy::Reminder => self.remind(turn),
             CallbackWhy::Due => self.begin(turn),
             CallbackWhy::StoreMustAnswer => self.store_is_silent(turn),
-            CallbackWhy::LookAgain if matches!(self.state, State::Human { .. }) => {
+            CallbackWhy::LookAgain if matches!(self.state, State::Kept { .. }) => {
                 self.act(CallbackAction::Reload);
                 self.on_record(OnRecord::Again(turn.now.mono + super::idle::LOOK_EVERY));
             }
@@ -129,7 +129,7 @@ impl CallbackRun {
             | State::Calling { .. }
             | State::Confirming { .. }
             | State::Switching { .. }
-            | State::Human { .. }
+            | State::Kept { .. }
             | State::Parting { .. }
             | State::Over => {}
         }
