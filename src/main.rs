@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod capture;
 mod cli;
 mod client;
 mod clock;
@@ -18,6 +19,7 @@ mod replay;
 mod resolve;
 mod serve;
 mod sim;
+mod telemetry;
 mod transcribe;
 mod voice;
 mod watchdog;

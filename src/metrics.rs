@@ -10,7 +10,7 @@ use serde_json::Value;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 24] = [
+const FAMILIES: [(&str, &str, &str); 26] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -32,6 +32,8 @@ const FAMILIES: [(&str, &str, &str); 24] = [
     ("baton_recordings_total", "counter", "Tracks of recordings by how they came out"),
     ("baton_recording_packets_lost_total", "counter", "Packets that are missing in recordings"),
     ("baton_transcripts_total", "counter", "Transcripts of voicemails"),
+    ("baton_capture_messages_total", "counter", "SIP messages for those who look on, by what became of them"),
+    ("baton_spans_total", "counter", "Spans of traces by what became of them"),
     ("baton_draining", "gauge", "1 while no new calls are taken"),
     ("baton_build_info", "gauge", "Always 1; the version is a label"),
     ("baton_engine_lag_seconds", "histogram", "How late the engine woke for a deadline"),
@@ -164,6 +166,9 @@ impl Metrics {
             self.set("baton_recordings_total", &[("result", "written")], exact(counts.written));
             self.set("baton_recordings_total", &[("result", "failed")], exact(counts.failed));
             self.set("baton_recording_packets_lost_total", &[], exact(counts.lost));
+        }
+        for (result, count) in &snapshot.captured {
+            self.set("baton_capture_messages_total", &[("result", result)], exact(*count));
         }
         for state in ["available", "dnd", "away", "off_hours", "offered", "on_call", "wrap_up"] {
             let count = snapshot.gauges.aes.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);

@@ -9,13 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use baton_contract::Event;
 use baton_http::{HttpSettings, router};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast::Sender;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
+use crate::capture::Scribe;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Door, EngineControl, Phase, Request, Snapshot};
+use crate::record::Recorder;
 use crate::watchdog;
 
 /// How long transfers in flight may go on after SIGTERM.
@@ -59,6 +64,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
         clock,
         phase: phase.clone(),
         gauges: gauges.clone(),
+        book: opened.scribe.book.clone(),
     });
     let settings = HttpSettings {
         token: config.http.token.as_ref().map(|token| token.expose().to_owned()),
@@ -75,6 +81,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     }
     tokio::spawn(watchdog::feed(clock, opened.pulse.clone()));
     tokio::spawn(look(opened.door.clone(), gauges.clone()));
+    let teller = opened.teller.map(|teller| tokio::spawn(teller.run(opened.events.subscribe())));
     let (engine_ended, mut engine_end) = oneshot::channel();
     let engine = std::thread::Builder::new()
         .name("engine".to_owned())
@@ -105,14 +112,32 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     if let Some(store) = Arc::into_inner(opened.store) {
         store.close().await;
     }
-    if let Some(recorder) = opened.recorder {
-        tokio::task::spawn_blocking(move || recorder.stop()).await.context("the end of recordings")?;
-    }
+    put_away(opened.recorder, opened.scribe, opened.events, teller).await?;
     drop(opened.lock);
     match result {
         Ok(result) => result.context("the engine has failed"),
         Err(_) => anyhow::bail!("the engine has panicked"),
     }
+}
+
+/// Those who look on are done with what they have seen, or are not waited for.
+async fn put_away(
+    recorder: Option<Arc<Recorder>>,
+    scribe: Scribe,
+    events: Sender<Event>,
+    teller: Option<JoinHandle<()>>,
+) -> anyhow::Result<()> {
+    if let Some(recorder) = recorder {
+        tokio::task::spawn_blocking(move || recorder.stop()).await.context("the end of recordings")?;
+    }
+    tokio::task::spawn_blocking(move || scribe.stop()).await.context("the end of captures")?;
+    drop(events);
+    if let Some(teller) = teller
+        && tokio::time::timeout(FAREWELL_MAX, teller).await.is_err()
+    {
+        tracing::warn!("the collector did not take the last traces");
+    }
+    Ok(())
 }
 
 /// No new calls; transfers in flight end first, then the rest is hung up.

@@ -96,12 +96,12 @@ fn reach(walk: &mut Walk<'_>, at: &mut Section<'_>) -> Reach {
     }
 }
 
-fn url(text: &str) -> Parsed<Target> {
+pub(super) fn url(text: &str) -> Parsed<Target> {
     text.parse().map_err(|error: crate::fetch::TargetError| format!("`{text}` {error}"))
 }
 
 /// A key that goes into a header.
-fn bearer(text: &str) -> Parsed<Secret> {
+pub(super) fn bearer(text: &str) -> Parsed<Secret> {
     match HeaderValue::from_str(text) {
         Ok(_) => value::token(text),
         Err(_) => Err("cannot stand in a header, write one line of printable characters".to_owned()),

@@ -5,6 +5,7 @@ mod callback;
 mod check;
 mod expand;
 mod fault;
+mod observe;
 mod peers;
 mod read;
 mod settings;
@@ -21,7 +22,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Transcriber, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Secret, Transcriber, Transport, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

@@ -13,7 +13,9 @@ use super::settings::{
     Trunk, VoiceSpec,
 };
 use super::walk::{Found, Section, Walk};
-use super::{beyond, callback, peers, uri, value};
+use super::{beyond, callback, observe, peers, uri, value};
+use crate::capture::CaptureSettings;
+use crate::telemetry::TelemetrySettings;
 use crate::webhook::Hook;
 
 /// The tables of a file, in the order of the documentation.
@@ -29,6 +31,8 @@ const TABLES: &[&str] = &[
     "callback",
     "recording",
     "transcribe",
+    "capture",
+    "telemetry",
     "trunk",
     "ai",
     "route",
@@ -62,6 +66,8 @@ pub(super) struct Draft {
     pub(super) recording: Found<Recording>,
     pub(super) http_voices: Vec<Found<Option<HttpVoice>>>,
     pub(super) transcriber: Found<Option<Transcriber>>,
+    pub(super) capture: Found<CaptureSettings>,
+    pub(super) telemetry: Found<Option<TelemetrySettings>>,
 }
 
 pub(super) struct SipDraft {
@@ -98,6 +104,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
     let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
     let (recording, transcribe) = (table(walk, "recording"), table(walk, "transcribe"));
+    let (capture, telemetry) = (table(walk, "capture"), table(walk, "telemetry"));
     let callback = table(walk, "callback");
     let callback = callback::read(walk, callback);
     let (voices, briefing) = read_briefing(walk, briefing);
@@ -124,6 +131,8 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         recording: beyond::recording(walk, recording),
         http_voices: each(walk, root, "voice", beyond::voice),
         transcriber: beyond::transcribe(walk, transcribe),
+        capture: observe::capture(walk, capture),
+        telemetry: observe::telemetry(walk, telemetry),
     }
 }
 
@@ -299,6 +308,8 @@ impl Draft {
             Some(advertise) => advertise.host.clone(),
             None => self.sip_address().to_string(),
         };
+        let mut capture = self.capture.value.clone();
+        capture.hep.iter_mut().for_each(|hep| hep.node.clone_from(&self.node.value.name));
         let address = self.media_address();
         let advertise = self.media_advertise().unwrap_or(address);
         let public_url = self.public_url();
@@ -338,6 +349,8 @@ impl Draft {
             webhooks: values(self.webhooks).into_iter().flatten().collect(),
             recording: self.recording.value,
             transcriber: self.transcriber.value,
+            capture,
+            telemetry: self.telemetry.value,
         }
     }
 }

@@ -12,7 +12,9 @@ use baton_switchboard::{
 };
 use baton_transfer::{AeSettings, GroupSettings, Limits};
 
+use crate::capture::CaptureSettings;
 use crate::fetch::{Reach, Target};
+use crate::telemetry::TelemetrySettings;
 use crate::webhook::Hook;
 
 /// A whole configuration.
@@ -52,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) recording: Recording,
     /// Who writes down what was said; nobody if it is absent.
     pub(crate) transcriber: Option<Transcriber>,
+    /// What is done with what is spoken in SIP.
+    pub(crate) capture: CaptureSettings,
+    /// Who is told what took how long; nobody if it is absent.
+    pub(crate) telemetry: Option<TelemetrySettings>,
 }
 
 /// `[node]`

@@ -151,6 +151,19 @@ impl Daemon {
         self.ask("DELETE", path, None)
     }
 
+    /// An answer that is no JSON.
+    pub(crate) fn text(&self, path: &str) -> Result<String, Trouble> {
+        let answer = self.ask_anybody("GET", path, None)?;
+        let url = format!("{}{path}", self.url);
+        match answer.status {
+            200..=299 => Ok(answer.text()),
+            status => Err(match serde_json::from_slice(&answer.body) {
+                Ok(problem) => Trouble::Refused { url, problem: Box::new(problem) },
+                Err(_) => Trouble::Strange { url, why: format!("HTTP {status} without a word why") },
+            }),
+        }
+    }
+
     fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Told<T>, Trouble> {
         let answer = self.ask_anybody(method, path, body)?;
         let url = format!("{}{path}", self.url);

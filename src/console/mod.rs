@@ -3,8 +3,10 @@
 mod daemon;
 mod drain;
 mod explain;
+mod ladder;
 mod show;
 mod table;
+mod top;
 mod words;
 
 use std::io::{ErrorKind, Write};
@@ -27,6 +29,9 @@ pub(crate) enum Tool {
     Call {
         /// The call.
         id: CallId,
+        /// Shows its SIP messages as a ladder.
+        #[arg(long)]
+        ladder: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -51,6 +56,13 @@ pub(crate) enum Tool {
     Explain {
         /// The transfer.
         transfer: TransferId,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Shows what the daemon is doing, anew every second.
+    Top {
+        #[command(flatten)]
+        args: top::TopArgs,
         #[command(flatten)]
         reach: Reach,
     },
@@ -87,13 +99,15 @@ fn answer(tool: Tool) -> Result<String, Trouble> {
     let here = Here { zone: TimeZone::system(), now: Clock::start().now().wall };
     match tool {
         Tool::Calls(reach) => show::calls(&Daemon::reach(&reach)?, reach.json, &here),
-        Tool::Call { id, reach } => show::call(&Daemon::reach(&reach)?, reach.json, &here, id),
+        Tool::Call { id, ladder: true, reach } => ladder::ladder(&Daemon::reach(&reach)?, reach.json, &here, id),
+        Tool::Call { id, ladder: false, reach } => show::call(&Daemon::reach(&reach)?, reach.json, &here, id),
         Tool::Transfer { call, to, mode, reach } => {
             show::transfer(&Daemon::reach(&reach)?, reach.json, call, to.as_deref(), mode.as_deref())
         }
         Tool::Aes(reach) => show::aes(&Daemon::reach(&reach)?, reach.json),
         Tool::Callbacks(reach) => show::callbacks(&Daemon::reach(&reach)?, reach.json, &here),
         Tool::Explain { transfer, reach } => explain::explain(&Daemon::reach(&reach)?, reach.json, &here, transfer),
+        Tool::Top { args, reach } => top::top(&Daemon::reach(&reach)?, reach.json, here, args),
         Tool::Drain { wait, off, reach } => drain::drain(&Daemon::reach(&reach)?, reach.json, wait, off),
     }
 }

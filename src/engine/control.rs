@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_contract::{Command, Event, Problem, Reply, TransferId};
+use baton_contract::{At, CallView, Command, Event, LegView, Problem, Reply, SipMessageView, TransferId, Way};
 use baton_http::{Control, EventStream, Readiness};
 use baton_store::Store;
 use baton_time::Wall;
@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::turn::overloaded;
 use super::{Door, Request, Snapshot};
+use crate::capture::{Book, Direction, Remembered};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -35,6 +36,7 @@ pub(crate) struct EngineControl {
     pub(crate) clock: Clock,
     pub(crate) phase: Arc<Phase>,
     pub(crate) gauges: Arc<Mutex<Snapshot>>,
+    pub(crate) book: Arc<Book>,
 }
 
 const STARTING: u8 = 0;
@@ -99,6 +101,23 @@ impl EngineControl {
     }
 }
 
+/// A message as a part of its leg.
+fn rung(row: Remembered, leg: &LegView) -> SipMessageView {
+    SipMessageView {
+        at: At(row.at),
+        leg: leg.id,
+        role: leg.role,
+        way: match row.direction {
+            Direction::In => Way::In,
+            Direction::Out => Way::Out,
+        },
+        transport: row.transport.name().to_owned(),
+        peer: row.remote.to_string(),
+        title: row.title,
+        bytes: row.bytes,
+    }
+}
+
 #[async_trait]
 impl Control for EngineControl {
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
@@ -128,6 +147,15 @@ impl Control for EngineControl {
             self.ask(Command::Transfer(transfer)).await?;
         }
         Ok(events)
+    }
+
+    fn ladder(&self, call: &CallView) -> Vec<SipMessageView> {
+        let call_ids: Vec<String> = call.legs.iter().map(|leg| leg.sip_call_id.clone()).collect();
+        let rung = |row: Remembered| {
+            let leg = call.legs.iter().find(|leg| leg.sip_call_id == row.call_id)?;
+            Some(rung(row, leg))
+        };
+        self.book.of(&call_ids).into_iter().filter_map(rung).collect()
     }
 
     fn metrics(&self) -> String {

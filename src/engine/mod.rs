@@ -87,6 +87,8 @@ pub(crate) struct Snapshot {
     pub(crate) rtp: Vec<(&'static str, &'static str, u64)>,
     /// What has become of recordings, where there are any.
     pub(crate) recordings: Option<crate::record::Counts>,
+    /// What has become of messages for those who look on.
+    pub(crate) captured: Vec<(&'static str, u64)>,
     /// No call is left.
     pub(crate) idle: bool,
     /// A transfer is between its request and its outcome.

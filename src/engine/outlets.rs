@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::sockets::Sockets;
 use super::streams::Connections;
 use super::{Door, Recordings, Request};
+use crate::capture::Tap;
 use crate::metrics::Metrics;
 use crate::voice::Voices;
 use crate::webhook::Hooks;
@@ -40,6 +41,8 @@ pub(crate) struct Outlets {
     /// Who is to hear of events beside those who listen.
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) recordings: Recordings,
+    /// Who looks on at what is spoken in SIP.
+    pub(crate) tap: Tap,
     pub(crate) streams: Connections,
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
@@ -64,6 +67,7 @@ impl Outlets {
         door: Door,
         hooks: Arc<Hooks>,
         recordings: Recordings,
+        tap: Tap,
     ) -> Outlets {
         let (streams, askers) = (Connections::new(door.clone(), runtime.clone()), BTreeMap::new());
         let (fresh, held) = (Vec::new(), BTreeMap::new());
@@ -78,6 +82,7 @@ impl Outlets {
             door,
             hooks,
             recordings,
+            tap,
             streams,
             askers,
             asked: 0,
@@ -127,6 +132,7 @@ impl Outlets {
             records.extend(self.hooks.due(&records));
             self.held.insert(ticket, std::mem::take(&mut self.fresh));
         }
+        self.tap.recorded(&records);
         match self.store.submit(Batch { ticket, level, records }) {
             Ok(()) => true,
             Err(refusal) => {
@@ -157,6 +163,7 @@ impl Outlets {
 
     /// Counts an event; it is told once its audit line is on record.
     pub(crate) fn publish(&mut self, event: Event) {
+        tell(&event);
         self.metrics.lock().on_event(&event);
         self.fresh.push(event);
     }
@@ -233,6 +240,14 @@ impl Outlets {
             tracing::debug!(ticket, "whoever asked has gone");
         }
     }
+}
+
+/// A line for each event of a call's life. Names and numbers stay out of it.
+fn tell(event: &Event) {
+    let text = |key: &str| event.data.get(key).and_then(serde_json::Value::as_str);
+    let (call, transfer) = (event.call.map(tracing::field::display), event.transfer.map(tracing::field::display));
+    let (ae, outcome, stage) = (text("ae"), text("outcome"), text("stage"));
+    tracing::info!(call, transfer, ae, outcome, stage, event = event.kind.name(), "event");
 }
 
 fn hand_in(door: &Door, rows: Vec<CallbackView>) {

@@ -104,8 +104,7 @@ impl Engine {
             more |= self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
             let now = self.clock.now();
             for (local, remote, bytes) in batch {
-                let incoming = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
-                self.handle(now, Input::Sip(incoming));
+                self.hear(now, Incoming { transport: Transport::Udp, connection: None, local, remote, bytes });
             }
         }
         more
@@ -129,7 +128,7 @@ impl Engine {
                 let ticket = self.outlets.expect(asker);
                 self.handle(now, Input::Ask { ticket, command });
             }
-            Request::Stream(incoming) => self.handle(now, Input::Sip(incoming)),
+            Request::Stream(incoming) => self.hear(now, incoming),
             Request::StreamOpened(id, remote, queue) => self.outlets.streams.opened(id, remote, queue),
             Request::StreamClosed(id, heard) => {
                 let (spoke, silent) = match self.outlets.streams.closed(id, heard) {
@@ -190,6 +189,11 @@ impl Engine {
         }
     }
 
+    fn hear(&mut self, now: Now, message: Incoming) {
+        self.outlets.tap.received(now, &message);
+        self.handle(now, Input::Sip(message));
+    }
+
     fn handle(&mut self, now: Now, input: Input) {
         self.board.handle(now, input);
         self.drain_outputs(now);
@@ -200,6 +204,7 @@ impl Engine {
         while let Some(output) = self.board.poll() {
             match output {
                 Output::Transmit(transmit) => {
+                    self.outlets.tap.sent(now, &transmit);
                     if !self.outlets.transmit(&self.sockets, &transmit) {
                         self.board.handle(now, Input::SendFailed { transport: transmit.transport, remote: transmit.remote });
                     }
@@ -241,6 +246,7 @@ impl Engine {
             rejected: self.board.rejected(),
             rtp: self.outlets.rtp_counts(),
             recordings: self.outlets.recordings.counts(),
+            captured: self.outlets.tap.results(),
             idle: self.board.is_idle(),
             transfers_in_flight: self.board.has_transfers_in_flight(),
         }

@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 
 use super::lock::{self, StoreLock};
 use super::plan;
+use crate::capture::Scribe;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::engine::{Door, Engine, EngineParts, Outlets, Recordings, Request, Sockets, StreamListener};
@@ -26,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::precedence;
 use crate::record::Recorder;
 use crate::resolve::Names;
+use crate::telemetry::Teller;
 use crate::transcribe::Transcriber;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
@@ -51,6 +53,8 @@ pub(super) struct Opened {
     pub(super) pulse: Arc<Pulse>,
     pub(super) couriers: Couriers,
     pub(super) recorder: Option<Arc<Recorder>>,
+    pub(super) scribe: Scribe,
+    pub(super) teller: Option<Teller>,
     pub(super) lock: Option<StoreLock>,
 }
 
@@ -85,11 +89,29 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let folder = config.recording.dir.clone();
     let recordings = Recordings::new(recorder.clone().zip(folder), transcriber);
     let (told, counted) = (events.clone(), metrics.clone());
-    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks, recordings);
+    let scribe = Scribe::start(config.capture.clone(), &config.node.name).context("[capture] cannot be begun")?;
+    let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
+    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks, recordings, tap);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
-    Ok(Opened { parts, engine, door, store, events, metrics, links, http, streams, pulse, couriers, recorder, lock })
+    Ok(Opened {
+        parts,
+        engine,
+        door,
+        store,
+        events,
+        metrics,
+        links,
+        http,
+        streams,
+        pulse,
+        couriers,
+        recorder,
+        scribe,
+        teller,
+        lock,
+    })
 }
 
 async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> anyhow::Result<Store> {
@@ -103,6 +125,12 @@ async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> an
     let opened = Store::open(&config.store.url, baton_store::Settings::default(), on_ack).await;
     precedence::set(before);
     Ok(opened?)
+}
+
+/// Who tells what took how long, where a collector is named.
+fn open_teller(config: &Config, post: &Post) -> Option<Teller> {
+    let settings = config.telemetry.clone()?;
+    Some(Teller::new(settings, &config.node.name, post.fetch.clone(), post.metrics.clone()))
 }
 
 /// Binds every SIP socket of the configuration.

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use baton_contract::{Command, Event, Problem, Reply, TransferId};
+use baton_contract::{CallView, Command, Event, Problem, Reply, SipMessageView, TransferId};
 use baton_time::Wall;
 use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
@@ -23,6 +23,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// What has happened in a transfer, in its order; 404 where there is no such transfer.
     async fn events_of(&self, transfer: TransferId) -> Result<Vec<Event>, Problem>;
+
+    /// The SIP messages of a call that are still remembered, in their order.
+    fn ladder(&self, _call: &CallView) -> Vec<SipMessageView> {
+        Vec::new()
+    }
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use baton_contract::{CallId, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, TransferRequest};
+use baton_contract::{
+    CallId, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, SipMessageView, TransferRequest,
+};
 use serde::Deserialize;
 
 use crate::app::{App, take};
@@ -35,6 +37,11 @@ pub(crate) async fn place(
 
 pub(crate) async fn show(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Box<CallView>>, Failure> {
     take!(app.ask(Command::Call(id)).await?, Call).map(Answer)
+}
+
+pub(crate) async fn ladder(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Page<SipMessageView>>, Failure> {
+    let call = take!(app.ask(Command::Call(id)).await?, Call)?;
+    Ok(Answer(Page { items: app.control.ladder(&call), next: None }))
 }
 
 pub(crate) async fn hang_up(State(app): State<App>, Id(id): Id<CallId>) -> Result<Answer<Box<CallView>>, Failure> {

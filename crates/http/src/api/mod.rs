@@ -73,6 +73,16 @@ fn calls() -> Vec<Operation> {
             ..operation("get", CALL, "showCall", "A call and its legs.", Answer::One("Call"))
         },
         Operation {
+            handler: get(calls::ladder),
+            ..operation(
+                "get",
+                "/v1/calls/{id}/sip",
+                "showLadder",
+                "The SIP messages of a call that are still remembered.",
+                Answer::List("SipMessage"),
+            )
+        },
+        Operation {
             handler: delete(calls::hang_up),
             ..operation("delete", CALL, "hangUp", "Hangs the call up.", Answer::One("Call"))
         },

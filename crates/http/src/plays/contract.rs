@@ -71,6 +71,7 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     };
     agrees("Call", &call());
     agrees("Leg", &leg_view);
+    agrees("SipMessage", &message());
     let message = baton_contract::MessageView { file: "x".to_owned(), duration_ms: 2, speech_ms: 1, transcript: None };
     agrees("Transfer", &TransferView { message: Some(message), ..transfer() });
     agrees("Attempt", &attempt);
@@ -86,6 +87,19 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     agrees("NewCallback", &serde_json::json!({"call": null, "ae": "", "caller": "", "at": "", "timezone": null, "context": {}}));
     agrees("UpdateCallback", &baton_contract::UpdateCallback::default());
     agrees("TransferRequest", &baton_contract::TransferRequest::default());
+}
+
+fn message() -> baton_contract::SipMessageView {
+    baton_contract::SipMessageView {
+        at: NOW.into(),
+        leg: LegId::new(&mut IdSource::seeded(4), NOW),
+        role: LegRole::Caller,
+        way: baton_contract::Way::In,
+        transport: "UDP".to_owned(),
+        peer: "192.0.2.1:5060".to_owned(),
+        title: "200 INVITE".to_owned(),
+        bytes: 7,
+    }
 }
 
 fn agrees(schema: &str, sample: &impl Serialize) {
