@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::config::Config;
 use crate::console::Tool;
 use crate::demo::DemoArgs;
+use crate::import::FixtureArgs;
 use crate::replay::ReplayArgs;
 use crate::sim::SimArgs;
 
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Plays warm transfers on this machine: caller, AI and AEs over loopback; nothing else is needed.
     Demo(DemoArgs),
+    /// Makes fixtures.
+    #[command(subcommand)]
+    Fixture(FixtureArgs),
     /// Plays SIP fixtures in virtual time: exit code 0 if all hold, 1 if one failed, 2 if one cannot be read.
     Replay(ReplayArgs),
     /// Plays random worlds in virtual time against the production core: exit code 0 if all holds, 1 if something does not.

@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod engine;
 mod fetch;
+mod import;
 mod logs;
 mod metrics;
 mod precedence;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             }
         }
         cli::Command::Demo(args) => demo::run(args),
+        cli::Command::Fixture(args) => import::run(&args),
         cli::Command::Replay(args) => replay::run(args),
         cli::Command::Sim(args) => sim::run(&args),
         cli::Command::Bench(args) => bench::run(args),

@@ -281,6 +281,69 @@ mod tests {
         assert!(text.contains("baton_transfer_stage_seconds_count{stage=\"total\"} 1\n"), "{text}");
     }
 
+    /// Names of metrics in `text`, each with the labels that are asked for in braces behind it.
+    fn asked_for(text: &str) -> Vec<(String, Vec<String>)> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut found = Vec::new();
+        for (at, _) in text.match_indices("baton_") {
+            let rest = &text[at..];
+            let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+            let braces =
+                rest[name.len()..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(within, _)| within);
+            let labels = braces.split(',').filter_map(|one| one.split_once(['=', '!'])).map(|(label, _)| label.trim().to_owned());
+            found.push((name, labels.collect()));
+        }
+        found
+    }
+
+    /// What is wrong with what dashboards and alerts ask for: names that are never shown, labels that they do not have.
+    fn strange(text: &str) -> Vec<String> {
+        let documented = include_str!("../docs/operate/metrics.md");
+        let mut strange = Vec::new();
+        for (name, labels) in asked_for(text) {
+            let of_histogram = ["_bucket", "_sum", "_count"].into_iter().find_map(|end| name.strip_suffix(end));
+            let family = FAMILIES.iter().find(|(family, kind, _)| match of_histogram {
+                Some(stem) => *family == stem && *kind == "histogram" || *family == name,
+                None => *family == name && *kind != "histogram",
+            });
+            let Some((family, ..)) = family else {
+                strange.push(name);
+                continue;
+            };
+            let row = documented
+                .lines()
+                .find(|line| line.strip_prefix(&format!("| `{family}")).is_some_and(|rest| rest.starts_with(['`', '{'])));
+            let known =
+                row.and_then(|row| row.split('`').nth(1)).and_then(|name| name.split_once('{')).map_or("", |(_, rest)| rest);
+            let is_known = |label: &String| {
+                ["instance", "job", "le"].contains(&label.as_str())
+                    || known.trim_end_matches('}').split(',').any(|one| one == label)
+            };
+            strange.extend(labels.iter().filter(|label| !is_known(label)).map(|label| format!("{name}{{{label}}}")));
+        }
+        strange
+    }
+
+    #[test]
+    fn dashboard_and_alerts_ask_for_what_is_shown() {
+        for text in [include_str!("../deploy/grafana/baton.json"), include_str!("../deploy/prometheus/baton.rules.yml")] {
+            assert!(asked_for(text).len() > 10);
+            assert_eq!(strange(text), [""; 0]);
+        }
+        let dashboard = include_str!("../deploy/grafana/baton.json");
+        serde_json::from_str::<Value>(dashboard).expect("the dashboard is JSON");
+        let forgotten = FAMILIES.iter().filter(|(name, ..)| !dashboard.contains(name)).map(|(name, ..)| *name);
+        assert_eq!(forgotten.collect::<Vec<_>>(), ["baton_payload_completeness_ratio"], "what no panel shows");
+    }
+
+    #[test]
+    fn what_is_never_shown_is_noticed() {
+        let told = strange(
+            "rate(baton_callz[5m]) baton_transfers_total{mood=\"x\",mode=\"y\"} baton_draining_bucket baton_engine_lag_seconds",
+        );
+        assert_eq!(told, ["baton_callz", "baton_transfers_total{mood}", "baton_draining_bucket", "baton_engine_lag_seconds"]);
+    }
+
     #[test]
     fn buckets_hold_everything_up_to_their_bound() {
         let mut metrics = Metrics::default();

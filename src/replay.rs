@@ -1,14 +1,19 @@
-//! `baton replay`: plays fixtures in virtual time.
+//! `baton replay`: plays fixtures in virtual time, or over real sockets.
 
 mod junit;
+mod real;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use baton_sim::fixture::{self, Failure, Story};
+use baton_sim::fixture::{self, Failure, Passed, Story};
+use parking_lot::Mutex;
+
+use real::Loopback;
 
 /// `baton replay`
 #[derive(Debug, clap::Args)]
@@ -16,6 +21,9 @@ pub(crate) struct ReplayArgs {
     /// Fixtures, or folders of them: every `*.call` below is played.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Over real loopback sockets and by the clock of this machine, instead of in virtual time; many stories at the same time.
+    #[arg(long)]
+    pub(crate) real: bool,
     /// Also writes the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -33,6 +41,9 @@ const EXTENSION: &str = "call";
 /// Folders are not looked into deeper than this.
 const DEPTH_MAX: usize = 16;
 
+/// How many stories play at the same time over real sockets: most of their time they wait.
+const AT_ONCE_MAX: usize = 24;
+
 /// What became of one story.
 struct Played {
     name: String,
@@ -44,6 +55,8 @@ struct Played {
 
 /// Plays everything and says what became of it.
 pub(crate) fn run(args: ReplayArgs) -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "how long the plays take is measured by the clock of the machine")]
+    let begun = Instant::now();
     let stories = match stories(&args.paths) {
         Ok(stories) => stories,
         Err(faults) => {
@@ -51,10 +64,10 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
             return ExitCode::from(EXIT_UNREADABLE);
         }
     };
-    let played: Vec<Played> = stories.iter().map(play).collect();
+    let played: Vec<Played> =
+        if args.real { play_really(&stories) } else { stories.iter().map(|story| play(story, fixture::play)).collect() };
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
-    let took: Duration = played.iter().map(|one| one.took).sum();
-    say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), took.as_secs_f64()));
+    say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), begun.elapsed().as_secs_f64()));
     if args.coverage {
         let roads: BTreeSet<_> = played.iter().filter_map(|one| one.road.as_ref()).collect();
         say(&format!("{} stories, {} distinct pairs of state path and scene path", played.len(), roads.len()));
@@ -68,10 +81,41 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn play(story: &Story) -> Played {
+/// Plays many stories at the same time, each on sockets of its own; real time goes by anyway.
+fn play_really(stories: &[Story]) -> Vec<Played> {
+    let next = AtomicUsize::new(0);
+    let played: Mutex<Vec<Option<Played>>> = Mutex::new(stories.iter().map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE_MAX.min(stories.len()) {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(story) = stories.get(place) else { return };
+                    let one = play(story, on_loopback);
+                    played.lock()[place] = Some(one);
+                }
+            });
+        }
+    });
+    played.into_inner().into_iter().flatten().collect()
+}
+
+fn on_loopback(story: &Story) -> Result<Passed, Box<Failure>> {
+    match Loopback::open(baton_sim::BATON) {
+        Ok(loopback) => fixture::play_really(story, Box::new(loopback)),
+        Err(fault) => Err(Box::new(Failure {
+            line: None,
+            expected: "sockets on loopback".to_owned(),
+            got: vec![fault.to_string()],
+            ladder: String::new(),
+        })),
+    }
+}
+
+fn play(story: &Story, by: impl Fn(&Story) -> Result<Passed, Box<Failure>>) -> Played {
     #[expect(clippy::disallowed_methods, reason = "how long a play takes is measured by the clock of the machine")]
     let begun = Instant::now();
-    let (road, failure) = match fixture::play(story) {
+    let (road, failure) = match by(story) {
         Ok(passed) => (Some((passed.states, passed.heard)), None),
         Err(failure) => (None, Some(failure)),
     };
@@ -153,12 +197,22 @@ mod tests {
         ] {
             let folder = written(name, &text);
             let junit = folder.join("junit.xml");
-            let got = run(ReplayArgs { paths: vec![folder.clone()], junit: Some(junit.clone()), coverage: true });
+            let got = run(ReplayArgs { paths: vec![folder.clone()], real: false, junit: Some(junit.clone()), coverage: true });
             assert_eq!(format!("{got:?}"), format!("{code:?}"), "{name}");
             let report = std::fs::read_to_string(junit).unwrap_or_default();
             assert_eq!(report.contains("<failure"), name == "wrong", "{report}");
             std::fs::remove_dir_all(folder).unwrap();
         }
+    }
+
+    /// It holds in some 34 s of real time, which a transaction takes to end by itself; a message that never comes fails it at once.
+    #[test]
+    fn a_fixture_that_fails_in_virtual_time_fails_over_real_sockets_too() {
+        let stories = fixture::read("wrong", &GOOD.replace("BYE within 50ms", "INFO within 50ms")).unwrap();
+        let played = play_really(&stories);
+        let failure = played[0].failure.as_ref().expect("no INFO comes");
+        assert_eq!(failure.line, Some(3), "{failure}");
+        assert!(failure.ladder.contains("BYE"), "{failure}");
     }
 
     #[test]

@@ -12,4 +12,4 @@ pub mod hearing;
 mod plays;
 mod world;
 
-pub use world::{Ae, AesAt, Fate, Rung, Setup, Store, Wiring, World};
+pub use world::{Ae, AesAt, Arrival, BATON, Carrier, Fate, Rung, Setup, Store, Wiring, World};

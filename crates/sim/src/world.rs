@@ -1,5 +1,6 @@
 //! A world in which time goes by when it is told to.
 
+pub(crate) mod carrier;
 mod recorder;
 pub(crate) mod stage;
 mod wiring;
@@ -17,6 +18,7 @@ use baton_switchboard::{Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
 use bytes::Bytes;
 
+pub use carrier::{Arrival, Carrier};
 pub use wiring::{AesAt, Wiring};
 
 /// How long a datagram travels.
@@ -28,8 +30,8 @@ pub(crate) const COMMIT: Duration = Duration::from_micros(400);
 /// How long a voice takes.
 pub(crate) const RENDER: Duration = Duration::from_millis(150);
 
-/// Where Baton speaks SIP.
-pub(crate) const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
+/// Where Baton speaks SIP, in a world.
+pub const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
 
 /// The monotonic clock when the world begins.
 pub(crate) const BEGINNING: Mono = Mono::from_millis(1);
@@ -125,6 +127,7 @@ pub struct World {
     posts: BTreeMap<(Mono, u64), Post>,
     posted: u64,
     fate: Box<dyn FnMut(&Rung) -> Fate>,
+    carrier: Option<Box<dyn Carrier>>,
     port_count: u16,
     dead: BTreeSet<usize>,
     /// From when to when messages were taken.
@@ -166,8 +169,19 @@ pub struct Rung {
 /// Something on its way.
 enum Post {
     Board(Box<Input>),
-    Room { port: u16, channel: Channel, from: SocketAddr, bytes: Bytes },
+    Room {
+        port: u16,
+        channel: Channel,
+        from: SocketAddr,
+        bytes: Bytes,
+    },
     Party(usize, Cue),
+    /// To be handed to the real sockets.
+    Wire {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+    },
 }
 
 impl World {
@@ -187,6 +201,7 @@ impl World {
             posts: BTreeMap::new(),
             posted: 0,
             fate: Box::new(|_| Fate::Arrives),
+            carrier: None,
             port_count: setup.ports,
             dead: BTreeSet::new(),
             messages: Vec::new(),
@@ -300,6 +315,12 @@ impl World {
         let end = self.now.mono + span;
         while !done(self) {
             let next = self.next_at().filter(|at| *at <= end);
+            if self.wait_really(next.unwrap_or(end)) {
+                if self.now.mono >= end {
+                    return done(self);
+                }
+                continue;
+            }
             let Some(at) = next else {
                 self.go_to(end);
                 return done(self);
@@ -398,6 +419,9 @@ impl World {
         match post {
             Post::Board(input) => self.tell_board(*input),
             Post::Party(index, cue) => self.tell_party(index, cue),
+            Post::Wire { from, to, bytes } => {
+                self.send_really(from, to, &bytes);
+            }
             Post::Room { port, channel, from, bytes } => {
                 if let Some(id) = self.ports.get(&port).copied() {
                     self.in_room(id, |room, now, out| room.on_packet(now, Port(port), channel, from, &bytes, out));
@@ -514,6 +538,9 @@ impl World {
 
     fn sip_to_party(&mut self, to: SocketAddr, bytes: Bytes) {
         let travel = self.travel(BATON, to, &bytes);
+        if self.carrier.is_some() {
+            return self.post_really(travel, BATON, to, &bytes);
+        }
         let Some(index) = self.recipient(to, &bytes) else { return };
         for span in travel {
             self.post(span, Post::Party(index, Cue::Sip { from: BATON, bytes: bytes.clone() }));
@@ -529,7 +556,11 @@ impl World {
     }
 
     fn sip_to_board(&mut self, from: SocketAddr, bytes: Bytes) {
-        for span in self.travel(from, BATON, &bytes) {
+        let travel = self.travel(from, BATON, &bytes);
+        if self.carrier.is_some() {
+            return self.post_really(travel, from, BATON, &bytes);
+        }
+        for span in travel {
             let (transport, local, remote) = (Transport::Udp, BATON, from);
             let incoming = Incoming { transport, connection: None, local, remote, bytes: bytes.clone() };
             self.post(span, Post::Board(Box::new(Input::Sip(incoming))));
@@ -554,6 +585,13 @@ impl World {
         }
     }
 
+    /// The real network takes its own time; what is left of `travel` is what fate adds to it.
+    fn post_really(&mut self, travel: Vec<Duration>, from: SocketAddr, to: SocketAddr, bytes: &Bytes) {
+        for span in travel {
+            self.post(span.saturating_sub(TRAVEL), Post::Wire { from, to, bytes: bytes.clone() });
+        }
+    }
+
     fn in_room(&mut self, id: RoomId, act: impl FnOnce(&mut Room, Mono, &mut Outbox)) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
         let mut out = Outbox::new();
@@ -571,6 +609,9 @@ impl World {
         let events: Vec<baton_media::Event> = out.take_events().collect();
         for (port, to, bytes) in packets {
             let from = SocketAddr::new(BATON.ip(), port.0);
+            if self.send_really(from, to, &bytes) {
+                continue;
+            }
             if let Some(index) = self.parties.iter().position(|party| party.identity().rtp == to) {
                 self.post(TRAVEL, Post::Party(index, Cue::Rtp { from, bytes }));
             }
@@ -590,6 +631,9 @@ impl World {
             match act {
                 Act::Sip { bytes, .. } => self.sip_to_board(me.sip, bytes),
                 Act::Rtp { .. } if self.dead.contains(&index) => {}
+                Act::Rtp { to, bytes } if self.carrier.is_some() => {
+                    self.send_really(me.rtp, to, &bytes);
+                }
                 Act::Rtp { to, bytes } => {
                     self.post(TRAVEL, Post::Room { port: to.port(), channel: Channel::Rtp, from: me.rtp, bytes });
                 }

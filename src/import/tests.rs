@@ -1,0 +1,122 @@
+//! There and back: what a fixture says is captured, imported, and played again.
+
+use baton_sim::fixture::{self, Story};
+use baton_sim::{BATON, Rung};
+use baton_time::Wall;
+
+use super::fixture_of;
+use crate::capture::pcapng::{self, Header, Packet};
+
+/// The messages of a story as a pcapng file; datagrams that were lost are not in it.
+fn captured(story: &Story) -> Vec<u8> {
+    let ladder = fixture::ladder_of(story).unwrap_or_else(|failure| panic!("{failure}"));
+    let block = |rung: &Rung| {
+        let at = Wall::from_micros(1_772_463_600_000_000 + i64::try_from(rung.at.as_micros()).unwrap());
+        let (from, to, payload) = (rung.from, rung.to, rung.bytes.as_ref());
+        pcapng::packet(&Packet { at, from, to, header: Header::Udp, payload, comment: "" })
+    };
+    [pcapng::beginning("x"), ladder.iter().map(block).collect::<Vec<_>>().concat()].concat()
+}
+
+fn stories(text: &str) -> Vec<Story> {
+    fixture::read("story", text).unwrap_or_else(|fault| panic!("{fault}\n{text}"))
+}
+
+/// Captures the story, imports the capture, and plays what comes of it.
+fn there_and_back(text: &str) -> String {
+    let story = &stories(text)[0];
+    let imported = fixture_of(&captured(story), None, "x.pcapng").unwrap();
+    let again = stories(&imported);
+    if let Err(failure) = fixture::play(&again[0]) {
+        panic!("{failure}\n{imported}");
+    }
+    imported
+}
+
+const WARM: &str = "\
+ae michael backup sara
+ae sara
+
+in conversation
+api transfer to=michael => 202
+michael <- INVITE within 50ms
+michael refuses 486
+sara <- INVITE within 200ms
+wait 700ms
+sara rings
+wait 1500ms
+sara answers
+sara hears voice
+wait 400ms
+sara presses 1
+ai <- BYE within 50ms
+wait 3s
+caller hangs up
+sara <- BYE within 50ms
+";
+
+#[test]
+fn a_warm_transfer_is_imported_and_plays_as_it_went() {
+    let imported = there_and_back(WARM);
+    for line in [
+        "ae ae1 backup ae2",
+        "caller calls",
+        "api transfer to=ae1 => 202",
+        "ae1 refuses 486",
+        "ae2 <- INVITE within 5",
+        "ae2 answers",
+        "api accept => 200",
+        "ai <- BYE within 5",
+        "caller hangs up",
+    ] {
+        assert!(imported.lines().any(|found| found.starts_with(line)), "{line}\n{imported}");
+    }
+}
+
+#[test]
+fn a_refer_of_the_ai_and_a_caller_who_leaves_are_imported() {
+    let imported = there_and_back(
+        "ae michael\n\nin conversation\nai refers to sip:michael@10.0.0.1\nai <- 202 REFER\nmichael <- INVITE within 50ms\n\
+         michael rings\nwait 2s\ncaller hangs up\nmichael <- CANCEL within 50ms\nai <- BYE within 1s\n",
+    );
+    for line in ["ai refers to sip:ae1@10.0.0.1", "ai <- 202 REFER", "ae1 rings", "caller hangs up", "ae1 <- CANCEL"] {
+        assert!(imported.lines().any(|found| found.starts_with(line)), "{line}\n{imported}");
+    }
+}
+
+#[test]
+fn names_and_numbers_and_addresses_stay_behind() {
+    let imported = there_and_back(WARM);
+    for secret in ["michael", "sara", "15550123", "10.0.1", "sip:", "Call-ID", "branch"] {
+        assert!(!imported.contains(secret), "{secret}\n{imported}");
+    }
+}
+
+#[test]
+fn an_imported_fixture_that_is_changed_fails() {
+    let imported = there_and_back(WARM).replace("ai <- BYE", "ae2 <- BYE");
+    assert!(fixture::play(&stories(&imported)[0]).is_err());
+}
+
+#[test]
+fn a_file_without_a_call_has_no_story() {
+    let nothing = fixture_of(&pcapng::beginning("x"), None, "x").unwrap_err().to_string();
+    assert_eq!(nothing, "has no INVITE in it");
+    let file = captured(&stories(WARM)[0]);
+    let elsewhere = fixture_of(&file, Some("192.0.2.9:5060".parse().unwrap()), "x").unwrap_err().to_string();
+    assert!(elsewhere.starts_with("has no call to 192.0.2.9:5060"), "{elsewhere}");
+    assert_eq!(fixture_of(&file, Some(BATON), "x").unwrap(), fixture_of(&file, None, "x").unwrap());
+    assert!(fixture_of(b"GIF89a", None, "x").unwrap_err().to_string().contains("no pcap"));
+}
+
+/// Every fixture of the tree whose capture says enough is imported without a fault; most of what is SIP alone plays again.
+#[test]
+fn captures_of_all_kinds_are_imported() {
+    for text in [
+        "in conversation\nai hangs up\ncaller <- BYE within 50ms\n",
+        "in conversation\ncaller holds\nwait 300ms\ncaller resumes\nwait 300ms\ncaller hangs up\nai <- BYE within 50ms\n",
+        "caller calls\nai rings 183 with sdp\nwait 300ms\ncaller hangs up\nai <- CANCEL within 50ms\n",
+    ] {
+        there_and_back(text);
+    }
+}
