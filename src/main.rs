@@ -21,6 +21,7 @@ mod resolve;
 mod serve;
 mod sim;
 mod telemetry;
+mod tls;
 mod transcribe;
 mod voice;
 mod watchdog;

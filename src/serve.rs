@@ -1,5 +1,6 @@
 //! `baton serve`: everything is opened first, then the engine begins, and at the end nobody is cut off.
 
+mod bind;
 mod lock;
 mod open;
 mod plan;
@@ -76,6 +77,9 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
         drop(http_ends.await);
     }));
     let streams = opened.engine.outlets.streams.acceptor();
+    if let Some(tls) = opened.tls.clone() {
+        tokio::spawn(tls.watch());
+    }
     for listener in opened.streams {
         tokio::spawn(streams.clone().listen(listener));
     }

@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use baton_contract::AeId;
+use baton_sip::Transport;
 use baton_switchboard::normalised;
 use baton_transfer::plan::{self, PlanFault};
 use baton_transfer::{AeSettings, Roster};
 
 use super::fault::{Findings, hint};
 use super::read::Draft;
-use super::settings::{Listen, Route, Transport};
-use super::uri;
+use super::settings::{Listen, Route};
 use super::walk::{Found, Places};
+use super::{tls, uri};
 
 /// Looks at everything together.
 pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     sockets(findings, draft);
+    tls::together(findings, draft);
     reachable(findings, draft);
     http(findings, draft);
     budget(findings, draft);
@@ -94,21 +96,28 @@ fn sockets(findings: &mut Findings<'_>, draft: &Draft) {
 }
 
 fn overlap(one: &Listen, other: &Listen) -> bool {
-    one.transport == other.transport
+    is_datagram(one) == is_datagram(other)
         && one.address.port() == other.address.port()
         && one.address.port() != 0
         && same_address(one.address.ip(), other.address.ip())
 }
 
+/// All but UDP share the ports of TCP.
+fn is_datagram(listen: &Listen) -> bool {
+    !listen.transport.is_reliable()
+}
+
+/// All addresses of one family are none of the other.
 fn same_address(one: IpAddr, other: IpAddr) -> bool {
-    one == other || one.is_unspecified() || other.is_unspecified()
+    one == other || (one.is_ipv4() == other.is_ipv4() && (one.is_unspecified() || other.is_unspecified()))
 }
 
 /// An address that stands for all of this machine's is none that others can send to.
 fn reachable(findings: &mut Findings<'_>, draft: &Draft) {
     let sip = &draft.sip;
     for (at, listen) in sip.value.listen.iter().enumerate() {
-        if listen.address.ip().is_unspecified() && sip.value.advertise.is_none() {
+        let has_outer = sip.value.advertised(listen.transport, listen.address.ip()).is_some();
+        if listen.address.ip().is_unspecified() && !has_outer {
             let what =
                 format!("`{listen}` says nothing that others could send to, write the address of one interface, or `advertise`");
             findings.add(sip.places.nth("listen", at), sip.places.key("listen"), what);

@@ -9,6 +9,7 @@ mod observe;
 mod peers;
 mod read;
 mod settings;
+mod tls;
 mod uri;
 mod value;
 mod walk;
@@ -22,7 +23,7 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Secret, Transcriber, Transport, Trunk, VoiceSpec};
+pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Secret, Transcriber, Trunk, VoiceSpec};
 
 use fault::Findings;
 use walk::Walk;

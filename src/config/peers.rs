@@ -8,7 +8,7 @@ use super::read::limits;
 use super::settings::{Ai, Credentials, Route, RouteIn, RtpPath, Trunk};
 use super::value::one_of;
 use super::walk::{Found, Parsed, Section, Walk};
-use super::{uri, value};
+use super::{tls, uri, value};
 
 /// The most channels or calls per second that a trunk may have.
 const COUNT_MAX: u32 = 100_000;
@@ -26,10 +26,12 @@ pub(super) fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trun
         (Some(_), None) => at.incomplete(walk, "username", "password"),
         (None, Some(_)) => at.incomplete(walk, "password", "username"),
     };
+    let tls = tls::of_peer(walk, &mut at, &uri, &sources);
     let trunk = Trunk {
         name,
         uri,
         sources,
+        tls,
         credentials,
         ringing: limits(walk, &mut at, "ringing"),
         rtp: at.text(walk, "rtp", value::rtp).unwrap_or(RtpPath::Symmetric),
@@ -62,9 +64,12 @@ fn capacity(walk: &mut Walk<'_>, at: &mut Section<'_>) -> Capacity {
 }
 
 pub(super) fn read_ai(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Ai> {
+    let name = at.required(walk, "name", "\"agent\"", value::id).unwrap_or_default();
+    let uri = at.required(walk, "uri", "\"sip:ai@127.0.0.1:5080\"", uri::ai).unwrap_or_default();
     let ai = Ai {
-        name: at.required(walk, "name", "\"agent\"", value::id).unwrap_or_default(),
-        uri: at.required(walk, "uri", "\"sip:ai@127.0.0.1:5080\"", uri::ai).unwrap_or_default(),
+        name,
+        tls: tls::of_peer(walk, &mut at, &uri.replace("{to}", "0"), &[]),
+        uri,
         outsiders: at.text(walk, "refer", outsiders).unwrap_or_default(),
         trust_context: at.flag(walk, "trust_context").unwrap_or(true),
         bye: at.text(walk, "bye", bye).unwrap_or_default(),

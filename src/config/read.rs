@@ -3,25 +3,29 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
+use baton_sip::Transport;
 use baton_switchboard::CallerId;
 use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Language, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
 use super::settings::{
-    Advertise, Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Sip, Store, Transcriber, Transport,
-    Trunk, VoiceSpec,
+    Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Sip, Store, Transcriber, Trunk, VoiceSpec,
 };
+use super::tls::{self, TlsDraft};
 use super::walk::{Found, Section, Walk};
 use super::{beyond, callback, observe, peers, uri, value};
 use crate::capture::CaptureSettings;
 use crate::telemetry::TelemetrySettings;
+use crate::tls::Identity;
 use crate::webhook::Hook;
 
 /// The tables of a file, in the order of the documentation.
 const TABLES: &[&str] = &[
     "node",
     "sip",
+    "tls",
+    "certificate",
     "media",
     "http",
     "store",
@@ -47,7 +51,9 @@ const TABLES_LATER: &[&str] = &["policy"];
 /// Everything that a file says, with the places where it says it.
 pub(super) struct Draft {
     pub(super) node: Found<Node>,
-    pub(super) sip: Found<SipDraft>,
+    pub(super) sip: Found<Sip>,
+    pub(super) tls: Found<TlsDraft>,
+    pub(super) certificates: Vec<Found<Identity>>,
     pub(super) media: Found<MediaDraft>,
     pub(super) http: Found<HttpDraft>,
     pub(super) store: Found<Store>,
@@ -68,12 +74,6 @@ pub(super) struct Draft {
     pub(super) transcriber: Found<Option<Transcriber>>,
     pub(super) capture: Found<CaptureSettings>,
     pub(super) telemetry: Found<Option<TelemetrySettings>>,
-}
-
-pub(super) struct SipDraft {
-    pub(super) listen: Vec<Listen>,
-    pub(super) advertise: Option<Advertise>,
-    domain: Option<String>,
 }
 
 pub(super) struct MediaDraft {
@@ -100,7 +100,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     }
     let empty = Table::new();
     let table = |walk: &mut Walk<'_>, name| walk.table(root, &empty, name);
-    let (node, sip, media) = (table(walk, "node"), table(walk, "sip"), table(walk, "media"));
+    let (node, sip, tls, media) = (table(walk, "node"), table(walk, "sip"), table(walk, "tls"), table(walk, "media"));
     let (http, store, budget) = (table(walk, "http"), table(walk, "store"), table(walk, "budget"));
     let (transfer, briefing) = (table(walk, "transfer"), table(walk, "briefing"));
     let (recording, transcribe) = (table(walk, "recording"), table(walk, "transcribe"));
@@ -114,6 +114,8 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     Draft {
         node: read_node(walk, node),
         sip: read_sip(walk, sip),
+        tls: tls::read(walk, tls),
+        certificates: each(walk, root, "certificate", tls::read_certificate),
         media: read_media(walk, media),
         http: read_http(walk, http),
         store: read_store(walk, store),
@@ -150,13 +152,14 @@ fn read_node(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Node> {
     at.finish(walk, &[], Node { name })
 }
 
-fn read_sip(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<SipDraft> {
+/// The domain is empty where none is written.
+fn read_sip(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Sip> {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
     let both = || [Transport::Udp, Transport::Tcp].map(|transport| Listen { transport, address: default }).to_vec();
     let listen = at.list(walk, "listen", true, value::listen).unwrap_or_else(both);
-    let advertise = at.text(walk, "advertise", value::advertise);
-    let domain = at.text(walk, "domain", value::domain);
-    at.finish(walk, &[], SipDraft { listen, advertise, domain })
+    let advertise = at.list(walk, "advertise", true, value::advertise).unwrap_or_default();
+    let domain = at.text(walk, "domain", value::domain).unwrap_or_default();
+    at.finish(walk, &[], Sip { listen, advertise, domain })
 }
 
 fn read_media(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<MediaDraft> {
@@ -288,9 +291,15 @@ impl Draft {
 
     /// The address that SDP names, if there is one that others can send to.
     pub(super) fn media_advertise(&self) -> Option<IpAddr> {
-        let of_sip = || self.sip.value.advertise.as_ref().and_then(|advertise| advertise.host.parse().ok());
+        let is_family = |host: &IpAddr| host.is_ipv4() == self.media_address().is_ipv4();
+        let of_sip = || self.sip.value.advertise.iter().filter_map(|outer| outer.host.parse().ok()).find(is_family);
         let bound = Some(self.media_address()).filter(|address| !address.is_unspecified());
         self.media.value.advertise.or(bound).or_else(of_sip)
+    }
+
+    /// The host that others know us by, where no domain is written.
+    fn sip_host(&self) -> String {
+        self.sip.value.advertise.first().map_or_else(|| self.sip_address().to_string(), |outer| outer.host.clone())
     }
 
     fn public_url(&self) -> String {
@@ -304,12 +313,13 @@ impl Draft {
 
     /// The configuration; only to be asked for when no fault was found.
     pub(super) fn into_config(self) -> Config {
-        let domain = match &self.sip.value.advertise {
-            Some(advertise) => advertise.host.clone(),
-            None => self.sip_address().to_string(),
+        let sip = match self.sip.value.domain.is_empty() {
+            false => self.sip.value.clone(),
+            true => Sip { domain: self.sip_host(), ..self.sip.value.clone() },
         };
         let mut capture = self.capture.value.clone();
         capture.hep.iter_mut().for_each(|hep| hep.node.clone_from(&self.node.value.name));
+        let tls = tls::settings(&self);
         let address = self.media_address();
         let advertise = self.media_advertise().unwrap_or(address);
         let public_url = self.public_url();
@@ -326,11 +336,8 @@ impl Draft {
         Config {
             media: Media { address, advertise, ports: self.media.value.ports },
             http: Http { listen: self.http.value.listen, public_url, token: self.http.value.token.clone() },
-            sip: Sip {
-                domain: self.sip.value.domain.unwrap_or(domain),
-                listen: self.sip.value.listen,
-                advertise: self.sip.value.advertise,
-            },
+            sip,
+            tls,
             transfer: baton_transfer::Settings {
                 budget: self.budget.value,
                 callback: CallbackSettings { node: self.node.value.name.clone(), ..self.callback.value },

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_contract::AeId;
+use baton_sip::Transport;
 use baton_switchboard::{
     AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue,
 };
@@ -15,6 +16,7 @@ use baton_transfer::{AeSettings, GroupSettings, Limits};
 use crate::capture::CaptureSettings;
 use crate::fetch::{Reach, Target};
 use crate::telemetry::TelemetrySettings;
+use crate::tls::{Peer, TlsSettings};
 use crate::webhook::Hook;
 
 /// A whole configuration.
@@ -24,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) node: Node,
     /// Where SIP is spoken.
     pub(crate) sip: Sip,
+    /// Certificates, and who is trusted.
+    pub(crate) tls: TlsSettings,
     /// Where RTP is spoken.
     pub(crate) media: Media,
     /// Where HTTP is spoken.
@@ -72,8 +76,8 @@ pub(crate) struct Node {
 pub(crate) struct Sip {
     /// The sockets, at least one.
     pub(crate) listen: Vec<Listen>,
-    /// What Contact and Via say instead of the address that is listened on.
-    pub(crate) advertise: Option<Advertise>,
+    /// What Contact and Via say instead of the address that is listened on; the first that fits.
+    pub(crate) advertise: Vec<Advertise>,
     /// The host of From and of our own addresses of record; never empty.
     pub(crate) domain: String,
 }
@@ -87,32 +91,31 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
 }
 
-/// What carries SIP messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Transport {
-    /// One message in a datagram.
-    Udp,
-    /// Messages in a stream, framed by Content-Length.
-    Tcp,
-}
-
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        write!(f, "{transport}:{}", self.address)
+        write!(f, "{}:{}", self.transport.name().to_ascii_lowercase(), self.address)
     }
 }
 
 /// A host that others know us by, and the port if it differs from the one that is listened on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Advertise {
+    /// The only transport that it is for.
+    pub(crate) transport: Option<Transport>,
     /// An address or a name; an IPv6 address without brackets.
     pub(crate) host: String,
     /// The port.
     pub(crate) port: Option<u16>,
+}
+
+impl Sip {
+    /// What is said instead of this address: the first that is for its transport and, if it is an address, of its family.
+    pub(crate) fn advertised(&self, transport: Transport, bound: IpAddr) -> Option<&Advertise> {
+        self.advertise.iter().find(|outer| {
+            let is_family = outer.host.parse::<IpAddr>().map_or(true, |host| host.is_ipv4() == bound.is_ipv4());
+            outer.transport.is_none_or(|only| only == transport) && is_family
+        })
+    }
 }
 
 /// `[media]`
@@ -252,6 +255,8 @@ pub(crate) struct Trunk {
     pub(crate) capacity: Capacity,
     /// How a caller of it is passed on to somebody outside.
     pub(crate) cold_by: ColdWay,
+    /// What it says about TLS for itself.
+    pub(crate) tls: Option<Peer>,
 }
 
 /// User name and password for digest authentication.
@@ -287,6 +292,8 @@ pub(crate) struct Ai {
     pub(crate) bye: AiEnds,
     /// What it means that nothing is heard of it.
     pub(crate) silence: AiSilence,
+    /// What it says about TLS for itself.
+    pub(crate) tls: Option<Peer>,
 }
 
 /// `[[route]]`

@@ -3,11 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use baton_sip::{ServerName, Transport};
 use baton_switchboard::CallerId;
 use baton_transfer::{AfterAe, BriefingBy, WhileDialing};
 
-use super::settings::{Advertise, RtpPath, Secret};
+use super::settings::{RtpPath, Secret};
 use super::*;
+use crate::tls::{Clients, Oldest, Pin, Wildcards};
 
 const WHOLE: &str = include_str!("whole.toml");
 
@@ -84,7 +86,31 @@ fn an_empty_file_is_loopback_only() {
 fn every_key_is_read() {
     let config = parse(WHOLE).unwrap();
     assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 3 AEs, 1 group");
-    assert_eq!(config.sip.advertise, Some(Advertise { host: "203.0.113.9".to_owned(), port: None }));
+    let said = |transport, bound: &str| config.sip.advertised(transport, bound.parse().unwrap()).map(|outer| outer.host.as_str());
+    assert_eq!(said(Transport::Udp, "0.0.0.0"), Some("203.0.113.9"));
+    assert_eq!(said(Transport::Tls, "0.0.0.0"), Some("sip.baton.example"));
+    assert_eq!(said(Transport::Udp, "2001:db8::9"), None, "an address of the other family is not for it");
+    let tls = &config.tls;
+    let files: Vec<_> = tls.files().iter().filter_map(|path| path.to_str()?.strip_prefix("/etc/baton/")).collect();
+    assert_eq!(
+        files,
+        [
+            "baton.pem",
+            "baton.key",
+            "other.pem",
+            "other.key",
+            "pbx-client.pem",
+            "pbx-client.key",
+            "roots.pem",
+            "clients.pem",
+            "pbx-roots.pem",
+        ]
+    );
+    assert_eq!((&tls.clients, tls.oldest), (&Clients::Asked("/etc/baton/clients.pem".into()), Oldest::Tls13));
+    assert_eq!(tls.wildcards, Wildcards::Taken);
+    let [pbx, second] = tls.peers.as_slice() else { panic!("two peers: {:?}", tls.peers) };
+    assert_eq!((pbx.host.as_str(), pbx.name.as_ref().map(ServerName::as_str)), ("192.0.2.20", Some("pbx.internal")));
+    assert_eq!(second.pin, Some(Pin(std::array::from_fn(|at| at as u8))));
     assert_eq!(config.media.advertise.to_string(), "203.0.113.9");
     assert_eq!(config.http.token.as_ref().map(Secret::expose), Some("from-the-file"));
     assert_eq!(config.transfer.budget.accept.worst, Duration::from_secs(45));
@@ -212,7 +238,21 @@ fn variables_that_are_not_there_name_their_line() {
 fn sockets_must_not_meet_and_must_be_reachable() {
     expect(&[
         ("[sip]\nlisten = []", &["f:2:10: sip.listen: is empty, write"]),
-        ("[sip]\nlisten = [\"tls:127.0.0.1:5061\"]", &["f:2:11: sip.listen: `tls:127.0.0.1:5061`: tls is not built yet"]),
+        ("[sip]\nlisten = [\"tls:127.0.0.1:5061\"]", &["f:2:11: sip.listen: `tls:127.0.0.1:5061` needs a certificate"]),
+        ("[sip]\nlisten = [\"wss:127.0.0.1:443\"]", &["f:2:11: sip.listen: `wss:127.0.0.1:443` needs a certificate"]),
+        ("[sip]\nlisten = [\"sctp:127.0.0.1:5060\"]", &["f:2:11: sip.listen: `sctp:127.0.0.1:5060` is nothing to listen on"]),
+        (
+            "[sip]\nlisten = [\"ws:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]",
+            &["f:2:35: sip.listen: `tcp:127.0.0.1:5060` is already listened on by `ws:127.0.0.1:5060`"],
+        ),
+        ("[sip]\nlisten = \"udp:[::]:5060\"\nadvertise = \"192.0.2.1\"", &["f:2:10: sip.listen: `udp:[::]:5060` says nothing"]),
+        ("[sip]\nadvertise = [\"tls:\"]", &["f:2:14: sip.advertise: `` is no host"]),
+        ("[tls]\ncertificate = \"a.pem\"", &["f:2:15: tls.certificate: stands without `key`"]),
+        ("[tls]\nclients = \"require\"", &["f:2:11: tls.clients: says that clients need a certificate"]),
+        ("[tls]\nclient_roots = \"a.pem\"", &["f:2:16: tls.client_roots: says whose signature is good, but nobody"]),
+        ("[tls]\noldest = \"1.1\"", &["f:2:10: tls.oldest: `1.1` is not known"]),
+        ("[tls]\nkey = \"-----BEGIN PRIVATE KEY-----\"", &["f:2:7: tls.key: is the content of a file"]),
+        ("[[certificate]]\nkey = \"a.key\"", &["f:1:1: certificate.certificate: is missing"]),
         ("[sip]\nlisten = [\"udp:127.0.0.1:0\"]", &["f:2:11: sip.listen: `udp:127.0.0.1:0` has no port"]),
         (
             "[sip]\nadvertise = \"192.0.2.1\"\nlisten = [\"udp:127.0.0.1:5060\", \"udp:0.0.0.0:5060\"]",
@@ -337,7 +377,20 @@ fn voices_are_known() {
 fn trunks_and_ais_are_whole() {
     expect(&[
         ("[[trunk]]\n", &["f:1:1: trunk.name: is missing, write `name = \"carrier\"`", "f:1:1: trunk.uri: is missing"]),
-        ("[[trunk]]\nname = \"a\"\nuri = \"sips:h\"", &["f:3:7: trunk.uri: `sips:h`: TLS is not built yet"]),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sips:h\"",
+            &["f:3:7: trunk.uri: is called by TLS, but their answers have nowhere to go"],
+        ),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sips:h;transport=udp\"", &["f:3:7: trunk.uri: `sips:h;transport=udp` is no SIP URI"]),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h;transport=ws\"",
+            &["f:3:7: trunk.uri: `sip:h;transport=ws` is no SIP URI (nobody"],
+        ),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ntls_name = \"n\"",
+            &["f:4:12: trunk.tls_name: is for peers that are called by TLS"],
+        ),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ntls_pin = \"abc\"", &["f:4:11: trunk.tls_pin: `abc` is no fingerprint"]),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h:99999\"", &["f:3:7: trunk.uri: `sip:h:99999` is no SIP URI (its port"]),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"192.0.2.1\"",

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use baton_sip::wire::Uri;
+use baton_sip::{Transport, Wanted};
 
 use super::value::domain;
 use super::walk::Parsed;
@@ -43,9 +44,9 @@ pub(super) fn user(text: &str) -> Option<&str> {
     }
 }
 
-/// The address in a `sip:` URI, if its host is one.
+/// The address in a `sip:` or `sips:` URI, if its host is one.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
-    let rest = text.strip_prefix("sip:")?;
+    let rest = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:"))?;
     let rest = rest.split_once('@').map_or(rest, |(_, host)| host);
     let host_port = rest.split([';', '?']).next()?;
     match host_port.strip_prefix('[') {
@@ -56,16 +57,15 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 
 fn sip(text: &str, example: &str) -> Parsed<()> {
     let wrong = |why: &str| Err(format!("`{text}` is no SIP URI ({why}), write `{example}`"));
-    if text.starts_with("sips:") || text.contains(";transport=tls") {
-        return Err(format!("`{text}`: TLS is not built yet in this version, write `{example}`"));
-    }
     if ["ws:", "wss:", "http:", "https:"].iter().any(|scheme| text.starts_with(scheme)) {
         return Err(format!("`{text}`: only SIP is built yet in this version, write `{example}`"));
     }
     if text.chars().any(char::is_whitespace) {
         return wrong("it holds a blank");
     }
-    let Some(rest) = text.strip_prefix("sip:") else { return wrong("it does not begin with `sip:`") };
+    let Some(rest) = text.strip_prefix("sip:").or_else(|| text.strip_prefix("sips:")) else {
+        return wrong("it does not begin with `sip:` or `sips:`");
+    };
     let hosted = match rest.split_once('@') {
         Some(("", _)) => return wrong("nothing stands before `@`"),
         Some((_, hosted)) => hosted,
@@ -85,6 +85,11 @@ fn sip(text: &str, example: &str) -> Parsed<()> {
     }
     match port.map(str::parse::<u16>) {
         Some(Ok(0) | Err(_)) => wrong("its port is not one from 1 to 65535"),
-        None | Some(Ok(_)) => text.parse::<Uri>().map(|_| ()).or_else(|_| wrong("a sign in it has no place there")),
+        None | Some(Ok(_)) => match text.parse::<Uri>().as_ref().map(Transport::of_uri) {
+            Ok(Wanted::Any | Wanted::Only(Transport::Udp | Transport::Tcp | Transport::Tls)) => Ok(()),
+            Ok(Wanted::Only(Transport::Ws | Transport::Wss)) => wrong("nobody is called by WebSocket, they call themselves"),
+            Ok(Wanted::Unknown) => wrong("its transport is none of `udp`, `tcp`, `tls`, or does not go with `sips:`"),
+            Err(_) => wrong("a sign in it has no place there"),
+        },
     }
 }

@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use baton_sip::Transport;
 use baton_switchboard::Network;
 use baton_transfer::{AcceptBy, AfterAe, BriefingBy, Hours, Key, KeyPair, WhileDialing, Zone};
 
 use super::fault::nearest;
-use super::settings::{Advertise, Listen, RtpPath, Secret, Transport, VoiceSpec};
+use super::settings::{Advertise, Listen, RtpPath, Secret, VoiceSpec};
 use super::walk::Parsed;
 
 /// The longest name or id, in characters.
@@ -81,18 +82,16 @@ pub(super) fn span(text: &str) -> Parsed<Duration> {
     }
 }
 
-/// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`
+/// `udp`, `tcp`, `tls`, `ws`, `wss`
+fn transport(text: &str) -> Option<Transport> {
+    Transport::by_name(text).filter(|transport| transport.name().to_ascii_lowercase() == text)
+}
+
+/// `udp:127.0.0.1:5060`, `tcp:[::1]:5060`, `tls:`, `ws:`, `wss:`
 pub(super) fn listen(text: &str) -> Parsed<Listen> {
     let wrong = || format!("`{text}` is nothing to listen on, write `udp:127.0.0.1:5060` or `tcp:127.0.0.1:5060`");
-    let (transport, address) = text.split_once(':').ok_or_else(wrong)?;
-    let transport = match transport {
-        "udp" => Transport::Udp,
-        "tcp" => Transport::Tcp,
-        "tls" | "ws" | "wss" => {
-            return Err(format!("`{text}`: {transport} is not built yet in this version, write `udp:` or `tcp:`"));
-        }
-        _ => return Err(wrong()),
-    };
+    let (name, address) = text.split_once(':').ok_or_else(wrong)?;
+    let transport = transport(name).ok_or_else(wrong)?;
     let address: SocketAddr = address.parse().map_err(|_| wrong())?;
     if address.port() == 0 {
         return Err(format!("`{text}` has no port that others could know, write one from 1 to 65535, as in 5060"));
@@ -119,21 +118,28 @@ pub(super) fn reachable(text: &str) -> Parsed<IpAddr> {
     Ok(address)
 }
 
-/// A host, perhaps with a port.
+/// A host, perhaps with a port, perhaps for one transport only: `tls:sip.example.com:5061`.
 pub(super) fn advertise(text: &str) -> Parsed<Advertise> {
+    match text.split_once(':').and_then(|(name, rest)| Some((transport(name)?, rest))) {
+        Some((only, rest)) => Ok(Advertise { transport: Some(only), ..outer(rest)? }),
+        None => outer(text),
+    }
+}
+
+fn outer(text: &str) -> Parsed<Advertise> {
     if let Ok(address) = text.parse::<IpAddr>() {
         reachable(text)?;
-        return Ok(Advertise { host: address.to_string(), port: None });
+        return Ok(Advertise { transport: None, host: address.to_string(), port: None });
     }
     if let Ok(socket) = text.parse::<SocketAddr>() {
         reachable(&socket.ip().to_string())?;
-        return Ok(Advertise { host: socket.ip().to_string(), port: Some(socket.port()) });
+        return Ok(Advertise { transport: None, host: socket.ip().to_string(), port: Some(socket.port()) });
     }
     let (name, port) = match text.split_once(':') {
         None => (text, None),
         Some((name, port)) => (name, Some(port.parse().ok().filter(|port| *port > 0).ok_or_else(|| no_host(text))?)),
     };
-    Ok(Advertise { host: domain(name).map_err(|_| no_host(text))?, port })
+    Ok(Advertise { transport: None, host: domain(name).map_err(|_| no_host(text))?, port })
 }
 
 fn no_host(text: &str) -> String {
@@ -190,7 +196,7 @@ pub(super) fn public_url(text: &str) -> Parsed<String> {
     let authority = trimmed.strip_prefix("http://").or_else(|| trimmed.strip_prefix("https://")).ok_or_else(wrong)?;
     let host = match authority.strip_prefix('[') {
         Some(_) => authority.parse::<SocketAddr>().map(|_| ()).map_err(|_| wrong()),
-        None => advertise(authority).map(|_| ()).map_err(|_| wrong()),
+        None => outer(authority).map(|_| ()).map_err(|_| wrong()),
     };
     host.map(|()| trimmed.to_owned())
 }

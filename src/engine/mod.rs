@@ -11,10 +11,9 @@ pub(crate) use control::{EngineControl, Phase};
 pub(crate) use outlets::Outlets;
 pub(crate) use recordings::Recordings;
 pub(crate) use sockets::Sockets;
-pub(crate) use streams::StreamListener;
+pub(crate) use streams::{Connections, Known, StreamListener};
 pub(crate) use turn::{Engine, EngineParts};
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
@@ -33,8 +32,8 @@ pub(crate) enum Request {
     Ask(Box<Command>, oneshot::Sender<Result<Reply, Problem>>),
     /// A SIP message that came by a stream.
     Stream(Incoming),
-    /// Somebody has opened a stream; what is sent to it goes through this queue.
-    StreamOpened(ConnectionId, SocketAddr, tokio::sync::mpsc::Sender<bytes::Bytes>),
+    /// Somebody has opened a stream.
+    StreamOpened(streams::Opened),
     /// A stream has ended, or never came up.
     StreamClosed(ConnectionId, streams::Heard),
     /// The store has answered.

@@ -68,8 +68,9 @@ impl Outlets {
         hooks: Arc<Hooks>,
         recordings: Recordings,
         tap: Tap,
+        streams: Connections,
     ) -> Outlets {
-        let (streams, askers) = (Connections::new(door.clone(), runtime.clone()), BTreeMap::new());
+        let askers = BTreeMap::new();
         let (fresh, held) = (Vec::new(), BTreeMap::new());
         Outlets {
             relay,

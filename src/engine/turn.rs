@@ -129,16 +129,13 @@ impl Engine {
                 self.handle(now, Input::Ask { ticket, command });
             }
             Request::Stream(incoming) => self.hear(now, incoming),
-            Request::StreamOpened(id, remote, queue) => self.outlets.streams.opened(id, remote, queue),
+            Request::StreamOpened(opened) => self.outlets.streams.opened(opened),
             Request::StreamClosed(id, heard) => {
-                let (spoke, silent) = match self.outlets.streams.closed(id, heard) {
-                    Some(End::Heard(remote)) => (Some(remote), None),
-                    Some(End::CalledInVain(remote)) => (None, Some(remote)),
-                    None => (None, None),
-                };
+                let end = self.outlets.streams.closed(id, heard);
+                let spoke = if let Some(End::Heard(remote)) = end { Some(remote) } else { None };
                 self.handle(now, Input::ConnectionClosed { connection: id, remote: spoke });
-                if let Some(remote) = silent {
-                    self.handle(now, Input::SendFailed { transport: Transport::Tcp, remote });
+                if let Some(End::CalledInVain(transport, remote)) = end {
+                    self.handle(now, Input::SendFailed { transport, remote });
                 }
             }
             Request::Stored(ack) => self.stored(now, ack),

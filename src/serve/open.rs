@@ -10,24 +10,25 @@ use baton_relay::{Relay, RelaySettings};
 use baton_sip::wire::HostPort;
 use baton_sip::{Listen, Transport, UserAgent};
 use baton_store::Store;
-use baton_switchboard::{Begin, Input, Sabotage, Switchboard};
+use baton_switchboard::{Begin, Input, Network, Sabotage, Switchboard};
 use baton_transfer::Roster;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use super::lock::{self, StoreLock};
-use super::plan;
+use super::{bind, plan};
 use crate::capture::Scribe;
 use crate::clock::Clock;
-use crate::config::{self, Config};
-use crate::engine::{Door, Engine, EngineParts, Outlets, Recordings, Request, Sockets, StreamListener};
+use crate::config::Config;
+use crate::engine::{Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener};
 use crate::fetch::Fetch;
 use crate::metrics::Metrics;
 use crate::precedence;
 use crate::record::Recorder;
 use crate::resolve::Names;
 use crate::telemetry::Teller;
+use crate::tls::Tls;
 use crate::transcribe::Transcriber;
 use crate::voice::{self, Voices};
 use crate::watchdog::Pulse;
@@ -56,6 +57,8 @@ pub(super) struct Opened {
     pub(super) scribe: Scribe,
     pub(super) teller: Option<Teller>,
     pub(super) lock: Option<StoreLock>,
+    /// Certificates, where anything is spoken under TLS.
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 /// Opens the store, the sockets, the media threads and the voices, in that order.
@@ -66,7 +69,8 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let lock = lock::take(&config.store.url)?;
     let store = Arc::new(open_store(config, &door, receipts.clone()).await?);
     let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
-    let (udp, streams, listen) = open_sip(config).await?;
+    let tls = open_tls(config)?;
+    let (udp, streams, listen) = open_sip(config)?;
     let self_test = SelfTest::from_environment();
     let recorder = open_recorder(config, &door)?;
     let relay = open_relay(config, clock, &door, self_test.media, recorder.clone())?;
@@ -91,7 +95,10 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let (told, counted) = (events.clone(), metrics.clone());
     let scribe = Scribe::start(config.capture.clone(), &config.node.name).context("[capture] cannot be begun")?;
     let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
-    let outlets = Outlets::new(relay, ports, store.clone(), voices, told, counted, runtime, door.clone(), hooks, recordings, tap);
+    let connections = Connections::new(door.clone(), runtime.clone(), tls.clone(), known(&settings));
+    let (asked, kept) = (door.clone(), store.clone());
+    let outlets =
+        Outlets::new(relay, ports, kept, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
@@ -111,6 +118,7 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
         scribe,
         teller,
         lock,
+        tls,
     })
 }
 
@@ -131,33 +139,50 @@ async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> an
 fn open_teller(config: &Config, post: &Post) -> Option<Teller> {
     let settings = config.telemetry.clone()?;
     Some(Teller::new(settings, &config.node.name, post.fetch.clone(), post.metrics.clone()))
+/// Reads the certificates, where anything is listened on under TLS: whom we call by it answers there.
+fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
+    match config.sip.listen.iter().any(|listen| listen.transport.is_secure()) {
+        true => Ok(Some(Arc::new(Tls::open(config.tls.clone())?))),
+        false => Ok(None),
+    }
+}
+
+/// Whoever is named in the configuration may open as many connections as there are.
+fn known(settings: &baton_switchboard::Settings) -> Known {
+    let trunks =
+        settings.trunks.iter().flat_map(|trunk| trunk.sources.iter().copied().chain([Network::only(trunk.address.ip())]));
+    let ais = settings.ais.iter().map(|ai| Network::only(ai.address.ip()));
+    let aes = settings.aes.values().map(|line| Network::only(line.address.ip()));
+    Known(trunks.chain(ais).chain(aes).collect())
 }
 
 /// Binds every SIP socket of the configuration.
-async fn open_sip(config: &Config) -> anyhow::Result<(Vec<std::net::UdpSocket>, Vec<StreamListener>, Vec<Listen>)> {
+fn open_sip(config: &Config) -> anyhow::Result<(Vec<std::net::UdpSocket>, Vec<StreamListener>, Vec<Listen>)> {
     let (mut udp, mut streams, mut listen) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in &config.sip.listen {
-        let (transport, addr) = match wanted.transport {
-            config::Transport::Udp => {
-                let socket = std::net::UdpSocket::bind(wanted.address).with_context(|| taken("sip udp", wanted.address))?;
+        let transport = wanted.transport;
+        let taken = || taken(&format!("sip {}", transport.name().to_ascii_lowercase()), wanted.address);
+        let addr = match transport {
+            Transport::Udp => {
+                let socket = bind::datagrams(wanted.address).with_context(taken)?;
                 let addr = socket.local_addr()?;
                 udp.push(socket);
-                (Transport::Udp, addr)
+                addr
             }
-            config::Transport::Tcp => {
-                let listener = TcpListener::bind(wanted.address).await.with_context(|| taken("sip tcp", wanted.address))?;
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                let listener = bind::streams(wanted.address).with_context(taken)?;
                 let local = listener.local_addr()?;
-                streams.push(StreamListener { listener, local });
-                (Transport::Tcp, local)
+                streams.push(StreamListener { transport, listener, local });
+                local
             }
         };
-        listen.push(Listen { transport, addr, advertise: advertised(config, addr)? });
+        listen.push(Listen { transport, addr, advertise: advertised(config, transport, addr)? });
     }
     Ok((udp, streams, listen))
 }
 
-fn advertised(config: &Config, bound: SocketAddr) -> anyhow::Result<HostPort> {
-    let Some(outer) = &config.sip.advertise else { return Ok(HostPort::from(bound)) };
+fn advertised(config: &Config, transport: Transport, bound: SocketAddr) -> anyhow::Result<HostPort> {
+    let Some(outer) = config.sip.advertised(transport, bound.ip()) else { return Ok(HostPort::from(bound)) };
     let host = if outer.host.contains(':') { format!("[{}]", outer.host) } else { outer.host.clone() };
     let text = format!("{host}:{}", outer.port.unwrap_or(bound.port()));
     text.parse().map_err(|_| anyhow::anyhow!("\"{text}\" cannot stand in a Contact"))

@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
+use baton_sip::{Transport, Wanted};
 use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
 
@@ -120,8 +121,13 @@ async fn line_of(ae: &AeSettings, trunks: &[Trunk], names: &Names) -> anyhow::Re
     match place.map(|place| (place, &trunks[place])) {
         Some((place, trunk)) => {
             let user = own.user().map(str::to_owned).unwrap_or_else(|| ae.uri.trim_start_matches("tel:").to_owned());
-            let host = HostPort::from(trunk.address).to_string();
-            let mut uri = uri(&format!("sip:{user}@{host}"))?;
+            let by_tls = match Transport::of_uri(&trunk.uri) {
+                Wanted::Only(transport) => transport.is_secure(),
+                Wanted::Any | Wanted::Unknown => false,
+            };
+            // The certificate of a trunk is for its name.
+            let host = trunk.uri.host_port().filter(|_| by_tls).unwrap_or_else(|| HostPort::from(trunk.address));
+            let mut uri = uri(&format!("{}:{user}@{host}", if by_tls { trunk.uri.scheme_text() } else { "sip" }))?;
             if let Some(transport) = trunk.uri.param("transport").flatten() {
                 uri = uri.with_param("transport", Some(transport));
             }

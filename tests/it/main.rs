@@ -6,5 +6,6 @@ mod demo;
 mod events;
 mod papers;
 mod scratch;
+mod secure;
 mod serving;
 mod streams;

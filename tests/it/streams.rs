@@ -10,30 +10,35 @@ use crate::scratch::{Ports, Scratch, now};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A daemon whose only AI is called by TCP, and who calls it.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    sip: SocketAddr,
+    pub(crate) sip: SocketAddr,
     caller: UdpSocket,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Daemon {
     fn start(ai: SocketAddr) -> Daemon {
-        let (scratch, ports) = (Scratch::new(), Ports::free());
+        Daemon::with(Scratch::new(), &format!("sip:ai@{ai};transport=tcp"), |_, text| text)
+    }
+
+    /// A daemon with this AI, and whatever else `more` makes of its configuration.
+    pub(crate) fn with(scratch: Scratch, ai: &str, more: impl FnOnce(&Ports, String) -> String) -> Daemon {
+        let ports = Ports::free();
         let caller = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for the caller");
         caller.set_read_timeout(Some(PATIENCE)).expect("a socket has a timeout");
         let trunk = caller.local_addr().expect("it is bound");
         let text =
             ports.configuration("sqlite:baton.db").replacen("uri = \"sip:127.0.0.1:9\"", &format!("uri = \"sip:{trunk}\""), 1);
-        let text = text.replacen("sip:ai@127.0.0.1:9", &format!("sip:ai@{ai};transport=tcp"), 1);
+        let text = text.replacen("sip:ai@127.0.0.1:9", ai, 1);
         // A caller whom no AI takes is refused, instead of being taken to a human.
         let text = text.replacen("ai = \"agent\"", "ai = \"agent\"\nrescue = \"none\"", 1);
-        scratch.write("baton.toml", &text);
+        scratch.write("baton.toml", &more(&ports, text));
         let log = std::fs::File::create(scratch.path().join("log")).expect("a file for the log");
         let mut command = scratch.baton();
         command.args(["serve", "--config", "baton.toml"]).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("the binary runs");
-        let daemon = Daemon { child, sip: (Ipv4Addr::LOCALHOST, ports.sip).into(), caller, _scratch: scratch };
+        let daemon = Daemon { child, sip: (Ipv4Addr::LOCALHOST, ports.sip).into(), caller, scratch };
         daemon.is_up(&ports);
         daemon
     }
@@ -46,7 +51,11 @@ impl Daemon {
         }
     }
 
-    fn call(&self, number: u32) {
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn call(&self, number: u32) {
         let from = self.caller.local_addr().expect("it is bound");
         let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
         let text = format!(
@@ -61,7 +70,7 @@ impl Daemon {
     }
 
     /// The next final answer to the caller.
-    fn answered(&self) -> String {
+    pub(crate) fn answered(&self) -> String {
         let mut buffer = [0; 4_096];
         loop {
             let length = self.caller.recv(&mut buffer).expect("an answer comes");
@@ -81,14 +90,25 @@ impl Drop for Daemon {
 }
 
 /// The AI's end of a connection.
-struct Stream {
-    stream: TcpStream,
+pub(crate) struct Stream {
+    stream: Box<dyn ReadWrite>,
+    here: SocketAddr,
+    transport: &'static str,
     read: String,
     /// What was heard last: the same bytes once more are a repetition, which a transaction takes no notice of (RFC 3261 §17.2.1).
     last: String,
 }
 
+/// Both directions of a stream.
+pub(crate) trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
 impl Stream {
+    pub(crate) fn new(stream: Box<dyn ReadWrite>, here: SocketAddr, transport: &'static str) -> Stream {
+        Stream { stream, here, transport, read: String::new(), last: String::new() }
+    }
+
     fn accept(listener: &TcpListener) -> Stream {
         listener.set_nonblocking(true).expect("a listener can be asked");
         let until = now() + PATIENCE;
@@ -101,11 +121,12 @@ impl Stream {
         };
         stream.set_nonblocking(false).expect("a stream can wait");
         stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
-        Stream { stream, read: String::new(), last: String::new() }
+        let here = stream.local_addr().expect("it is connected");
+        Stream::new(Box::new(stream), here, "tcp")
     }
 
     /// The next message, which must be this request; a call that went down with an earlier connection may say its BYE first.
-    fn hears(&mut self, method: &str) -> String {
+    pub(crate) fn hears(&mut self, method: &str) -> String {
         loop {
             if let Some(end) = self.read.find("\r\n\r\n") {
                 let length: usize = header(&self.read, "Content-Length").parse().expect("a number");
@@ -129,9 +150,9 @@ impl Stream {
     fn answers(&mut self, request: &str, status: u16, sdp: &str) {
         let header = |name| format!("{name}: {}\r\n", header(request, name));
         let (via, from, to) = (header("Via"), header("From"), header("To").replace("\r\n", ";tag=ai\r\n"));
-        let here = self.stream.local_addr().expect("it is connected");
+        let (here, transport) = (self.here, self.transport);
         let text = format!(
-            "SIP/2.0 {status} Fine\r\n{via}{from}{to}{}{}Contact: <sip:ai@{here};transport=tcp>\r\n\
+            "SIP/2.0 {status} Fine\r\n{via}{from}{to}{}{}Contact: <sip:ai@{here};transport={transport}>\r\n\
              Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             header("Call-ID"),
             header("CSeq"),
@@ -140,7 +161,7 @@ impl Stream {
         self.stream.write_all(text.as_bytes()).expect("Baton reads");
     }
 
-    fn takes_a_call(&mut self) -> String {
+    pub(crate) fn takes_a_call(&mut self) -> String {
         let invite = self.hears("INVITE");
         let sdp = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4002 RTP/AVP 0\r\n";
         self.answers(&invite, 200, sdp);
@@ -149,7 +170,23 @@ impl Stream {
     }
 }
 
-fn header<'a>(message: &'a str, name: &str) -> &'a str {
+impl Stream {
+    /// The AI ends the call that it was asked for by `invite`.
+    pub(crate) fn says_bye(&mut self, invite: &str) {
+        let (from, to) = (header(invite, "To"), header(invite, "From"));
+        let target = header(invite, "Contact").trim_matches(['<', '>']);
+        let text = format!(
+            "BYE {target} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bKbye\r\nMax-Forwards: 70\r\nFrom: {from};tag=ai\r\nTo: {to}\r\n\
+             Call-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+            self.transport.to_ascii_uppercase(),
+            self.here,
+            header(invite, "Call-ID"),
+        );
+        self.stream.write_all(text.as_bytes()).expect("Baton reads");
+    }
+}
+
+pub(crate) fn header<'a>(message: &'a str, name: &str) -> &'a str {
     let lines = message.lines().filter_map(|line| line.split_once(": "));
     lines.into_iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no {name} in {message}")).1
 }

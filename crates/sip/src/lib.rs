@@ -22,5 +22,5 @@ pub use timing::{Timing, Why};
 pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport, Wanted};
 pub use ua::{
     Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount, Reason, ReferId, Rejected, SessionId, Settings,
-    UserAgent, VerbError,
+    UserAgent, VerbError, network_of,
 };

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use baton_sip::wire::{HostPort, Uri};
+use baton_sip::wire::{HostPort, Scheme, Uri};
 
 use crate::Settings;
 use crate::settings::glob;
@@ -140,7 +140,8 @@ impl Settings {
                 Ok(()) => {
                     let host = trunk.uri.host_port().unwrap_or_else(|| HostPort::from(trunk.address));
                     let plain = Uri::sip(&number, &host);
-                    let transport = trunk.uri.param("transport").flatten();
+                    let by_tls = (trunk.uri.scheme() == Scheme::Sips).then_some("tls");
+                    let transport = trunk.uri.param("transport").flatten().filter(|_| by_tls.is_none()).or(by_tls);
                     let uri = transport.map_or_else(|| plain.clone(), |transport| plain.with_param("transport", Some(transport)));
                     return Ok(Destination { number, trunk: place, uri, address: trunk.address });
                 }

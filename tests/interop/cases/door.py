@@ -23,11 +23,53 @@ def options(desk):
         expect(method in allow, f"Allow names {method}: {allow}")
 
 
-def fail2ban_filter(root):
-    """The failregex of deploy/ as Python reads it; fail2ban puts an address where it says <HOST>."""
-    with open(os.path.join(root, "deploy/fail2ban/filter.d/baton.conf"), encoding="utf-8") as file:
-        pattern = re.search(r"^failregex\s*=\s*(.+)$", file.read(), re.M).group(1)
-    return re.compile(pattern.replace("<HOST>", r"(?P<host>[0-9a-fA-F.:]+)"))
+FILTER = "deploy/fail2ban/filter.d/baton.conf"
+
+
+def caught_by_filter(root, lines):
+    """The addresses that the filter of deploy/ takes out of these lines, read as fail2ban does: it puts an address where it says <ADDR>."""
+    with open(os.path.join(root, FILTER), encoding="utf-8") as file:
+        patterns = re.search(r"^failregex\s*=\s*((?:.+\n)(?:\s+.+\n)*)", file.read(), re.M).group(1).split("\n")
+    filters = [re.compile(line.strip().replace("<ADDR>", r"(?P<host>[0-9a-fA-F.:]+)")) for line in patterns if line.strip()]
+    found = (one.search(line) for line in lines for one in filters)
+    return [match.group("host") for match in found if match]
+
+
+@case("the filter for fail2ban takes the line in each form that it has, and no other")
+def ban_lines(desk):
+    said = "sip-reject src={} reason=unknown-peer"
+    plain = "2026-11-21T18:00:00.000000Z  WARN baton_switchboard::inbound: " + said
+    journal = "host baton[812]: "
+    as_json = '{"timestamp":"2026-11-21T18:00:00Z","level":"WARN","fields":{"message":"' + said + '"},"target":"baton::engine"}'
+    forms = [said, plain, journal + said, journal + plain, as_json, journal + as_json]
+    for address in ("192.0.2.7", "2001:db8::7"):
+        lines = [form.replace("{}", address) for form in forms]
+        caught = caught_by_filter(desk.root, lines)
+        expect(caught == [address] * len(forms), f"each form names {address}: {caught}")
+    forged = said.replace("{}", "8.8.8.8")
+    others = [
+        "2026-11-21T18:00:00Z  INFO baton::call: call started from=" + forged,
+        "2026-11-21T18:00:00Z DEBUG baton::call: " + forged,
+        "2026-11-21T18:00:00Z  WARN baton::call: from=\"WARN baton: " + forged + "\"",
+        forged + " and more",
+        forged.replace("8.8.8.8", "dns.google"),
+        '{"level":"WARN","fields":{"message":"x","from":"' + forged + '"},"target":"baton"}',
+        '{"level":"WARN","fields":{"message":"call \\"message\\":\\"' + forged + '\\""},"target":"baton"}',
+    ]
+    caught = caught_by_filter(desk.root, others)
+    expect(caught == [], f"nobody is banned by what others write: {caught}")
+
+
+@case("fail2ban itself reads the filter", needs=("fail2ban-regex",))
+def ban_for_real(desk):
+    log = desk.path("sip.log")
+    with open(log, "w", encoding="utf-8") as file:
+        for address in ("192.0.2.7", "2001:db8::7"):
+            file.write(f"2026-11-21T18:00:00.000000Z  WARN baton_switchboard::inbound: sip-reject src={address} reason=flood\n")
+        file.write("2026-11-21T18:00:00.000000Z  INFO baton: call started from=sip-reject src=8.8.8.8 reason=flood\n")
+    command = ["fail2ban-regex", "--out", "ip", log, os.path.join(desk.root, FILTER)]
+    judged = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    expect(judged.stdout.split() == ["192.0.2.7", "2001:db8::7"], f"fail2ban-regex: {judged.stdout} {judged.stderr[-200:]}")
 
 
 @case("a peer that is no trunk, AI or AE: 403 and the log line for fail2ban")
@@ -36,7 +78,7 @@ def stranger(desk):
     knock = desk.stranger("stranger", "caller_refused", "127.0.0.9", baton.base + 8, status=403)
     knock.finish()
     expect(re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), f"the log names it: {baton.log()[-300:]!r}")
-    caught = [found.group("host") for found in map(fail2ban_filter(desk.root).search, baton.log().splitlines()) if found]
+    caught = caught_by_filter(desk.root, baton.log().splitlines())
     expect(caught == ["127.0.0.9"], f"the fail2ban filter of deploy/ catches it, once: {caught}")
     baton.wait("it is counted", lambda: 'baton_sip_rejected_total{reason="unknown-peer"} 1' in baton.get("/metrics"), 2)
     expect(baton.get("/v1/calls")["items"] == [], "no call began")

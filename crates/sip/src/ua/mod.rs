@@ -45,6 +45,7 @@ use crate::transport::Transmit;
 pub use counts::{Counts, Direction, MessageCount};
 pub use event::{Event, Gone, InviteRequest, ReferId, Rejected, SessionId};
 pub use settings::{Limits, Settings};
+pub use sources::network_of;
 pub use verb::{Dial, Reason, VerbError};
 
 use recent::Recent;

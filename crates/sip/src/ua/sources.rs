@@ -97,5 +97,13 @@ impl Bucket {
 }
 
 fn source(addr: SocketAddr) -> Source {
-    (addr.ip(), if addr.ip().is_loopback() { addr.port() } else { 0 })
+    (network_of(addr.ip()), if addr.ip().is_loopback() { addr.port() } else { 0 })
+}
+
+/// Whom an address stands for where sources are counted: itself, or its /64, for a single customer of IPv6 has all of that.
+pub fn network_of(addr: IpAddr) -> IpAddr {
+    match addr.to_canonical() {
+        IpAddr::V6(addr) if !addr.is_loopback() => IpAddr::V6((addr.to_bits() >> 64 << 64).into()),
+        other @ (IpAddr::V4(_) | IpAddr::V6(_)) => other,
+    }
 }

@@ -1,0 +1,33 @@
+//! Binds sockets. Those of IPv6 take IPv6 only, so that nobody comes by one under an IPv4 address in disguise, and both can have one port.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use tokio::net::{TcpListener, TcpSocket};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1_024;
+
+/// A socket for datagrams.
+pub(super) fn datagrams(at: SocketAddr) -> io::Result<UdpSocket> {
+    if at.is_ipv4() {
+        return UdpSocket::bind(at);
+    }
+    let socket = net::socket_with(AddressFamily::INET6, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_ipv6_v6only(&socket, true)?;
+    net::bind(&socket, &at)?;
+    Ok(UdpSocket::from(socket))
+}
+
+/// A socket that accepts streams.
+pub(super) fn streams(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if at.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    // The port of a process that has just ended is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(BACKLOG)
+}
