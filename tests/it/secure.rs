@@ -214,7 +214,7 @@ fn ipv6_is_spoken_beside_ipv4_on_one_port() {
         return;
     }
     let daemon = Daemon::with(Scratch::new(), "sip:ai@127.0.0.1:9", |Ports { sip, .. }, text| {
-        let both = format!("[sip]\nadvertise = [\"127.0.0.1\", \"[::1]\"]\nlisten = [\"udp:[::]:{sip}\", \"tcp:[::]:{sip}\", ");
+        let both = format!("[sip]\nadvertise = [\"127.0.0.1\", \"::1\"]\nlisten = [\"udp:[::]:{sip}\", \"tcp:[::]:{sip}\", ");
         text.replacen("[sip]\nlisten = [", &both, 1)
     });
     let (four, six) = (UdpSocket::bind((HERE, 0)), UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)));

@@ -60,7 +60,7 @@ def ban_lines(desk):
     expect(caught == [], f"nobody is banned by what others write: {caught}")
 
 
-@case("fail2ban itself reads the filter", needs=("fail2ban-regex",))
+@case("fail2ban itself reads the filter", full_only=True, needs=("fail2ban-regex",))
 def ban_for_real(desk):
     log = desk.path("sip.log")
     with open(log, "w", encoding="utf-8") as file:

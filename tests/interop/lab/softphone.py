@@ -24,7 +24,7 @@ def write_tone(path, hz, seconds=60):
 class Softphone:
     """A running baresip."""
 
-    def __init__(self, folder, port, rtp, hz):
+    def __init__(self, folder, port, rtp, hz, transport="udp", more=()):
         self.folder = os.path.join(folder, "baresip")
         os.makedirs(self.folder)
         tone = os.path.join(self.folder, "tone.wav")
@@ -34,8 +34,8 @@ class Softphone:
             "audio_alert aubridge,alert", "ausrc_srate 8000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1",
             f"rtp_ports {rtp}-{rtp + 1}", "net_interface 127.0.0.1", f"module_path {MODULES}", "module stdio.so", "module g711.so",
             "module aufile.so", "module aubridge.so", "module sndfile.so", f"snd_path {self.folder}", "module_app account.so",
-            "module_app menu.so", "module_tmp uuid.so", ""]))
-        self._write("accounts", "<sip:michael@127.0.0.1>;regint=0;answermode=auto;audio_codecs=PCMU/8000;dtmfmode=rtpevent\n")
+            "module_app menu.so", "module_tmp uuid.so", *more, ""]))
+        self._write("accounts", f"<sip:michael@127.0.0.1;transport={transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000;dtmfmode=rtpevent\n")
         self._write("contacts", "")
         self.keyboard, slave = pty.openpty()
         self.process = subprocess.Popen(["baresip", "-f", self.folder], stdin=slave, stdout=slave, stderr=slave, cwd=self.folder)
