@@ -97,8 +97,7 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
     let connections = Connections::new(door.clone(), runtime.clone(), tls.clone(), known(&settings));
     let (asked, kept) = (door.clone(), store.clone());
-    let outlets =
-        Outlets::new(relay, ports, kept, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
+    let outlets = Outlets::new(relay, ports, kept, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
@@ -139,6 +138,8 @@ async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> an
 fn open_teller(config: &Config, post: &Post) -> Option<Teller> {
     let settings = config.telemetry.clone()?;
     Some(Teller::new(settings, &config.node.name, post.fetch.clone(), post.metrics.clone()))
+}
+
 /// Reads the certificates, where anything is listened on under TLS: whom we call by it answers there.
 fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
     match config.sip.listen.iter().any(|listen| listen.transport.is_secure()) {
