@@ -1,6 +1,6 @@
 //! `[callback]`: how promised callbacks are carried out.
 
-use baton_transfer::{CallbackSettings, Hours};
+use baton_transfer::{CallbackSettings, ConfirmBy, Hours};
 
 use super::value;
 use super::walk::{Found, Parsed, Section, Walk};
@@ -20,6 +20,7 @@ pub(super) fn read(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<CallbackSe
         grace: at.text(walk, "grace", value::span).unwrap_or(default.grace),
         ring_max: at.text(walk, "ring_max", value::span).unwrap_or(default.ring_max),
         confirm_max: at.text(walk, "confirm_max", value::span).unwrap_or(default.confirm_max),
+        confirm: at.text(walk, "confirm", confirm).unwrap_or(default.confirm),
         confirm_key: at.text(walk, "confirm_key", value::key).unwrap_or(default.confirm_key),
         window: at.text(walk, "window", window).unwrap_or(default.window),
         greeting: at.text(walk, "greeting", sentence),
@@ -34,6 +35,15 @@ pub(super) fn read(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<CallbackSe
 fn window(text: &str) -> Parsed<Hours> {
     let daily = text.starts_with(|sign: char| sign.is_ascii_digit());
     if daily { value::hours(&format!("Mon-Sun {text}")) } else { value::hours(text) }
+}
+
+/// `key | speech`
+fn confirm(text: &str) -> Parsed<ConfirmBy> {
+    match text {
+        "key" => Ok(ConfirmBy::Key),
+        "speech" => Ok(ConfirmBy::Speech),
+        _ => value::one_of(text, &["key", "speech"], &[]),
+    }
 }
 
 fn sentence(text: &str) -> Parsed<String> {

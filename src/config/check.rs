@@ -7,7 +7,7 @@ use baton_contract::AeId;
 use baton_sip::Transport;
 use baton_switchboard::normalised;
 use baton_transfer::plan::{self, PlanFault};
-use baton_transfer::{AeSettings, Roster};
+use baton_transfer::{AeSettings, ConfirmBy, Language, Roster};
 
 use super::fault::{Findings, hint};
 use super::read::Draft;
@@ -32,6 +32,8 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     dialled_numbers(findings, draft);
     webhooks(findings, draft);
     voices(findings, draft);
+    languages(findings, draft);
+    confirmation(findings, draft);
 }
 
 /// One webhook for each URL: its events wait under it.
@@ -67,6 +69,44 @@ fn voices(findings: &mut Findings<'_>, draft: &Draft) {
             let what = format!("`{name}` is no [[voice]], {}", hint(name, &names));
             findings.add(draft.voices.places.nth("voices", at), draft.voices.places.key("voices"), what);
         }
+    }
+}
+
+/// A language in which there are no words, or one that is configured twice.
+fn languages(findings: &mut Findings<'_>, draft: &Draft) {
+    let known: Vec<Language> =
+        draft.languages.iter().filter_map(|found| found.value.as_ref()).map(|tongue| tongue.language).collect();
+    for (at, found) in draft.languages.iter().enumerate() {
+        let Some(tongue) = found.value.as_ref() else { continue };
+        if draft.languages[..at].iter().filter_map(|earlier| earlier.value.as_ref()).any(|one| one.language == tongue.language) {
+            let what = format!("`{}` has a [[language]] already, write one for each", tongue.language);
+            findings.add(found.places.of("tag"), found.places.key("tag"), what);
+        }
+    }
+    let mut wordless = |language: Option<Language>, places: &Places| {
+        if let Some(language) = language.filter(|one| !Language::BUILT_IN.contains(one) && !known.contains(one)) {
+            let what = format!(
+                "`{language}` is none of `en`, `de`, `es`, `fr`, write its words: `[[language]]`, `tag = \"{language}\"`"
+            );
+            findings.add(places.of("language"), places.key("language"), what);
+        }
+    };
+    wordless(Some(draft.transfer.value.language), &draft.voices.places);
+    draft.aes.iter().for_each(|ae| wordless(ae.value.language, &ae.places));
+    for route in &draft.routes {
+        if let Route::In(route_in) = &route.value {
+            wordless(route_in.language, &route.places);
+        }
+    }
+}
+
+/// A caller can say yes only to somebody who writes it down.
+fn confirmation(findings: &mut Findings<'_>, draft: &Draft) {
+    let callback = &draft.callback;
+    if callback.value.confirm == ConfirmBy::Speech && (draft.transcriber.value.is_none() || draft.recording.value.dir.is_none()) {
+        let what = "needs somebody who writes down what callers say, and a folder: write `[transcribe]` with `url` and `model`, and \
+                    `recording.dir`";
+        findings.add(callback.places.of("confirm"), callback.places.key("confirm"), what);
     }
 }
 

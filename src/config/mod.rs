@@ -5,6 +5,7 @@ mod callback;
 mod check;
 mod expand;
 mod fault;
+mod language;
 mod observe;
 mod peers;
 mod read;

@@ -83,7 +83,7 @@ pub(super) fn read_route(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Rout
     let from = at.text(walk, "from", from_ai);
     if at.has("from") {
         let trunk = at.required(walk, "trunk", "\"carrier\"", value::id).unwrap_or_default();
-        for key in ["ai", "answer", "rescue", "rescue_to"] {
+        for key in ["ai", "answer", "language", "rescue", "rescue_to"] {
             if at.skip(key) {
                 at.fault(walk, key, "is for calls that come in, this route is for those that an AI places, leave it out");
             }
@@ -93,12 +93,13 @@ pub(super) fn read_route(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Rout
     let ais = at.required_list(walk, "ai", "\"agent\"", value::id).unwrap_or_default();
     let trunk = at.text(walk, "trunk", value::id);
     let answer = at.text(walk, "answer", answer).unwrap_or_default();
+    let language = at.text(walk, "language", value::language);
     let by = at.text(walk, "rescue", rescue).unwrap_or_default();
     let rescue = Rescue { by, to: at.text(walk, "rescue_to", value::id) };
     if rescue.to.is_some() && by == RescueBy::Nothing {
         at.fault(walk, "rescue_to", "names somebody, but `rescue = \"none\"` asks nobody, leave one of them out");
     }
-    at.finish(walk, &[], Route::In(RouteIn { to, ais, trunk, answer, rescue }))
+    at.finish(walk, &[], Route::In(RouteIn { to, ais, trunk, answer, language, rescue }))
 }
 
 /// `own | caller`

@@ -9,6 +9,7 @@ use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, G
 use toml_edit::Table;
 
 use super::fault::hint;
+use super::language::{self, Tongue};
 use super::settings::{
     Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Sip, Store, Transcriber, Trunk, VoiceSpec,
 };
@@ -44,6 +45,7 @@ const TABLES: &[&str] = &[
     "group",
     "webhook",
     "voice",
+    "language",
 ];
 /// Tables of parts that are not here.
 const TABLES_LATER: &[&str] = &["policy"];
@@ -74,6 +76,7 @@ pub(super) struct Draft {
     pub(super) transcriber: Found<Option<Transcriber>>,
     pub(super) capture: Found<CaptureSettings>,
     pub(super) telemetry: Found<Option<TelemetrySettings>>,
+    pub(super) languages: Vec<Found<Option<Tongue>>>,
 }
 
 pub(super) struct MediaDraft {
@@ -109,7 +112,11 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     let callback = callback::read(walk, callback);
     let (voices, briefing) = read_briefing(walk, briefing);
     let mut transfer = read_transfer(walk, transfer);
-    (transfer.value.briefing_max, transfer.value.briefing, transfer.value.briefing_language) = briefing;
+    (transfer.value.briefing_max, transfer.value.briefing, transfer.value.language) = briefing;
+    let languages: Vec<_> = walk.tables(root, "language").into_iter().map(|section| language::read(walk, section)).collect();
+    for tongue in languages.iter().filter_map(|found| found.value.as_ref()) {
+        transfer.value.phrases.put(tongue.language, tongue.phrases.clone());
+    }
     let aes: Vec<_> = walk.tables(root, "ae").into_iter().map(|section| read_ae(walk, section)).collect();
     Draft {
         node: read_node(walk, node),
@@ -135,6 +142,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         transcriber: beyond::transcribe(walk, transcribe),
         capture: observe::capture(walk, capture),
         telemetry: observe::telemetry(walk, telemetry),
+        languages,
     }
 }
 
@@ -246,7 +254,7 @@ fn read_briefing(
     let max = at.text(walk, "max", value::span).unwrap_or(baton_transfer::Settings::default().briefing_max);
     let voices = at.list(walk, "voices", true, value::voice).unwrap_or_default();
     let by = at.text(walk, "by", value::briefing_by).unwrap_or_default();
-    let language = at.text(walk, "language", value::briefing_language).unwrap_or_default();
+    let language = at.text(walk, "language", value::language).unwrap_or_default();
     (at.finish(walk, &[], voices), (max, by, language))
 }
 
@@ -261,6 +269,7 @@ fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Opti
         backup: at.text(walk, "backup", value::id).map(AeId),
         timezone: at.text(walk, "timezone", value::timezone).unwrap_or(Zone::UTC),
         hours: at.text(walk, "hours", value::hours).unwrap_or_else(Hours::always),
+        language: at.text(walk, "language", value::language),
         skills: at.list(walk, "skills", true, value::title).unwrap_or_default(),
         trusted: at.flag(walk, "trusted").unwrap_or(trunk.is_none()),
         ring_max: at.text(walk, "ring_max", value::span),
@@ -358,6 +367,7 @@ impl Draft {
             transcriber: self.transcriber.value,
             capture,
             telemetry: self.telemetry.value,
+            languages: values(self.languages).into_iter().flatten().map(|tongue| (tongue.language, tongue.prompts)).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use baton_sip::Transport;
 use baton_switchboard::{
     AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue,
 };
-use baton_transfer::{AeSettings, GroupSettings, Limits};
+use baton_transfer::{AeSettings, GroupSettings, Language, Limits};
 
 use crate::capture::CaptureSettings;
 use crate::fetch::{Reach, Target};
@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) capture: CaptureSettings,
     /// Who is told what took how long; nobody if it is absent.
     pub(crate) telemetry: Option<TelemetrySettings>,
+    /// The languages that were configured, and where recordings and texts of what Baton says lie.
+    pub(crate) languages: BTreeMap<Language, Option<PathBuf>>,
 }
 
 /// `[node]`
@@ -316,6 +318,8 @@ pub(crate) struct RouteIn {
     pub(crate) trunk: Option<String>,
     /// When the caller is answered.
     pub(crate) answer: AnswerCaller,
+    /// The language in which its callers are spoken to.
+    pub(crate) language: Option<Language>,
     /// What is done for a caller without an AI.
     pub(crate) rescue: Rescue,
 }

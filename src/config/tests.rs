@@ -127,7 +127,12 @@ fn every_key_is_read() {
     assert_eq!((transfer.introduce, transfer.introduce_max), (true, Duration::from_secs(15)));
     assert_eq!((transfer.handback_key.first.sign(), transfer.handback_key.then.sign()), ('*', '8'));
     assert_eq!((transfer.message_max, transfer.message_silence_max), (Duration::from_secs(90), Duration::from_secs(4)));
-    assert_eq!(config.transfer.briefing_language, baton_transfer::Language::German);
+    assert_eq!(config.transfer.language, baton_transfer::Language::GERMAN);
+    assert_eq!(config.transfer.callback.confirm, baton_transfer::ConfirmBy::Speech);
+    let dutch: baton_transfer::Language = "nl".parse().unwrap();
+    assert_eq!(config.aes[0].language, Some(dutch));
+    assert_eq!(config.languages.get(&dutch), Some(&Some("prompts/nl".into())));
+    assert_eq!(format!("{:?}", config.transfer.phrases).matches(" belt over {}").count(), 1);
     assert_eq!(config.voices[0], VoiceSpec::Files("briefings".into()));
     let carrier = &config.trunks[0];
     assert_eq!(carrier.credentials.as_ref().map(|it| it.password.expose()), Some("from-the-credential"));
@@ -367,7 +372,17 @@ fn a_key_has_one_meaning() {
 fn voices_are_known() {
     expect(&[
         ("[briefing]\nvoices = [\"siri\"]", &["f:2:11: briefing.voices: `siri` is no voice"]),
-        ("[briefing]\nlanguage = \"xx\"", &["f:2:12: briefing.language: `xx`: briefings are composed in `en`, `de`"]),
+        ("[briefing]\nlanguage = \"german\"", &["f:2:12: briefing.language: `german`: a language is named by two letters"]),
+        (
+            "[briefing]\nlanguage = \"nl\"",
+            &["f:2:12: briefing.language: `nl` is none of `en`, `de`, `es`, `fr`, write its words"],
+        ),
+        ("[callback]\nconfirm = \"speech\"", &["f:2:11: callback.confirm: needs somebody who writes down"]),
+        ("[callback]\nconfirm = \"nod\"", &["f:2:11: callback.confirm: `nod` is not known"]),
+        ("[[language]]\nprompts = \"x\"", &["f:1:1: language.tag: is missing"]),
+        ("[[language]]\ntag = \"nl\"\nabout = \"belt\"", &["f:3:9: language.about: has to have exactly one `{}`"]),
+        ("[[language]]\ntag = \"nl\"\nvip = \"VIP\"", &["f:3:7: language.vip: has to be a sentence"]),
+        ("[[language]]\ntag = \"nl\"\n[[language]]\ntag = \"nl\"", &["f:4:7: language.tag: `nl` has a [[language]] already"]),
         ("[briefing]\nvoices = [\"files:\"]", &["f:2:11: briefing.voices: `files:` names no directory"]),
         ("[briefing]\nvoices = [\"flite:../x.flitevox\"]", &["f:2:11: briefing.voices: `flite:../x.flitevox` names no voice"]),
     ]);

@@ -284,8 +284,8 @@ pub(super) fn one_of<T>(text: &str, known: &[&str], later: &[&str]) -> Parsed<T>
     Err(format!("`{text}` is not known, write {meant}"))
 }
 
-/// `en`, `de`, `es`, `fr`
-pub(super) fn briefing_language(text: &str) -> Parsed<baton_transfer::Language> {
+/// `en`, `de`, `es`, `fr`, or any other two letters
+pub(super) fn language(text: &str) -> Parsed<baton_transfer::Language> {
     text.parse().map_err(|error: baton_transfer::LanguageError| format!("`{text}`: {error}, write one of them"))
 }
 

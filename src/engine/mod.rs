@@ -61,6 +61,20 @@ pub(crate) enum Request {
         /// The text.
         text: String,
     },
+    /// What was said is written down, or cannot be.
+    WrittenDown {
+        /// Of the question.
+        ticket: u64,
+        /// The text.
+        text: Option<String>,
+    },
+    /// There are recordings of what Baton says, in another language than English.
+    Prompts {
+        /// Which.
+        language: baton_transfer::Language,
+        /// The recordings.
+        clips: std::collections::BTreeMap<baton_transfer::Line, Arc<baton_media::Clip>>,
+    },
     /// Callbacks as the store has them.
     Callbacks(Vec<baton_contract::CallbackView>),
     /// Counts what the gauges show.

@@ -11,6 +11,7 @@ use baton_relay::Relay;
 use baton_sip::{Transmit, Transport};
 use baton_store::{Batch, Store};
 use baton_switchboard::Spoken;
+use baton_transfer::Language;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
@@ -170,12 +171,12 @@ impl Outlets {
     }
 
     /// Speaks a briefing, elsewhere.
-    pub(crate) fn render(&self, ticket: u64, full: String, short: String) {
+    pub(crate) fn render(&self, ticket: u64, language: Language, full: String, short: String) {
         let (voices, door) = (self.voices.clone(), self.door.clone());
         self.runtime.spawn(async move {
             let patience = voices.patience();
-            let (whole, first) = tokio::join!(voices.render(&full, patience), async {
-                if short == full { None } else { Some(voices.render(&short, patience).await) }
+            let (whole, first) = tokio::join!(voices.render_in(language, &full, patience), async {
+                if short == full { None } else { Some(voices.render_in(language, &short, patience).await) }
             });
             let first = first.unwrap_or_else(|| whole.clone());
             let spoken = match (whole, first) {

@@ -8,6 +8,7 @@ use baton_contract::TransferId;
 use baton_media::TapId;
 use baton_switchboard::{RecordFault, RecordKind, RecordOrder, Recorded};
 use baton_time::Now;
+use baton_transfer::Language;
 use parking_lot::Mutex;
 
 use super::{Door, Request};
@@ -97,8 +98,51 @@ impl Recordings {
         });
     }
 
+    /// Has an answer written down, elsewhere, and deletes it.
+    pub(super) fn write_down(
+        &self,
+        (runtime, door, metrics): (&tokio::runtime::Handle, &Door, &Arc<Mutex<Metrics>>),
+        (ticket, file): (u64, &str),
+        language: Language,
+    ) {
+        let (folder, transcriber) = (self.recorder.as_ref().map(|(_, folder)| folder.join(file)), self.transcriber.clone());
+        let (door, metrics) = (door.clone(), metrics.clone());
+        runtime.spawn(async move {
+            let text = match (&folder, transcriber) {
+                (Some(file), Some(transcriber)) => {
+                    transcriber.text_in(file, Some(language)).await.map_err(|fault| fault.to_string())
+                }
+                (_, _) => Err("there is nobody who writes down what is said".to_owned()),
+            };
+            let result = if text.is_ok() { "done" } else { "failed" };
+            metrics.lock().add("baton_transcripts_total", &[("result", result)], 1.0);
+            if let Err(fault) = &text {
+                tracing::warn!(fault, "an-answer-without-a-text");
+            }
+            if door.send(Request::WrittenDown { ticket, text: text.ok() }).is_err() {
+                tracing::debug!("nobody waits for what was said");
+            }
+            if let Some(file) = folder {
+                delete(&file).await;
+            }
+        });
+    }
+
+    /// Deletes a recording that nobody wants.
+    pub(super) fn forget(&self, runtime: &tokio::runtime::Handle, file: &str) {
+        if let Some(file) = self.recorder.as_ref().map(|(_, folder)| folder.join(file)) {
+            runtime.spawn(async move { delete(&file).await });
+        }
+    }
+
     /// What has become of recordings.
     pub(super) fn counts(&self) -> Option<Counts> {
         self.recorder.as_ref().map(|(recorder, _)| recorder.counts())
+    }
+}
+
+async fn delete(file: &std::path::Path) {
+    if let Err(error) = tokio::fs::remove_file(file).await {
+        tracing::warn!(%error, "an-answer-stays");
     }
 }

@@ -150,6 +150,8 @@ impl Engine {
                 self.handle(now, Input::Recorded { tap, result });
             }
             Request::Transcribed { transfer, text } => self.handle(now, Input::Transcribed { transfer, text }),
+            Request::WrittenDown { ticket, text } => self.handle(now, Input::WrittenDown { ticket, text }),
+            Request::Prompts { language, clips } => self.handle(now, Input::Prompts { language, clips }),
             Request::Callbacks(rows) => self.handle(now, Input::Callbacks(rows)),
             Request::Gauges(asker) => {
                 self.outlets.recordings.hand_on();
@@ -218,12 +220,17 @@ impl Engine {
                     }
                 }
                 Output::Publish(event) => self.outlets.publish(*event),
-                Output::Render { ticket, full, short } => self.outlets.render(ticket, full, short),
+                Output::Render { ticket, full, short, language } => self.outlets.render(ticket, language, full, short),
                 Output::Record(order) => {
                     if let Some((tap, fault)) = self.outlets.recordings.order(order, now) {
                         self.board.handle(now, Input::Recorded { tap, result: Err(fault) });
                     }
                 }
+                Output::WriteDown { ticket, file, language } => {
+                    let hands = (&self.outlets.runtime, &self.outlets.door, &self.outlets.metrics);
+                    self.outlets.recordings.write_down(hands, (ticket, &file), language);
+                }
+                Output::Forget { file } => self.outlets.recordings.forget(&self.outlets.runtime, &file),
                 Output::Answer { ticket, result } => self.outlets.answer(ticket, result),
                 Output::WantCallbacks { before } => self.outlets.page_callbacks(before),
                 Output::WantCallback(id) => self.outlets.read_callback(id),

@@ -193,7 +193,7 @@ impl Writer {
         // A message is promised to be passed on; for other tracks nobody waits, and a flush for each would keep packets waiting.
         let result = open.track.close().and_then(|recorded| match open.kind {
             RecordKind::Voicemail => settle(&self.folder.join(&recorded.file)).map(|()| recorded),
-            RecordKind::Call | RecordKind::Consult => Ok(recorded),
+            RecordKind::Call | RecordKind::Consult | RecordKind::Answer => Ok(recorded),
         });
         let recorded = result.as_ref().ok().cloned();
         self.is_ended(tap, result);
@@ -280,6 +280,7 @@ fn kind_name(kind: RecordKind) -> &'static str {
         RecordKind::Call => "call",
         RecordKind::Consult => "consult",
         RecordKind::Voicemail => "voicemail",
+        RecordKind::Answer => "answer",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Opens everything that the daemon needs, and says in one sentence what cannot be had.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use baton_sip::wire::HostPort;
 use baton_sip::{Listen, Transport, UserAgent};
 use baton_store::Store;
 use baton_switchboard::{Begin, Input, Network, Sabotage, Switchboard};
-use baton_transfer::Roster;
+use baton_transfer::{Language, Roster};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -77,10 +78,11 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let ports = config.media.ports.0..=config.media.ports.1;
     let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
     let fetch = Arc::new(Fetch::new());
-    let voices = Arc::new(Voices::new(config.transfer.briefing_language, &config.voices, &config.http_voices, &fetch));
+    let voices = Arc::new(Voices::new(config.transfer.language, &config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
     let names = Names::new(&[]);
     let settings = plan::settings(config, &names, spoken, self_test.switchboard).await?;
+    learn_languages(config, &voices, &door, &runtime);
     let links = PopLink::new(store.secret());
     let begin = begin(config, clock, &store, links.clone(), listen).await?;
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
@@ -119,6 +121,27 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
         lock,
         tls,
     })
+}
+
+/// Has what Baton says spoken in every language that somebody is to hear, while the first calls come in: until then they hear English.
+fn learn_languages(config: &Config, voices: &Arc<Voices>, door: &Door, runtime: &tokio::runtime::Handle) {
+    let of_routes = config.routes.iter().filter_map(|route| match route {
+        config::Route::In(route) => route.language,
+        config::Route::FromAi(_) => None,
+    });
+    let wanted = config.aes.iter().filter_map(|ae| ae.language).chain(of_routes).chain(config.languages.keys().copied());
+    let wanted: BTreeSet<Language> = wanted.chain([config.transfer.language]).collect();
+    for language in wanted.into_iter().filter(|language| *language != Language::ENGLISH) {
+        let folder = config.languages.get(&language).cloned().flatten();
+        let (voices, door) = (voices.clone(), door.clone());
+        runtime.spawn(async move {
+            let clips = voices.lines_in(language, folder.as_deref()).await;
+            tracing::info!(%language, lines = clips.len(), "language-learnt");
+            if door.send(Request::Prompts { language, clips }).is_err() {
+                tracing::debug!("nobody is left to speak");
+            }
+        });
+    }
 }
 
 async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> anyhow::Result<Store> {

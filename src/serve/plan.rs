@@ -53,8 +53,8 @@ pub(super) async fn settings(
     let (mut routes, mut ai_routes) = (Vec::new(), Vec::new());
     for route in &config.routes {
         match route.clone() {
-            config::Route::In(config::RouteIn { to, ais, trunk, answer, rescue }) => {
-                routes.push(Route { to, trunk, ais, answer, rescue });
+            config::Route::In(config::RouteIn { to, ais, trunk, answer, language, rescue }) => {
+                routes.push(Route { to, trunk, ais, answer, language, rescue });
             }
             config::Route::FromAi(route) => ai_routes.push(route),
         }
@@ -69,6 +69,7 @@ pub(super) async fn settings(
         aes: aes.into_iter().collect::<BTreeMap<AeId, AeLine>>(),
         transfer: config.transfer.clone(),
         prompts: spoken.prompts,
+        tongues: BTreeMap::new(),
         public_url: config.http.public_url.clone(),
         pop_link_ttl: POP_LINK_TTL,
         words_per_second: spoken.words_per_second,

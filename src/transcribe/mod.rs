@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use baton_transfer::Language;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde::Deserialize;
@@ -73,15 +74,20 @@ impl Transcriber {
         Transcriber { spec, fetch, slots: Semaphore::new(AT_ONCE_MAX), waiting: AtomicU64::new(0) }
     }
 
-    /// What is said in a WAV file.
+    /// What is said in a WAV file, in the configured language.
     pub(crate) async fn text_of(&self, file: &Path) -> Result<String, NoText> {
+        self.text_in(file, None).await
+    }
+
+    /// What is said in a WAV file, in this language if there is none configured.
+    pub(crate) async fn text_in(&self, file: &Path, spoken: Option<Language>) -> Result<String, NoText> {
         let _place = Place::take(&self.waiting)?;
         let _slot = self.slots.acquire().await.map_err(|_| NoText::TooMany)?;
         if tokio::fs::metadata(file).await?.len() > FILE_BYTES_MAX {
             return Err(NoText::TooLong);
         }
         let sound = tokio::fs::read(file).await?;
-        let answer = self.fetch.post(self.question(&sound)).await?;
+        let answer = self.fetch.post(self.question(&sound, spoken)).await?;
         if !answer.status.is_success() {
             return Err(NoText::Refused(answer.status));
         }
@@ -89,7 +95,7 @@ impl Transcriber {
         Ok(clean(&heard.text))
     }
 
-    fn question(&self, sound: &[u8]) -> Question {
+    fn question(&self, sound: &[u8], spoken: Option<Language>) -> Question {
         let boundary = boundary(sound);
         let mut headers = Vec::new();
         if let Ok(value) = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}")) {
@@ -102,7 +108,8 @@ impl Transcriber {
             headers.push((AUTHORIZATION, value));
         }
         let mut fields = vec![("model", self.spec.model.as_str()), ("response_format", "json")];
-        fields.extend(self.spec.language.as_deref().map(|language| ("language", language)));
+        let language = self.spec.language.as_deref().or(spoken.as_ref().map(Language::tag));
+        fields.extend(language.map(|language| ("language", language)));
         Question {
             target: self.spec.target.join("/audio/transcriptions"),
             reach: self.spec.reach,

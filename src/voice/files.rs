@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use baton_transfer::Language;
 
 use super::shipped;
 use super::wav::{self, Wave};
@@ -62,7 +63,7 @@ impl Voice for Files {
         "files"
     }
 
-    async fn render(&self, text: &str) -> Result<Wave, VoiceError> {
+    async fn render(&self, text: &str, _language: Language) -> Result<Wave, VoiceError> {
         let failed = |why: String| VoiceError::Failed { voice: "files", why };
         match self.by_words.get(&words(text)) {
             None => Err(VoiceError::NoRecording),
@@ -102,9 +103,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_nobody_recorded_is_left_to_the_next_voice() {
-        assert!(matches!(Files::shipped().render("Something new.").await, Err(VoiceError::NoRecording)));
+        assert!(matches!(Files::shipped().render("Something new.", Language::ENGLISH).await, Err(VoiceError::NoRecording)));
         let nowhere = Files::in_directory(Path::new("no/such/directory"));
-        assert!(matches!(nowhere.render("Something new.").await, Err(VoiceError::NoRecording)));
+        assert!(matches!(nowhere.render("Something new.", Language::ENGLISH).await, Err(VoiceError::NoRecording)));
     }
 
     #[tokio::test]
@@ -112,8 +113,8 @@ mod tests {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/voice/briefings");
         let files = Files::in_directory(&here);
         for (text, _) in shipped::briefings() {
-            let wave = files.render(&text.to_uppercase()).await.expect(text);
-            assert_eq!(wave, Files::shipped().render(text).await.expect(text));
+            let wave = files.render(&text.to_uppercase(), Language::ENGLISH).await.expect(text);
+            assert_eq!(wave, Files::shipped().render(text, Language::ENGLISH).await.expect(text));
         }
     }
 }

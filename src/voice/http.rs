@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use baton_transfer::Language;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use tokio::sync::Semaphore;
@@ -67,11 +68,11 @@ impl Voice for Remote {
         NAME
     }
 
-    fn language(&self) -> Option<&str> {
-        self.spec.language.as_deref()
+    fn speaks(&self, language: Language) -> bool {
+        self.spec.language.as_deref().is_none_or(|tag| Language::of_tag(tag) == Ok(language))
     }
 
-    async fn render(&self, text: &str) -> Result<Wave, VoiceError> {
+    async fn render(&self, text: &str, _language: Language) -> Result<Wave, VoiceError> {
         // Waiting for a slot counts as waiting for the voice.
         let slot = tokio::time::timeout(self.spec.within, self.slots.acquire()).await;
         let _slot = slot.map_err(|_| self.failed("too many texts at once"))?.map_err(|_| self.failed("it is closed"))?;

@@ -7,6 +7,7 @@ mod program;
 mod shipped;
 mod sound;
 mod wav;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,13 +46,14 @@ trait Voice: Send + Sync {
     /// What it is called in logs.
     fn name(&self) -> &'static str;
 
-    /// The language that it speaks; `None` if it takes any text.
-    fn language(&self) -> Option<&str> {
-        None
+    /// Whether it speaks a language.
+    fn speaks(&self, _language: Language) -> bool {
+        true
     }
 
-    /// The sound of `text`, which is one line without control characters. Dropping the future ends the work.
-    async fn render(&self, text: &str) -> Result<Wave, VoiceError>;
+    /// The sound of `text`, which is one line without control characters, in a language that it speaks. Dropping the future ends the
+    /// work.
+    async fn render(&self, text: &str, language: Language) -> Result<Wave, VoiceError>;
 }
 
 /// Why a voice did not speak.
@@ -154,17 +156,23 @@ impl Voices {
         self.patience
     }
 
-    /// Speaks `text` within `deadline`, or says why not. The same text is not rendered twice while it is remembered.
+    /// Speaks `text` in the usual language.
     pub(crate) async fn render(&self, text: &str, deadline: Duration) -> Result<Rendered, Unrendered> {
+        self.render_in(self.language, text, deadline).await
+    }
+
+    /// Speaks `text` within `deadline`, or says why not. The same text is not rendered twice while it is remembered.
+    pub(crate) async fn render_in(&self, language: Language, text: &str, deadline: Duration) -> Result<Rendered, Unrendered> {
         let text = clean(text);
         if !text.chars().any(char::is_alphanumeric) {
             return Err(Unrendered::Empty);
         }
-        let key: Key = Sha256::digest(text.as_bytes()).into();
+        let key: Key = Sha256::new().chain_update(language.tag()).chain_update(text.as_bytes()).finalize().into();
         if let Some(rendered) = self.cache.lock().get(&key) {
             return Ok(rendered);
         }
-        let rendered = tokio::time::timeout(deadline, self.speak(&text)).await.map_err(|_| Unrendered::Late(deadline))??;
+        let rendered =
+            tokio::time::timeout(deadline, self.speak(language, &text)).await.map_err(|_| Unrendered::Late(deadline))??;
         self.cache.lock().put(key, rendered.clone());
         Ok(rendered)
     }
@@ -180,14 +188,14 @@ impl Voices {
         }
     }
 
-    async fn speak(&self, text: &str) -> Result<Rendered, Unrendered> {
+    async fn speak(&self, language: Language, text: &str) -> Result<Rendered, Unrendered> {
         let mut reasons = Vec::new();
         for voice in &self.voices {
-            if voice.language().is_some_and(|tag| tag.split('-').next() != Some(self.language.tag())) {
+            if !voice.speaks(language) {
                 continue;
             }
             let begun = Instant::now();
-            match voice.render(text).await {
+            match voice.render(text, language).await {
                 Ok(wave) => match ready(wave).await {
                     Some(samples) => {
                         let rendered = Rendered::new(voice.name(), text, samples);

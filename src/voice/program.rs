@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use baton_transfer::Language;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -22,9 +23,22 @@ const PROGRAMS_MAX: usize = 2;
 /// A program that reads text from stdin and gives a WAV file.
 pub(super) struct Program {
     name: &'static str,
+    /// Behind the voice, which these follow.
     arguments: Vec<String>,
+    voice: Choice,
     output: Output,
     slots: Semaphore,
+}
+
+/// Which voice of the program reads.
+enum Choice {
+    /// None is named.
+    #[cfg(test)]
+    Unnamed,
+    /// This one, which reads English.
+    English(&'static str, String),
+    /// This one what is in its language, which its name begins with, and anything else whoever has the name of that language.
+    Any(&'static str, String),
 }
 
 /// Where a program puts its sound.
@@ -38,24 +52,36 @@ enum Output {
 impl Program {
     /// flite with one of its voices, a little faster than it speaks by itself. It writes whole files only.
     pub(super) fn flite(voice: &str) -> Program {
-        let arguments = ["-voice", voice, "--setf", "duration_stretch=0.92", "-f", "/dev/stdin"].map(str::to_owned).to_vec();
-        Program { name: "flite", arguments, output: Output::File("-o"), slots: Semaphore::new(PROGRAMS_MAX) }
+        let arguments = ["--setf", "duration_stretch=0.92", "-f", "/dev/stdin"].map(str::to_owned).to_vec();
+        let voice = Choice::English("-voice", voice.to_owned());
+        Program { name: "flite", arguments, voice, output: Output::File("-o"), slots: Semaphore::new(PROGRAMS_MAX) }
     }
 
     /// espeak-ng with one of its voices.
     pub(super) fn espeak_ng(voice: &str) -> Program {
-        let arguments = ["-v", voice, "--stdin", "--stdout"].map(str::to_owned).to_vec();
-        Program { name: "espeak-ng", arguments, output: Output::Stdout, slots: Semaphore::new(PROGRAMS_MAX) }
+        let arguments = ["--stdin", "--stdout"].map(str::to_owned).to_vec();
+        let voice = Choice::Any("-v", voice.to_owned());
+        Program { name: "espeak-ng", arguments, voice, output: Output::Stdout, slots: Semaphore::new(PROGRAMS_MAX) }
     }
 
     #[cfg(test)]
     fn of(name: &'static str, arguments: &[&str]) -> Program {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Program { name, arguments, output: Output::Stdout, slots: Semaphore::new(PROGRAMS_MAX) }
+        Program { name, arguments, voice: Choice::Unnamed, output: Output::Stdout, slots: Semaphore::new(PROGRAMS_MAX) }
     }
 
-    async fn run(&self, text: &str) -> Result<Vec<u8>, VoiceError> {
+    async fn run(&self, text: &str, language: Language) -> Result<Vec<u8>, VoiceError> {
         let mut command = Command::new(self.name);
+        match &self.voice {
+            #[cfg(test)]
+            Choice::Unnamed => {}
+            Choice::Any(argument, voice) if Language::of_tag(voice) != Ok(language) => {
+                command.args([*argument, language.tag()]);
+            }
+            Choice::English(argument, voice) | Choice::Any(argument, voice) => {
+                command.args([*argument, voice.as_str()]);
+            }
+        }
         command.args(&self.arguments).stdin(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let scratch = match self.output {
             Output::Stdout => None,
@@ -109,9 +135,18 @@ impl Voice for Program {
         self.name
     }
 
-    async fn render(&self, text: &str) -> Result<Wave, VoiceError> {
+    fn speaks(&self, language: Language) -> bool {
+        match self.voice {
+            #[cfg(test)]
+            Choice::Unnamed => true,
+            Choice::English(..) => language == Language::ENGLISH,
+            Choice::Any(..) => true,
+        }
+    }
+
+    async fn render(&self, text: &str, language: Language) -> Result<Wave, VoiceError> {
         let _slot = self.slots.acquire().await.map_err(|_| self.failed("it is closed"))?;
-        let bytes = self.run(text).await?;
+        let bytes = self.run(text, language).await?;
         wav::read(&bytes).map_err(|error| self.failed(&error.to_string()))
     }
 }
@@ -158,13 +193,16 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_there_says_so() {
         let voice = Program::of("no-such-voice", &[]);
-        assert!(matches!(voice.render("Hello.").await, Err(VoiceError::NotInstalled("no-such-voice"))));
+        assert!(matches!(voice.render("Hello.", Language::ENGLISH).await, Err(VoiceError::NotInstalled("no-such-voice"))));
     }
 
     #[tokio::test]
     async fn a_program_that_fails_or_gives_no_sound_is_an_error() {
         for (name, arguments) in [("false", [].as_slice()), ("cat", &[]), ("true", &[])] {
-            assert!(matches!(Program::of(name, arguments).render("Hello.").await, Err(VoiceError::Failed { .. })), "{name}");
+            assert!(
+                matches!(Program::of(name, arguments).render("Hello.", Language::ENGLISH).await, Err(VoiceError::Failed { .. })),
+                "{name}"
+            );
         }
     }
 
@@ -172,7 +210,7 @@ mod tests {
     async fn a_program_that_never_ends_is_left_at_the_deadline() {
         for (name, arguments) in [("yes", [].as_slice()), ("tail", &["-f", "/dev/null"])] {
             let voice = Program::of(name, arguments);
-            let ended = tokio::time::timeout(Duration::from_millis(300), voice.render("Hello.")).await;
+            let ended = tokio::time::timeout(Duration::from_millis(300), voice.render("Hello.", Language::ENGLISH)).await;
             assert!(ended.is_err() || matches!(ended, Ok(Err(VoiceError::Failed { .. }))), "{name}");
         }
     }
@@ -180,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn installed_voices_speak() {
         for voice in [Program::flite("slt"), Program::espeak_ng("en-us")] {
-            match voice.render("A caller is waiting. They asked for a person.").await {
+            match voice.render("A caller is waiting. They asked for a person.", Language::ENGLISH).await {
                 Ok(wave) => assert!(wave.samples.len() > wave.rate as usize, "{}", voice.name()),
                 Err(VoiceError::NotInstalled(name)) => println!("{name} is not installed here"),
                 Err(error @ VoiceError::Failed { .. }) => panic!("{error}"),

@@ -108,6 +108,7 @@ const PROMPTS: &[Recording] = recordings!("prompts/":
     "no-longer-waiting",
     "callback-for-you",
     "to-be-connected-press",
+    "or-say-yes",
     "this-is-your-callback",
     "calling-them",
     "not-reached",

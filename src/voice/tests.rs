@@ -20,7 +20,7 @@ impl Voice for Told {
         "told"
     }
 
-    async fn render(&self, _text: &str) -> Result<Wave, VoiceError> {
+    async fn render(&self, _text: &str, _language: Language) -> Result<Wave, VoiceError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match (self.answer)() {
             Some(answer) => answer,
@@ -44,7 +44,7 @@ fn voices(answers: &[Answer]) -> (Voices, Vec<Arc<AtomicUsize>>) {
         .iter()
         .zip(&asked)
         .map(|(answer, asked)| -> Box<dyn Voice> { Box::new(Told { answer: *answer, asked: Arc::clone(asked) }) });
-    (Voices { voices: told.collect(), cache: Mutex::new(Cache::default()), patience: SOON, language: Language::English }, asked)
+    (Voices { voices: told.collect(), cache: Mutex::new(Cache::default()), patience: SOON, language: Language::ENGLISH }, asked)
 }
 
 const SOON: Duration = Duration::from_millis(1_500);
@@ -119,7 +119,7 @@ async fn the_voices_of_this_machine_are_asked_in_the_configured_order() {
         VoiceSpec::Flite("slt".to_owned()),
         VoiceSpec::EspeakNg("en-us".to_owned()),
     ];
-    let voices = Voices::new(Language::English, &specs, &[], &Arc::new(Fetch::new()));
+    let voices = Voices::new(Language::ENGLISH, &specs, &[], &Arc::new(Fetch::new()));
     assert_eq!(format!("{voices:?}"), r#"["files", "files", "flite", "espeak-ng"]"#);
     match voices.render("A caller is waiting.", Duration::from_secs(10)).await {
         Ok(rendered) => assert!((1.0..6.0).contains(&rendered.words_per_second), "{rendered:?}"),
@@ -179,7 +179,7 @@ fn remote_then_hum(spec: &HttpVoice) -> (Voices, Arc<AtomicUsize>) {
     let asked: Arc<AtomicUsize> = Arc::default();
     let second = Told { answer: hum, asked: Arc::clone(&asked) };
     let voices: Vec<Box<dyn Voice>> = vec![Box::new(Remote::new(spec, &Arc::new(Fetch::new()))), Box::new(second)];
-    (Voices { voices, cache: Mutex::new(Cache::default()), patience: SOON, language: Language::English }, asked)
+    (Voices { voices, cache: Mutex::new(Cache::default()), patience: SOON, language: Language::ENGLISH }, asked)
 }
 
 #[tokio::test]

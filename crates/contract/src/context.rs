@@ -84,6 +84,9 @@ pub struct Caller {
     /// IANA name of the caller's time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// The language that they speak (RFC 5646): they are told things in it, where Baton has words for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Everything else that was sent.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -48,6 +48,8 @@ pub(crate) enum What {
     Wait(Duration),
     /// A party does something.
     Act { who: usize, step: Step },
+    /// What the caller says from now on, once somebody writes it down.
+    Utters(String),
     /// A party is cut off.
     CutOff { who: usize },
     /// A party sends a text of our own making.

@@ -1,6 +1,6 @@
 //! What a packet sounds like: whose pilot is in it, and whether Baton plays or speaks.
 
-use baton_party::{Pilot, RtpSeen, hears, loudness_dbfs};
+use baton_party::{Pilot, RtpSeen, hears, level_dbfs, loudness_dbfs};
 use baton_time::Mono;
 
 /// Below this there is nothing to hear.
@@ -11,6 +11,12 @@ const LOUD_DBFS: f64 = -35.0;
 
 /// The music of the world is below this, its voices above.
 const VOICE_DBFS: f64 = -16.5;
+
+/// The pitch of the world's voices.
+pub(crate) const VOICE_HERTZ: f64 = 500.0;
+
+/// Their pitch where they speak German.
+pub(crate) const GERMAN_HERTZ: f64 = 700.0;
 
 /// What is heard in one packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +36,8 @@ pub enum Made {
     Music,
     /// A voice.
     Voice,
+    /// A voice that speaks German.
+    German,
 }
 
 impl Sound {
@@ -43,6 +51,7 @@ impl Sound {
         let made = match loudness {
             level if level < LOUD_DBFS => Made::Nothing,
             level if level < VOICE_DBFS => Made::Music,
+            _ if level_dbfs(&samples, GERMAN_HERTZ) > level_dbfs(&samples, VOICE_HERTZ) => Made::German,
             _ => Made::Voice,
         };
         let pilots = Pilot::ALL.into_iter().filter(|pilot| hears(&samples, *pilot)).collect();

@@ -30,6 +30,9 @@ pub(crate) const COMMIT: Duration = Duration::from_micros(400);
 /// How long a voice takes.
 pub(crate) const RENDER: Duration = Duration::from_millis(150);
 
+/// How long it takes to write down what was said.
+const WRITE_DOWN: Duration = Duration::from_millis(600);
+
 /// Where Baton speaks SIP, in a world.
 pub const BATON: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 5060);
 
@@ -74,12 +77,14 @@ pub struct Ae {
     pub script: Option<Vec<Step>>,
     /// When they work, in New York.
     pub hours: String,
+    /// The language in which they are spoken to, where it is not everybody's.
+    pub language: Option<baton_transfer::Language>,
 }
 
 impl Ae {
     /// An AE who always works; without a script there is no phone.
     pub fn new(id: &str, script: Option<Vec<Step>>) -> Ae {
-        Ae { id: id.to_owned(), backup: None, script, hours: "Mon-Sun 00:00-24:00".to_owned() }
+        Ae { id: id.to_owned(), backup: None, script, hours: "Mon-Sun 00:00-24:00".to_owned(), language: None }
     }
 
     /// With somebody who is tried after them.
@@ -134,6 +139,8 @@ pub struct World {
     pub messages: Vec<(Mono, Mono)>,
     /// Whether AI and AE may hear each other: the one briefs or introduces the other.
     pub ai_meets_ae: bool,
+    /// What the next thing that the caller says is in words, for whoever writes it down.
+    pub says: Option<String>,
     /// What the store does with commits.
     pub store: Store,
     /// Every SIP datagram, in the order in which they left.
@@ -205,6 +212,7 @@ impl World {
             port_count: setup.ports,
             dead: BTreeSet::new(),
             messages: Vec::new(),
+            says: None,
             ai_meets_ae: setup.transfer.introduce || setup.transfer.briefing == baton_transfer::BriefingBy::Ai,
             store: Store::Well,
             ladder: Vec::new(),
@@ -474,8 +482,8 @@ impl World {
                 }
             }
             Output::Publish(event) => self.events.push(*event),
-            Output::Render { ticket, full, short } => {
-                let spoken = Some(Spoken { full: stage::speech(&full), short: stage::speech(&short) });
+            Output::Render { ticket, full, short, language } => {
+                let spoken = Some(Spoken { full: stage::speech(&full, language), short: stage::speech(&short, language) });
                 self.post(RENDER, Post::Board(Box::new(Input::Rendered { ticket, spoken })));
             }
             Output::Record(order) => {
@@ -495,6 +503,11 @@ impl World {
                 let rows = self.callback_rows().into_values().filter(|row| row.at < before).collect();
                 self.post(COMMIT, Post::Board(Box::new(Input::Callbacks(rows))));
             }
+            Output::WriteDown { ticket, .. } => {
+                let text = self.says.take();
+                self.post(WRITE_DOWN, Post::Board(Box::new(Input::WrittenDown { ticket, text })));
+            }
+            Output::Forget { .. } => {}
             Output::WantPorts => waiting.push_back(Input::Ports(Vec::new())),
         }
     }

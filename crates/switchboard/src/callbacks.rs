@@ -1,6 +1,7 @@
 //! Callbacks asked for through the API: durable before they are answered.
 
 mod kept;
+mod listening;
 mod run;
 
 use baton_contract::{

@@ -7,6 +7,7 @@ use baton_media::{Clip, Playlist, Then};
 use baton_sip::wire::Header;
 use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
+use baton_transfer::briefing::Briefing;
 use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact, Line, SayId, SceneName};
 
 use crate::call::{Asked, Rests, Speech};
@@ -98,8 +99,11 @@ impl Switchboard {
             Action::Render(briefing) => {
                 let Some(transfer) = self.running_id(id) else { return };
                 let ticket = self.next_ticket();
+                // What was asked for in the language of somebody else is of no use any more.
+                self.renders.retain(|_, asked| *asked != (id, transfer));
                 self.renders.insert(ticket, (id, transfer));
-                self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short });
+                let Briefing { full, short, language } = briefing;
+                self.emit(Output::Render { ticket, full, short, language });
             }
             Action::DropAi => self.drop_ai(now, id),
             Action::ReferCaller { to } => self.refer_caller(now, id, &to),
@@ -153,8 +157,13 @@ impl Switchboard {
         };
         match dialling.and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to)) {
             Some(_) => {
+                let language = match to {
+                    Callee::Ae(ae) => self.roster.find(ae).and_then(|ae| ae.language),
+                    Callee::Outside(_) => None,
+                };
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.consult = Some(leg);
+                    call.leg_mut(leg).iter_mut().for_each(|leg| leg.language = language);
                 }
                 self.tell(now, id, Event::Dialed { leg });
             }
@@ -215,7 +224,7 @@ impl Switchboard {
     }
 
     fn say_to_caller(&mut self, now: Now, id: CallId, say: SayId, lines: &[Line]) {
-        let clips = self.clips(lines);
+        let Some(clips) = self.calls.get(&id).map(|call| self.settings.clips(self.caller_language(call), lines)) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let then = call.after_caller_speech();
         let playlist = Playlist { id: call.next_play(), clips, then };
@@ -228,11 +237,14 @@ impl Switchboard {
     }
 
     fn say_to_ae(&mut self, now: Now, id: CallId, leg: LegId, say: SayId, speech: &AeSpeech) {
-        let spoken = self.calls.get(&id).and_then(|call| call.transfer.as_ref()).and_then(|running| running.spoken.clone());
+        let Some(call) = self.calls.get(&id) else { return };
+        let spoken = call.transfer.as_ref().and_then(|running| running.spoken.clone());
+        let language = self.leg_language(call, leg);
+        let in_words = |lines: &[Line]| self.settings.clips(language, lines);
         let clips: Vec<Arc<Clip>> = match speech {
-            AeSpeech::Briefing(lines) => spoken.map(|spoken| spoken.full).into_iter().chain(self.clips(lines)).collect(),
-            AeSpeech::Short(lines) => spoken.map(|spoken| spoken.short).into_iter().chain(self.clips(lines)).collect(),
-            AeSpeech::Lines(lines) => self.clips(lines),
+            AeSpeech::Briefing(lines) => spoken.map(|spoken| spoken.full).into_iter().chain(in_words(lines)).collect(),
+            AeSpeech::Short(lines) => spoken.map(|spoken| spoken.short).into_iter().chain(in_words(lines)).collect(),
+            AeSpeech::Lines(lines) => in_words(lines),
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let playlist = Playlist { id: call.next_play(), clips, then: Then::Silence };
@@ -242,10 +254,6 @@ impl Switchboard {
         if empty {
             self.tell(now, id, Event::SpeechEnded(say));
         }
-    }
-
-    fn clips(&self, lines: &[Line]) -> Vec<Arc<Clip>> {
-        lines.iter().filter_map(|line| self.settings.prompts.get(line).cloned()).collect()
     }
 
     fn drop_ai(&mut self, now: Now, id: CallId) {

@@ -1,11 +1,13 @@
 //! What the switchboard is told and what it answers.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use baton_contract::{Command, CommitLevel, Event, Problem, Record, Reply, TransferId};
 use baton_media::{Clip, TapId};
 use baton_sip::{ConnectionId, Incoming, Transmit, Transport};
+use baton_transfer::{Language, Line};
 
 use crate::{RecordFault, RecordOrder, Recorded};
 
@@ -47,6 +49,20 @@ pub enum Input {
         ticket: u64,
         /// The clips; none where no voice managed in time.
         spoken: Option<Spoken>,
+    },
+    /// What was said is written down, or cannot be.
+    WrittenDown {
+        /// Of the [`Output::WriteDown`].
+        ticket: u64,
+        /// The text.
+        text: Option<String>,
+    },
+    /// There are recordings of lines in another language.
+    Prompts {
+        /// Which language.
+        language: Language,
+        /// The recordings.
+        clips: BTreeMap<Line, Arc<Clip>>,
     },
     /// A track of a recording has ended: once for each that was opened.
     Recorded {
@@ -112,6 +128,22 @@ pub enum Output {
         full: String,
         /// Its first sentence.
         short: String,
+        /// The language of both.
+        language: Language,
+    },
+    /// Somebody is to write down what was said, and the file is not kept; answered by [`Input::WrittenDown`].
+    WriteDown {
+        /// Comes back with the text.
+        ticket: u64,
+        /// The file, as [`Recorded`] names it.
+        file: String,
+        /// The language that is spoken, probably.
+        language: Language,
+    },
+    /// A recording is not to be kept.
+    Forget {
+        /// The file, as [`Recorded`] names it.
+        file: String,
     },
     /// Tell the writer of recordings.
     Record(RecordOrder),

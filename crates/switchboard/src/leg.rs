@@ -6,7 +6,7 @@ use baton_contract::{LegId, LegRole, LegState, LegView};
 use baton_media::{Direction, Negotiated, Port, sdp};
 use baton_sip::SessionId;
 use baton_time::Mono;
-use baton_transfer::{Key, KeyPair};
+use baton_transfer::{Key, KeyPair, Language};
 use bytes::Bytes;
 
 use crate::recording::Tracked;
@@ -28,6 +28,8 @@ pub(crate) struct Leg {
     pub(crate) trunk: Option<usize>,
     /// The AI at its other end, by its place in the settings.
     pub(crate) ai: Option<usize>,
+    /// The language in which whoever is there is spoken to, where they have one of their own.
+    pub(crate) language: Option<Language>,
     /// Whether packets come from it.
     pub(crate) sound: Sound,
     /// The track that what it says is written to.
@@ -80,6 +82,7 @@ impl Leg {
             trunk: None,
             sound: Sound::Comes,
             ai: None,
+            language: None,
             track: None,
             last_key: None,
             pair_begun: None,

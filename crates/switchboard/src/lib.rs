@@ -38,6 +38,7 @@ mod rescue;
 mod scene;
 mod settings;
 mod switchboard;
+mod tongue;
 mod transcript;
 mod voicemail;
 

@@ -35,6 +35,7 @@ pub(crate) fn context_from<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>
             "role" => caller.role = Some(value),
             "number" => caller.number = Some(value),
             "timezone" => caller.timezone = Some(value),
+            "language" => caller.language = Some(value),
             _ => {
                 context.other.insert(field, value.into());
             }
@@ -59,6 +60,7 @@ pub(crate) fn context_headers(context: &Context) -> Vec<Header> {
         ("X-Baton-Role", &caller.role),
         ("X-Baton-Number", &caller.number),
         ("X-Baton-Timezone", &caller.timezone),
+        ("X-Baton-Language", &caller.language),
     ];
     let written = fields.into_iter().filter_map(|(name, value)| Some((name, printable(value.as_deref()?, OUT_BYTES_MAX))));
     written.filter(|(_, value)| !value.is_empty()).map(|(name, value)| Header::new(name, value)).collect()

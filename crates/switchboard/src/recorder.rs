@@ -18,7 +18,9 @@ impl Switchboard {
             Ok(recorded) => tracing::debug!(tap = tap.0, ms = recorded.duration_ms, "recorded"),
             Err(fault) => tracing::warn!(tap = tap.0, %fault, "not recorded"),
         }
-        self.message_recorded(now, tap, &result);
+        if !self.answer_recorded(now, tap, &result) {
+            self.message_recorded(now, tap, &result);
+        }
     }
 
     /// Records a call, pauses that, or ends it.

@@ -78,6 +78,8 @@ pub enum RecordKind {
     Consult,
     /// A message that is left for somebody.
     Voicemail,
+    /// What a caller has answered when they were asked: it is written down, and then there is no file of it any more.
+    Answer,
 }
 
 /// What was written of a track; it is on the disk.

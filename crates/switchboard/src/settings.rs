@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
-use baton_transfer::Line;
+use baton_transfer::{Language, Line};
 
 use crate::destinations::Allowed;
 
@@ -30,8 +30,10 @@ pub struct Settings {
     pub aes: BTreeMap<AeId, AeLine>,
     /// Rules of a transfer.
     pub transfer: baton_transfer::Settings,
-    /// The spoken lines.
+    /// The spoken lines, in English.
     pub prompts: BTreeMap<Line, Arc<Clip>>,
+    /// The same in other languages, as far as there are recordings of them.
+    pub tongues: BTreeMap<Language, BTreeMap<Line, Arc<Clip>>>,
     /// Where screen-pop links point: scheme, host and port.
     pub public_url: String,
     /// How long a screen-pop link is good.
@@ -239,6 +241,8 @@ pub struct Route {
     pub ais: Vec<String>,
     /// When the caller is answered.
     pub answer: AnswerCaller,
+    /// The language in which its callers are spoken to; absent: as everybody.
+    pub language: Option<Language>,
     /// What is done for a caller whose AI cannot be had or has died.
     pub rescue: Rescue,
 }
@@ -295,6 +299,7 @@ impl Route {
             trunk: None,
             ais: ais.iter().map(|ai| (*ai).to_owned()).collect(),
             answer: AnswerCaller::OnAi,
+            language: None,
             rescue: Rescue::default(),
         }
     }

@@ -213,6 +213,8 @@ impl Switchboard {
             Input::Committed(ticket) => self.on_committed(now, ticket, true),
             Input::CommitRefused(ticket) => self.on_committed(now, ticket, false),
             Input::Rendered { ticket, spoken } => self.on_rendered(now, ticket, spoken),
+            Input::WrittenDown { ticket, text } => self.on_written_down(now, ticket, text),
+            Input::Prompts { language, clips } => self.learn(language, clips),
             Input::Recorded { tap, result } => self.on_recorded(now, tap, result),
             Input::Transcribed { transfer, text } => self.on_transcribed(now, transfer, text),
             Input::Ports(ports) => self.ports.put(ports),

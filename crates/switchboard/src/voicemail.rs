@@ -43,9 +43,9 @@ impl Switchboard {
         self.emit(Output::Record(RecordOrder::Close(tap)));
     }
 
-    /// The writer is done with a message, or cannot write it; says whether the track was one.
-    pub(crate) fn message_recorded(&mut self, now: Now, tap: TapId, result: &Result<Recorded, RecordFault>) -> bool {
-        let Some(id) = self.messages.remove(&tap) else { return false };
+    /// The writer is done with a message, or cannot write it; any other track is nothing to it.
+    pub(crate) fn message_recorded(&mut self, now: Now, tap: TapId, result: &Result<Recorded, RecordFault>) {
+        let Some(id) = self.messages.remove(&tap) else { return };
         let _span = self.span(id, None).entered();
         if self.calls.get(&id).and_then(|call| call.message).is_some_and(|taking| taking.tap == tap) {
             self.end_message(id);
@@ -59,6 +59,5 @@ impl Switchboard {
             Err(_) => Event::RecordFailed,
         };
         self.tell(now, id, event);
-        true
     }
 }

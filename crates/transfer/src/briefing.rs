@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_contract::Context;
 
-use crate::phrases::{Language, Phrases, REASONS};
+use crate::phrases::{Language, Phrasebook, Phrases, REASONS};
 
 /// A briefing, safe to be spoken: one line of letters, digits and common punctuation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Briefing {
     pub full: String,
     /// Its first sentence.
     pub short: String,
+    /// The language of the words around what is known: whoever speaks it speaks that.
+    pub language: Language,
 }
 
 /// How much of a name, a company or a role is spoken, in characters.
@@ -38,11 +40,12 @@ pub const WORDS_PER_SECOND: f64 = 2.5;
 /// The order is: who and about what, why a human, the summary, what to do next, the signals, the rest. A sentence that does not fit
 /// is left out whole; the first one always stays.
 pub fn compose(context: &Context, reason: Option<&str>, from: &str, words_per_second: f64, max: Duration) -> Briefing {
-    compose_in(Language::English, context, reason, from, words_per_second, max)
+    compose_in(&Phrasebook::default(), Language::ENGLISH, context, reason, from, words_per_second, max)
 }
 
-/// The same in another language: the words around what is known are of that language, what is known stays as it is.
+/// The same in the words of another language, which stand around what is known; what is known stays as it is.
 pub fn compose_in(
+    book: &Phrasebook,
     language: Language,
     context: &Context,
     reason: Option<&str>,
@@ -50,20 +53,20 @@ pub fn compose_in(
     words_per_second: f64,
     max: Duration,
 ) -> Briefing {
-    let phrases = language.phrases();
+    let phrases = &*book.of(language);
     let mut sentences = vec![who(phrases, context, from)];
     sentences.extend(context.reason.as_deref().or(reason).and_then(|reason| why(phrases, reason)));
     sentences.extend(context.summary.as_deref().map(sentences_of).unwrap_or_default());
-    sentences.extend(context.next_step.as_deref().and_then(|next| labelled(phrases.next_step, next)));
+    sentences.extend(context.next_step.as_deref().and_then(|next| labelled(&phrases.next_step, next)));
     sentences.extend(signals(phrases, context));
     sentences.extend(rest(phrases, context));
-    fitted(sentences, words_per_second, max)
+    fitted(language, sentences, words_per_second, max)
 }
 
 /// A briefing in somebody else's words, made safe and as long as fits; absent where nothing is left of them.
-pub fn given(text: &str, words_per_second: f64, max: Duration) -> Option<Briefing> {
+pub fn given(text: &str, language: Language, words_per_second: f64, max: Duration) -> Option<Briefing> {
     let sentences = sentences_of(text);
-    (!sentences.is_empty()).then(|| fitted(sentences, words_per_second, max))
+    (!sentences.is_empty()).then(|| fitted(language, sentences, words_per_second, max))
 }
 
 fn who(phrases: &Phrases, context: &Context, from: &str) -> String {
@@ -77,7 +80,7 @@ fn who(phrases: &Phrases, context: &Context, from: &str) -> String {
     let mut words = match (name, number_spoken(number)) {
         (Some(name), _) => name,
         (None, Some(number)) if !known => phrases.a_caller_from.replace("{}", &number),
-        (None, Some(_) | None) => phrases.a_caller.to_owned(),
+        (None, Some(_) | None) => phrases.a_caller.to_string(),
     };
     match (role, company) {
         (Some(role), Some(company)) => words.push_str(&format!(", {role} {} {company},", phrases.at)),
@@ -87,7 +90,7 @@ fn who(phrases: &Phrases, context: &Context, from: &str) -> String {
     }
     match field(context.intent.as_deref()) {
         Some(intent) => words.push_str(&phrases.about.replace("{}", &unjoined(&intent))),
-        None => words.push_str(phrases.on_the_line),
+        None => words.push_str(&phrases.on_the_line),
     }
     closed(words)
 }
@@ -95,22 +98,22 @@ fn who(phrases: &Phrases, context: &Context, from: &str) -> String {
 /// Why a human is needed: the known reasons in words, any other as it is.
 fn why(phrases: &Phrases, reason: &str) -> Option<String> {
     match REASONS.iter().position(|known| *known == reason) {
-        Some(place) => Some(phrases.reasons[place].to_owned()),
-        None => labelled(phrases.reason, &unjoined(reason)),
+        Some(place) => Some(phrases.reasons[place].to_string()),
+        None => labelled(&phrases.reason, &unjoined(reason)),
     }
 }
 
 fn signals(phrases: &Phrases, context: &Context) -> Vec<String> {
     let Some(signals) = context.signals.as_ref() else { return Vec::new() };
-    let named = [(phrases.pain, &signals.pain), (phrases.timeline, &signals.timeline), (phrases.budget, &signals.budget)];
+    let named = [(&phrases.pain, &signals.pain), (&phrases.timeline, &signals.timeline), (&phrases.budget, &signals.budget)];
     named.into_iter().filter_map(|(name, text)| labelled(name, text.as_deref()?)).collect()
 }
 
 fn rest(phrases: &Phrases, context: &Context) -> Vec<String> {
-    let objections = context.objections.iter().filter_map(|text| labelled(phrases.objection, text));
+    let objections = context.objections.iter().filter_map(|text| labelled(&phrases.objection, text));
     let decides = context.decision_maker.map(|decides| match decides {
-        true => phrases.decides.to_owned(),
-        false => phrases.decides_not.to_owned(),
+        true => phrases.decides.to_string(),
+        false => phrases.decides_not.to_string(),
     });
     objections.take(3).chain(decides).collect()
 }
@@ -151,7 +154,7 @@ fn sentences_of(text: &str) -> Vec<String> {
 }
 
 /// The sentences that fit, in their order; the first one always does.
-fn fitted(sentences: Vec<String>, words_per_second: f64, max: Duration) -> Briefing {
+fn fitted(language: Language, sentences: Vec<String>, words_per_second: f64, max: Duration) -> Briefing {
     let rate = if words_per_second.is_finite() && words_per_second >= 0.5 { words_per_second } else { WORDS_PER_SECOND };
     let mut left = max.as_secs_f64() * rate;
     let mut full = String::new();
@@ -169,7 +172,7 @@ fn fitted(sentences: Vec<String>, words_per_second: f64, max: Duration) -> Brief
         }
         left -= cost;
     }
-    Briefing { full, short }
+    Briefing { full, short, language }
 }
 
 /// How many words a sentence takes to say, its pause included. Digits are said one by one or in pairs, and take longer than letters.
@@ -242,16 +245,17 @@ mod tests {
         let context = r#"{"caller":{"name":"Jamie","company":"NovaCorp","role":"VP Ops"},"intent":"pricing","reason":"vip",
             "summary":"They run 500 seats.","next_step":"offer the annual plan","decision_maker":false}"#;
         let context: Context = serde_json::from_str(context).unwrap();
-        let brief = |language| compose_in(language, &context, None, "+15550123", WORDS_PER_SECOND, MAX).full;
+        let book = Phrasebook::default();
+        let brief = |language| compose_in(&book, language, &context, None, "+15550123", WORDS_PER_SECOND, MAX).full;
         assert_eq!(
-            brief(Language::German),
+            brief(Language::GERMAN),
             "Jamie, VP Ops bei NovaCorp, ruft an wegen pricing. Das ist ein besonders wichtiger Kunde. They run 500 seats. \
              Nächster Schritt: offer the annual plan. Die Entscheidung trifft jemand anderes."
         );
-        for language in [Language::Spanish, Language::French] {
+        for language in [Language::SPANISH, Language::FRENCH] {
             assert!(brief(language).starts_with("Jamie, VP Ops "), "{}", brief(language));
         }
-        let nobody = compose_in(Language::French, &Context::default(), None, "+15550123", WORDS_PER_SECOND, MAX);
+        let nobody = compose_in(&book, Language::FRENCH, &Context::default(), None, "+15550123", WORDS_PER_SECOND, MAX);
         assert_eq!(nobody.full, "Quelqu'un au numéro 1 5 5 5 0 1 2 3 est en ligne.");
     }
 
@@ -296,8 +300,8 @@ mod tests {
 
     #[test]
     fn a_given_text_is_spoken_as_it_is() {
-        let briefing = given("Jamie wants out.  Be kind!", WORDS_PER_SECOND, MAX).unwrap();
+        let briefing = given("Jamie wants out.  Be kind!", Language::ENGLISH, WORDS_PER_SECOND, MAX).unwrap();
         assert_eq!((briefing.full.as_str(), briefing.short.as_str()), ("Jamie wants out. Be kind!", "Jamie wants out."));
-        assert_eq!(given("\u{7} ... ", WORDS_PER_SECOND, MAX), None);
+        assert_eq!(given("\u{7} ... ", Language::ENGLISH, WORDS_PER_SECOND, MAX), None);
     }
 }

@@ -24,13 +24,13 @@ mod why;
 
 pub use action::{Action, AeSpeech, Cause, Progress, Purpose, SayId, SceneName};
 pub use callback::{
-    CallbackAction, CallbackEvent, CallbackRun, CallbackSettings, CallbackWhy, Change, NoBriefing, Said, Unchanged,
+    CallbackAction, CallbackEvent, CallbackRun, CallbackSettings, CallbackWhy, Change, ConfirmBy, NoBriefing, Said, Unchanged,
 };
 pub use event::{AcceptedBy, Event, Fact, HandBackBy, LegEnd, Message};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};
 pub use line::{Hour, Line, Minute, Weekday};
-pub use phrases::{Language, LanguageError};
+pub use phrases::{Language, LanguageError, Phrasebook, Phrases, TemplateError};
 pub use roster::{Callee, Lease, Roster, Target};
 pub use settings::{
     AcceptBy, AeSettings, AfterAe, BriefingBy, BudgetSettings, ColdBy, GroupSettings, KeyPair, Keys, Limits, Options, Settings,

@@ -47,6 +47,8 @@ pub enum Line {
     CallbackForYou,
     /// To the caller who is called back: opens the key that confirms; a [`Line::Key`] follows.
     ToBeConnectedPress,
+    /// To the caller who is called back, behind the key, where what they say is listened to.
+    OrSayYes,
     /// To the caller who is called back: who is calling.
     ThisIsYourCallback,
     /// To the AE who has accepted a callback: the caller is being dialled.
@@ -181,6 +183,7 @@ impl Line {
             Line::NoLongerWaiting => "The caller no longer needs you.",
             Line::CallbackForYou => "You promised somebody a call. It is time now.",
             Line::ToBeConnectedPress => "To be connected, press",
+            Line::OrSayYes => "Or say yes.",
             Line::ThisIsYourCallback => "Hello. This is the call that we promised you.",
             Line::CallingThem => "Thank you. I'm calling them now.",
             Line::NotReached => "They could not be reached.",
@@ -231,6 +234,7 @@ impl Line {
             Line::NoLongerWaiting => "no-longer-waiting",
             Line::CallbackForYou => "callback-for-you",
             Line::ToBeConnectedPress => "to-be-connected-press",
+            Line::OrSayYes => "or-say-yes",
             Line::ThisIsYourCallback => "this-is-your-callback",
             Line::CallingThem => "calling-them",
             Line::NotReached => "not-reached",
@@ -256,7 +260,7 @@ impl Line {
     }
 }
 
-const SIMPLE: [Line; 38] = [
+const SIMPLE: [Line; 39] = [
     Line::OneMoment,
     Line::StillTrying,
     Line::TryingSomeoneElse,
@@ -278,6 +282,7 @@ const SIMPLE: [Line; 38] = [
     Line::NoLongerWaiting,
     Line::CallbackForYou,
     Line::ToBeConnectedPress,
+    Line::OrSayYes,
     Line::ThisIsYourCallback,
     Line::CallingThem,
     Line::NotReached,

@@ -309,6 +309,7 @@ pub(crate) mod tests {
             backup: backup.map(AeId::from),
             timezone: Zone::UTC,
             hours: Hours::always(),
+            language: None,
             skills: vec![],
             trunk: None,
             trusted: true,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_contract::{AeId, Stage};
 
-use crate::{CallbackSettings, Hours, Key, Zone};
+use crate::{CallbackSettings, Hours, Key, Language, Phrasebook, Zone};
 
 /// Everything that a transfer obeys. The defaults are those of the documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub struct Settings {
     pub wrap_up: Duration,
     /// The longest briefing.
     pub briefing_max: Duration,
-    /// The language that briefings are composed in.
-    pub briefing_language: crate::Language,
+    /// The language in which people are spoken to, where neither they nor the route of their call have one of their own.
+    pub language: Language,
+    /// The words of briefings, in the languages for which some were configured.
+    pub phrases: Phrasebook,
     /// How callbacks are carried out.
     pub callback: CallbackSettings,
     /// Who briefs the AE.
@@ -177,6 +179,8 @@ pub struct AeSettings {
     pub timezone: Zone,
     /// Their hours, in their time zone.
     pub hours: Hours,
+    /// The language in which they are briefed and told what to press; absent: as everybody.
+    pub language: Option<Language>,
     /// What they know.
     pub skills: Vec<String>,
     /// The trunk that carries calls to them.
@@ -237,6 +241,11 @@ impl Default for Keys {
 }
 
 impl Settings {
+    /// The language in which an AE is spoken to.
+    pub fn language_of(&self, ae: Option<&AeSettings>) -> Language {
+        ae.and_then(|ae| ae.language).unwrap_or(self.language)
+    }
+
     /// What a transfer does that asks for nothing else.
     pub const fn options(&self) -> Options {
         Options {
@@ -267,7 +276,8 @@ impl Default for Settings {
             after_ae: AfterAe::default(),
             wrap_up: Duration::ZERO,
             briefing_max: Duration::from_secs(30),
-            briefing_language: crate::Language::English,
+            language: Language::default(),
+            phrases: Phrasebook::default(),
             callback: CallbackSettings::default(),
             briefing: BriefingBy::default(),
             introduce: false,

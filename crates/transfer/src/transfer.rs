@@ -24,6 +24,7 @@ mod offer;
 mod seeded;
 mod state;
 mod taking_over;
+mod wording;
 
 #[cfg(test)]
 mod desk;
@@ -51,7 +52,7 @@ use self::state::{
 };
 pub use self::taking_over::TakeOver;
 use crate::plan::Plan;
-use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why, briefing};
+use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why};
 
 /// What a transfer begins with.
 #[derive(Debug, Clone)]
@@ -289,7 +290,6 @@ fn open(turn: &mut Turn<'_>) -> State {
     };
     let begin = &turn.case.begin;
     let reason = begin.reason.clone();
-    let words = briefing(begin, turn.settings);
     let mut data = json!({"reason": reason, "mode": begin.mode, "to": target_name(&begin.target)});
     if !state.is_waiting() {
         data["passed_over"] = turn.case.passed_over().into();
@@ -298,7 +298,7 @@ fn open(turn: &mut Turn<'_>) -> State {
     turn.progress(100, "Trying");
     if state.is_waiting() {
         match turn.case.begin.mode {
-            Mode::Warm => turn.act(Action::Render(words)),
+            Mode::Warm => state.callee().iter().for_each(|to| turn.brief(to)),
             // Nobody is briefed.
             Mode::Cold | Mode::Scheduled | Mode::Voicemail => turn.case.briefing = Rendering::Failed,
         }
@@ -307,15 +307,6 @@ fn open(turn: &mut Turn<'_>) -> State {
         }
     }
     state
-}
-
-fn briefing(begin: &Begin, settings: &Settings) -> briefing::Briefing {
-    let given = begin.briefing.as_deref().and_then(|text| briefing::given(text, begin.words_per_second, settings.briefing_max));
-    given.unwrap_or_else(|| {
-        let Begin { context, reason, from, words_per_second, .. } = begin;
-        let language = settings.briefing_language;
-        briefing::compose_in(language, context, reason.as_deref(), from, *words_per_second, settings.briefing_max)
-    })
 }
 
 fn target_name(target: &Target) -> Option<&str> {

@@ -417,7 +417,11 @@ impl<'a> Run<'a> {
             }
             Output::Answer { ticket, result } => self.answers.push((ticket, result)),
             Output::WantPorts => *wants_ports = true,
-            Output::Record(_) | Output::WantCallbacks { .. } | Output::WantCallback(_) => {}
+            Output::Record(_)
+            | Output::WriteDown { .. }
+            | Output::Forget { .. }
+            | Output::WantCallbacks { .. }
+            | Output::WantCallback(_) => {}
         }
     }
 

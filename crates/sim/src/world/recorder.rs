@@ -62,6 +62,7 @@ impl Recorder {
             RecordKind::Call => "call",
             RecordKind::Consult => "consult",
             RecordKind::Voicemail => "voicemail",
+            RecordKind::Answer => "answer",
         };
         let file = format!("{}/{kind}-{}.wav", track.call, track.leg);
         let recorded = Recorded { file, duration_ms: samples / 8, speech_ms: loud / 8 };

@@ -1,5 +1,6 @@
 //! What a world begins with: its parties, and Baton's settings.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +11,29 @@ use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_sip::{Listen, Transport, UserAgent};
 use baton_switchboard::{AeLine, Begin, Settings, Trunk};
 use baton_time::Mono;
-use baton_transfer::{AeSettings, Line, Roster};
+use baton_transfer::{AeSettings, Language, Line, Roster};
 
 use super::wiring::AesAt;
 use super::{BATON, Setup};
+use crate::hearing::{GERMAN_HERTZ, VOICE_HERTZ};
 
 /// A second of sound for every three words.
-pub(super) fn speech(text: &str) -> Arc<Clip> {
+pub(super) fn speech(text: &str, language: Language) -> Arc<Clip> {
     let words = text.split_whitespace().count().max(1);
-    Arc::new(Clip::new("briefing", tone(500.0, 6_000.0, words * 2_667)))
+    let hertz = if language == Language::GERMAN { GERMAN_HERTZ } else { VOICE_HERTZ };
+    Arc::new(Clip::new("briefing", tone(hertz, 6_000.0, words * 2_667)))
+}
+
+/// The spoken lines in a language.
+fn lines_in(language: Language) -> BTreeMap<Line, Arc<Clip>> {
+    Line::all().into_iter().map(|line| (line, speech(line.text(), language))).collect()
+}
+
+/// The lines in the languages that the story asks for, beside English; there are voices for German only.
+fn tongues(setup: &Setup) -> BTreeMap<Language, BTreeMap<Line, Arc<Clip>>> {
+    let of_aes = setup.aes.iter().filter_map(|ae| ae.language);
+    let wanted = of_aes.chain(setup.wiring.language).chain([setup.transfer.language]);
+    wanted.filter(|language| *language == Language::GERMAN).map(|language| (language, lines_in(language))).collect()
 }
 
 /// A tone without overtones: nothing of it lies where the pilots are.
@@ -78,7 +93,8 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
         ai_routes: setup.wiring.ai_routes(),
         aes: lines.collect(),
         transfer: setup.transfer.clone(),
-        prompts: Line::all().into_iter().map(|line| (line, speech(line.text()))).collect(),
+        prompts: lines_in(Language::ENGLISH),
+        tongues: tongues(setup),
         public_url: "http://10.0.0.1:8080".to_owned(),
         pop_link_ttl: Duration::from_secs(3_600),
         words_per_second: 3.0,
@@ -98,6 +114,7 @@ pub(crate) fn ae_settings(setup: &Setup) -> Vec<AeSettings> {
         backup: ae.backup.as_deref().map(AeId::from),
         timezone: "America/New_York".parse().expect("a zone of the bundled database"),
         hours: ae.hours.parse().expect("hours, as the configuration has them"),
+        language: ae.language,
         skills: Vec::new(),
         trunk: None,
         trusted: true,

@@ -1,6 +1,7 @@
 //! Who is behind which wire: the trunk, the AI and the route of a world, as a story may change them.
 
 use baton_switchboard::{Ai, AiRoute, Allowed, AnswerCaller, Rescue, Route, Trunk};
+use baton_transfer::Language;
 
 use super::stage::address;
 
@@ -15,6 +16,8 @@ pub struct Wiring {
     pub ais: usize,
     /// When the caller is answered.
     pub answer: AnswerCaller,
+    /// The language of the route.
+    pub language: Option<Language>,
     /// What is done for a caller without an AI.
     pub rescue: Rescue,
     /// Which numbers the AI may call by INVITE.
@@ -39,6 +42,7 @@ impl Default for Wiring {
             ai: Ai::new("agent", "sip:ai@10.0.1.2", address(2, 5060)),
             ais: 1,
             answer: AnswerCaller::default(),
+            language: None,
             rescue: Rescue::default(),
             ai_calls: None,
             aes: AesAt::Home,
@@ -52,6 +56,7 @@ impl Wiring {
         use baton_switchboard::{AiEnds, AiSilence, CallerId, RescueBy};
         match (key, value) {
             ("route.answer", "immediate") => self.answer = AnswerCaller::Immediate,
+            ("route.language", tag) => self.language = Some(tag.parse().ok()?),
             ("route.ais", count) => self.ais = count.parse().ok()?,
             ("route.rescue", "human") => self.rescue.by = RescueBy::Human,
             ("route.rescue", "callback") => self.rescue.by = RescueBy::Callback,
@@ -81,7 +86,7 @@ impl Wiring {
 
     pub(super) fn route(&self) -> Route {
         let ais = vec!["agent"; self.ais];
-        Route { answer: self.answer, rescue: self.rescue.clone(), ..Route::new("*", &ais) }
+        Route { answer: self.answer, language: self.language, rescue: self.rescue.clone(), ..Route::new("*", &ais) }
     }
 
     pub(super) fn ai_routes(&self) -> Vec<AiRoute> {

@@ -8,10 +8,11 @@ use baton_contract::{
     AeId, At, CallId, CallView, CallbackId, CallbackOutcome, CallbackState, CallbackView, Context, Driver, EventKind, LegId,
     LegRole, Mode, Outcome, Problem, Reply, StagesMs, TransferId, TransferState, TransferView,
 };
-use baton_media::{Clip, Playlist, Then};
+use baton_media::{Clip, Playlist, TapId, Then};
 use baton_time::Now;
 use baton_transfer::{
-    CallbackAction, CallbackEvent, CallbackRun, Cause, Event as Told, LegEnd, Line, NoBriefing, Said, SayId, SceneName, Unchanged,
+    CallbackAction, CallbackEvent, CallbackRun, Cause, Event as Told, Language, LegEnd, Line, NoBriefing, Said, SayId, SceneName,
+    Unchanged,
 };
 
 use crate::beginning::Beginning;
@@ -51,6 +52,10 @@ pub(crate) struct Runs {
     /// The configured greeting and message, once they are rendered.
     greeting: Option<Arc<Clip>>,
     message: Option<Arc<Clip>>,
+    /// What callers have answered, on its way to the disk: whose it is; nobody's where it is not wanted any more.
+    pub(super) answers: BTreeMap<TapId, Option<CallbackId>>,
+    /// What is being written down, by the ticket.
+    pub(super) texts: BTreeMap<u64, CallbackId>,
     /// Both clocks when they were looked at last.
     seen: Option<Now>,
 }
@@ -88,7 +93,8 @@ impl Switchboard {
             let (full, short) = (settings.greeting.clone().unwrap_or_default(), settings.message.clone().unwrap_or_default());
             let ticket = self.next_ticket();
             self.runs.renders.insert(ticket, Rendering::Greetings);
-            self.emit(Output::Render { ticket, full, short });
+            let language = self.settings.transfer.language;
+            self.emit(Output::Render { ticket, full, short, language });
         }
         self.page(now, false);
     }
@@ -289,8 +295,9 @@ impl Switchboard {
             CallbackAction::SayToCaller { say, speech } => self.say_for(now, id, None, say, &speech),
             CallbackAction::Render(briefing) => {
                 let ticket = self.next_ticket();
+                self.runs.renders.retain(|_, asked| !matches!(asked, Rendering::Briefing(held) if *held == id));
                 self.runs.renders.insert(ticket, Rendering::Briefing(id));
-                self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short });
+                self.emit(Output::Render { ticket, full: briefing.full, short: briefing.short, language: briefing.language });
             }
             CallbackAction::Report(kind, data) => {
                 let attempt = self.runs.runs.get(&id).and_then(|run| run.view().progress.attempts.last());
@@ -309,6 +316,8 @@ impl Switchboard {
                 }
                 self.publish(now, kind, call, None, data);
             }
+            CallbackAction::Listen { longest, silence_max } => self.listen_for(now, id, longest, silence_max),
+            CallbackAction::StopListening => self.stop_listening(id),
             CallbackAction::HandOver { ae, leg, epoch } => self.hand_over(now, id, &ae, leg, epoch),
             CallbackAction::Changed(result) => self.answer_changed(id, result),
             CallbackAction::EndCall => {
@@ -353,6 +362,8 @@ impl Switchboard {
             (Some(_), Some(call)) => {
                 call.consult = Some(leg);
                 call.ae_speech = None;
+                let language = self.roster.find(ae).and_then(|ae| ae.language);
+                call.leg_mut(leg).iter_mut().for_each(|leg| leg.language = language);
             }
             (_, _) => {
                 let phrase = "No port, no address or no room for another call".to_owned();
@@ -411,8 +422,10 @@ impl Switchboard {
     }
 
     fn say_for(&mut self, now: Now, id: CallbackId, ae: Option<LegId>, say: SayId, speech: &[Said]) {
-        let clips: Vec<Arc<Clip>> = speech.iter().filter_map(|said| self.clip_for(id, *said)).collect();
         let Some(call_id) = self.call_for(id) else { return };
+        let Some(call) = self.calls.get(&call_id) else { return };
+        let language = ae.map_or_else(|| self.caller_language(call), |leg| self.leg_language(call, leg));
+        let clips = self.clips_for(id, language, speech);
         let Some(call) = self.calls.get_mut(&call_id) else { return };
         let then = match (ae, call.scene) {
             (None, _) | (Some(_), SceneName::CallingBack) => Then::Music,
@@ -431,14 +444,24 @@ impl Switchboard {
         }
     }
 
-    fn clip_for(&self, id: CallbackId, said: Said) -> Option<Arc<Clip>> {
-        let line = |line: Line| self.settings.prompts.get(&line).cloned();
-        match said {
-            Said::Line(words) => line(words),
+    /// The recordings of a speech. Texts that are configured are in one language; to somebody of another one the shipped line is said.
+    fn clips_for(&self, id: CallbackId, language: Language, speech: &[Said]) -> Vec<Arc<Clip>> {
+        let is_common = language == self.settings.transfer.language;
+        let own = |said: &Said| match said {
+            Said::Line(_) => None,
             Said::Briefing => self.runs.spoken.get(&id).map(|spoken| spoken.full.clone()),
-            Said::Greeting => self.runs.greeting.clone().or_else(|| line(Line::ThisIsYourCallback)),
-            Said::Message => self.runs.message.clone().or_else(|| line(Line::WeTriedToCall)),
-        }
+            Said::Greeting => self.runs.greeting.clone().filter(|_| is_common),
+            Said::Message => self.runs.message.clone().filter(|_| is_common),
+        };
+        let line = |said: &Said| match said {
+            Said::Line(line) => Some(*line),
+            Said::Briefing => None,
+            Said::Greeting => Some(Line::ThisIsYourCallback),
+            Said::Message => Some(Line::WeTriedToCall),
+        };
+        let lines: Vec<Line> = speech.iter().filter(|said| own(said).is_none()).filter_map(line).collect();
+        let mut lines = self.settings.clips(language, &lines).into_iter();
+        speech.iter().filter_map(|said| own(said).or_else(|| line(said).and_then(|_| lines.next()))).collect()
     }
 
     /// Something was rendered for a callback; false where it was for somebody else.

@@ -19,6 +19,8 @@ pub struct CallbackSettings {
     pub ring_max: Duration,
     /// How long a caller who has answered may take to confirm.
     pub confirm_max: Duration,
+    /// How the caller may confirm.
+    pub confirm: ConfirmBy,
     /// The key by which the caller confirms.
     pub confirm_key: Key,
     /// When callers may be called, in their own zone.
@@ -33,6 +35,16 @@ pub struct CallbackSettings {
     pub node: String,
 }
 
+/// How the caller of a callback confirms that they are there and want to be connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConfirmBy {
+    /// By the key.
+    #[default]
+    Key,
+    /// By the key, or by saying yes: what they say is written down and looked at.
+    Speech,
+}
+
 impl Default for CallbackSettings {
     fn default() -> CallbackSettings {
         CallbackSettings {
@@ -42,6 +54,7 @@ impl Default for CallbackSettings {
             grace: Duration::from_secs(60 * 60),
             ring_max: Duration::from_secs(30),
             confirm_max: Duration::from_secs(20),
+            confirm: ConfirmBy::default(),
             confirm_key: Key::ONE,
             window: Hours::daily(8 * 60, 21 * 60),
             greeting: None,

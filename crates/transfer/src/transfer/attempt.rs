@@ -140,6 +140,9 @@ fn journal(turn: &mut Turn<'_>, attempt: Attempt) -> State {
     if attempt.number > 1 && turn.case.scene != SceneName::ConsultAi {
         turn.say_to_caller(vec![Line::TryingSomeoneElse]);
     }
+    if attempt.number > 1 && turn.case.begin.mode != Mode::Cold {
+        turn.brief(&attempt.to);
+    }
     Journalling { attempt }.into()
 }
 

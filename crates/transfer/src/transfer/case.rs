@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::Begin;
 use crate::budget::{Budget, millis};
 use crate::plan::Plan;
-use crate::{Action, AeSpeech, Fact, Key, Line, Progress, Roster, SayId, SceneName, Settings, WhileDialing, outcome};
+use crate::{Action, AeSpeech, Fact, Key, Language, Line, Progress, Roster, SayId, SceneName, Settings, WhileDialing, outcome};
 
 /// Facts that only grow, and the actions that wait to be handed out.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub(crate) struct Case {
     pub(crate) attempts: Vec<AttemptView>,
     pub(crate) ai: Ai,
     pub(crate) briefing: Rendering,
+    /// The language in which the briefing is spoken, or will be.
+    pub(crate) spoken_in: Option<Language>,
     pub(crate) budget: Budget,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) bridged_at: Option<Mono>,
@@ -91,6 +93,7 @@ impl Case {
             passed_over: Vec::new(),
             attempts: Vec::new(),
             briefing: Rendering::Pending,
+            spoken_in: None,
             budget: Budget::begin(now.mono, settings.budget.clone()),
             outcome: None,
             bridged_at: None,

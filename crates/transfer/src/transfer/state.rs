@@ -13,7 +13,7 @@ use super::introducing::Introducing;
 use super::listening::Listening;
 use super::message::{Keeping, Recording};
 use super::offer::{Offering, Promising};
-use crate::{Event, Why};
+use crate::{Callee, Event, Why};
 
 /// Where a transfer stands. Each state is described where it is defined.
 #[derive(Debug, Clone)]
@@ -429,6 +429,11 @@ impl State {
             | State::Farewell(_)
             | State::Over => None,
         }
+    }
+
+    /// Who is about to be dialled.
+    pub(crate) fn callee(&self) -> Option<Callee> {
+        if let State::Journalling(state) = self { Some(state.attempt.to.clone()) } else { None }
     }
 
     /// The leg that is being dialled for somebody to whom an AE passes the caller on.

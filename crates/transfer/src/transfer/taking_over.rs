@@ -50,6 +50,8 @@ impl Transfer {
         case.begins_bridged(now, from.asked, settings);
         case.plan_done = case.plan.aes.iter().position(|ae| *ae == from.ae).map_or(0, |place| place + 1);
         case.callback = Some((from.callback, String::new()));
+        let language = settings.language_of(roster.find(&from.ae));
+        case.spoken_in = Some(language);
         case.briefing = from.briefing.map_or(Rendering::Failed, |(full, short)| Rendering::Ready { full, short });
         let number = u8::try_from(from.attempts.len()).unwrap_or(u8::MAX);
         let ring_max = roster.find(&from.ae).and_then(|ae| ae.ring_max).unwrap_or(settings.ring_max);

@@ -97,6 +97,7 @@ fn roster() -> Roster {
         backup: Some(AES[(place + 1) % 4].0.into()).filter(|_| place != 3),
         timezone: AES[place].1.parse().expect("a zone"),
         hours: Hours::always(),
+        language: None,
         skills: vec![],
         trunk: None,
         trusted: true,
@@ -391,7 +392,11 @@ impl World {
                 }
                 CallbackAction::Report(kind, _) => self.observer.hears(id, kind, &row),
                 CallbackAction::EndCall => self.observer.is_quiet(id, (who, life)),
-                CallbackAction::HangUp { .. } | CallbackAction::Scene(_) | CallbackAction::Changed(_) => {}
+                CallbackAction::HangUp { .. }
+                | CallbackAction::Scene(_)
+                | CallbackAction::Listen { .. }
+                | CallbackAction::StopListening
+                | CallbackAction::Changed(_) => {}
             }
         }
     }

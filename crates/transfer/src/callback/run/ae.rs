@@ -12,6 +12,7 @@ use super::event::{CallbackAction, Said};
 use super::idle::{STORE_MAX, TRY_MAX};
 use super::state::{Ae, End, Hears, Response, State};
 use super::{ANOTHER_KEY, ANOTHER_LEG, CallbackRun, Ignored, NOT_ASKED, OLD_SPEECH, Rendering, TWICE, Turn, lines, millis};
+use crate::callback::ConfirmBy;
 use crate::{AcceptBy, Cause, Key, LegEnd, Line, SceneName, outcome};
 
 /// No response of any kind within this time: the far end cannot be reached.
@@ -19,6 +20,15 @@ pub(super) const RESPONSE_MAX: Duration = Duration::from_secs(3);
 
 /// Longer than anything that is said; then it counts as said.
 pub(super) const SPEECH_MAX: Duration = Duration::from_secs(60);
+
+/// A caller who is asked to say yes is listened to for so long, or until they have said nothing for [`ANSWER_SILENCE`].
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Whoever has said nothing for so long has answered.
+const ANSWER_SILENCE: Duration = Duration::from_millis(1_500);
+
+/// What was said must have been written down within this time; then the caller is asked again.
+const TEXT_MAX: Duration = Duration::from_secs(5);
 
 /// The pause before somebody is told once more what to press.
 pub(super) const REMIND_EVERY: Duration = Duration::from_secs(5);
@@ -69,6 +79,7 @@ impl CallbackRun {
         let own = turn.roster.find(&ae.id).and_then(|ae| ae.ring_max);
         self.case.ring_max = own.unwrap_or(turn.settings.ring_max);
         self.case.accept_max = turn.settings.budget.accept.worst;
+        self.have_spoken(turn, &ae.id);
         self.act(CallbackAction::DialAe { call, transfer, leg: ae.leg, ae: ae.id.clone() });
         self.act(CallbackAction::Scene(SceneName::Offering));
         self.report_attempt(EventKind::AttemptStarted, json!({"ae": ae.id, "leg": ae.leg, "attempt": number}));
@@ -237,6 +248,10 @@ impl CallbackRun {
     pub(super) fn heard(&mut self, turn: &mut Turn<'_>) -> Ignored {
         if matches!(self.state, State::Listening { .. }) && turn.settings.accept == AcceptBy::Answer {
             return self.accept(turn, "answer");
+        }
+        if matches!(self.state, State::Confirming { .. }) && turn.rules().confirm == ConfirmBy::Speech {
+            self.act(CallbackAction::Listen { longest: ANSWER_MAX, silence_max: ANSWER_SILENCE });
+            return self.listens(Hears::Listened { until: turn.now.mono + ANSWER_MAX + TEXT_MAX });
         }
         self.listens(Hears::Nothing { until: turn.now.mono + REMIND_EVERY })
     }

@@ -10,6 +10,8 @@ use super::ae::SPEECH_MAX;
 use super::event::{CallbackAction, Said};
 use super::state::{Ae, End, Hears, OnRecord, Response, State};
 use super::{ANOTHER_KEY, ANOTHER_LEG, CallbackRun, Ignored, NOT_ASKED, Turn, lines, millis};
+use crate::callback::ConfirmBy;
+use crate::callback::answer::{Spoken, meaning};
 use crate::{Cause, Key, Line, SceneName};
 
 /// The store may take this long before two people who wait for each other are connected without it.
@@ -56,15 +58,47 @@ impl CallbackRun {
     pub(super) fn ask(&mut self, turn: &Turn<'_>) -> Hears {
         let mut speech = vec![Said::Greeting];
         speech.extend(lines([Line::ToBeConnectedPress, Line::Key(turn.rules().confirm_key)]));
+        if turn.rules().confirm == ConfirmBy::Speech {
+            speech.extend(lines([Line::OrSayYes]));
+        }
         let say = self.say_to_caller(speech);
         Hears::Speech { say, until: turn.now.mono + SPEECH_MAX }
     }
 
     pub(super) fn caller_key(&mut self, turn: &Turn<'_>, key: Key) -> Ignored {
-        let State::Confirming { ae, caller, answered, .. } = &self.state else { return NOT_ASKED };
         if key != turn.rules().confirm_key {
             return ANOTHER_KEY;
         }
+        self.confirmed(turn)
+    }
+
+    /// What the caller has said when they were asked to say yes. Whatever is neither a yes nor a no has them asked again.
+    pub(super) fn spoken(&mut self, turn: &mut Turn<'_>, text: Option<&str>) -> Ignored {
+        let State::Confirming { ae, caller, answered, hears } = &self.state else { return NOT_ASKED };
+        match (text.map_or(Spoken::Unclear, meaning), *hears) {
+            (Spoken::Yes, _) => self.confirmed(turn),
+            (Spoken::No, _) => {
+                let (ae, caller, confirm_ms) = (ae.clone(), *caller, millis(turn.now.mono.since(*answered)));
+                let reason = "the caller said no".to_owned();
+                if let Some(view) = self.attempt().and_then(|attempt| attempt.caller.as_mut()) {
+                    view.confirm_ms = Some(confirm_ms);
+                    view.reason = Some(reason.clone());
+                }
+                let farewell = (caller, lines([Line::Goodbye]));
+                self.part(turn, Some((ae, Line::NotReached)), Some(farewell), End::Missed(CallbackOutcome::NotConfirmed, reason));
+                None
+            }
+            (Spoken::Unclear, Hears::Listened { .. }) => {
+                let hears = self.ask(turn);
+                self.listens(hears)
+            }
+            (Spoken::Unclear, Hears::Speech { .. } | Hears::Nothing { .. }) => NOT_ASKED,
+        }
+    }
+
+    /// The caller is there and wants to be connected.
+    fn confirmed(&mut self, turn: &Turn<'_>) -> Ignored {
+        let State::Confirming { ae, caller, answered, .. } = &self.state else { return NOT_ASKED };
         let (ae, caller, confirm_ms) = (ae.clone(), *caller, millis(turn.now.mono.since(*answered)));
         if let Some(attempt) = self.attempt() {
             attempt.outcome = Some(CallbackOutcome::Connected);
@@ -74,6 +108,9 @@ impl CallbackRun {
         self.row.progress.claim = None;
         self.row.progress.next_at = None;
         self.row.progress.reason = None;
+        if turn.rules().confirm == ConfirmBy::Speech {
+            self.act(CallbackAction::StopListening);
+        }
         self.after_what_is_under_way();
         self.write(CommitLevel::Power);
         self.state = State::Keeping { ae, caller, until: turn.now.mono + KEPT_MAX };

@@ -192,6 +192,8 @@ fn short(action: &CallbackAction) -> Option<String> {
         CallbackAction::Scene(scene) => format!("scene {scene:?}"),
         CallbackAction::SayToAe { speech, .. } => format!("ae: {}", words(speech)),
         CallbackAction::SayToCaller { speech, .. } => format!("caller: {}", words(speech)),
+        CallbackAction::Listen { .. } => "listen".into(),
+        CallbackAction::StopListening => "stop listening".into(),
         CallbackAction::Render(_) => "render".into(),
         CallbackAction::Report(kind, _) => match kind.name().strip_prefix("callback.") {
             Some(name) => format!("report {name}"),

@@ -6,7 +6,7 @@ use baton_contract::{At, CallbackOutcome, CallbackState, CommitLevel, EventKind,
 
 use super::event::{CallbackAction, Change, Said, Unchanged};
 use super::idle::{LOOK_EVERY, STORE_MAX};
-use super::state::{Ae, End, State, Writing};
+use super::state::{Ae, End, Hears, State, Writing};
 use super::{ANOTHER_LEG, CallbackRun, Evidence, Ignored, OLD_SPEECH, Turn, lines};
 use crate::{Cause, Line, SayId};
 
@@ -19,6 +19,9 @@ const CALLER_PARTING_MAX: Duration = Duration::from_secs(30);
 impl CallbackRun {
     /// Tells whoever is left one last thing; then the try ends so.
     pub(super) fn part(&mut self, turn: &mut Turn<'_>, ae: Option<(Ae, Line)>, caller: Option<(LegId, Vec<Said>)>, end: End) {
+        if matches!(self.state, State::Confirming { hears: Hears::Listened { .. }, .. }) {
+            self.act(CallbackAction::StopListening);
+        }
         let ae = ae.map(|(ae, line)| {
             let say = self.say_to_ae(ae.leg, lines([line]));
             (ae, say)

@@ -1,6 +1,7 @@
 //! What a run is told, what it wants done, and why it wants to be woken.
 
 use std::fmt;
+use std::time::Duration;
 
 use baton_contract::{AeId, CallId, CallbackView, CommitLevel, EventKind, LegId, Record, TransferId};
 use serde_json::{Map, Value};
@@ -68,6 +69,8 @@ pub enum CallbackEvent {
     Rendered(Result<(), NoBriefing>),
     /// A speech has been said to its end.
     SpeechEnded(SayId),
+    /// What the caller has said, written down; none where nothing was said, or where nobody could write it down.
+    Heard(Option<String>),
     /// Caller and AE hear each other: the new scene has taken hold.
     Switched,
     /// Somebody has ended the call of the try, with every leg of it.
@@ -170,6 +173,16 @@ pub enum CallbackAction {
         /// What.
         speech: Vec<Said>,
     },
+    /// Listen to the caller, in place of listening to them so far, and answer with [`CallbackEvent::Heard`]: until they have said nothing
+    /// for `silence_max`, for `longest` at most.
+    Listen {
+        /// The longest answer.
+        longest: Duration,
+        /// A silence of this length ends it.
+        silence_max: Duration,
+    },
+    /// Listen no longer, and forget what was heard.
+    StopListening,
     /// Render the briefing, and answer with [`CallbackEvent::Rendered`].
     Render(Briefing),
     /// Publish an event.

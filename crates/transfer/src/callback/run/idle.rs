@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use baton_contract::{
-    At, CallId, CallbackAttempt, CallbackClaim, CallbackOutcome, CallbackState, CallbackView, CommitLevel, EventKind, TransferId,
+    AeId, At, CallId, CallbackAttempt, CallbackClaim, CallbackOutcome, CallbackState, CallbackView, CommitLevel, EventKind,
+    TransferId,
 };
 use baton_time::{Now, Wall};
 
@@ -136,11 +137,24 @@ impl CallbackRun {
         self.case.aes = plan.aes.into_iter().take(usize::from(turn.settings.attempts)).collect();
         self.case.passed_over.clear();
         self.case.must_end = Some(turn.now.mono + TRY_MAX);
-        self.case.briefing = Rendering::Pending;
-        let CallbackView { context, caller, .. } = &self.row;
-        let words = briefing::compose(context, None, caller, self.case.words_per_second, turn.settings.briefing_max);
-        self.act(CallbackAction::Render(words));
+        self.case.spoken_in = None;
+        if let Some(first) = self.case.aes.front().cloned() {
+            self.have_spoken(turn, &first);
+        }
         self.next_ae(turn);
+    }
+
+    /// Has the briefing spoken in the language of this AE, unless that is under way or done.
+    pub(super) fn have_spoken(&mut self, turn: &Turn<'_>, ae: &AeId) {
+        let language = turn.settings.language_of(turn.roster.find(ae));
+        if self.case.spoken_in.replace(language) == Some(language) {
+            return;
+        }
+        self.case.briefing = Rendering::Pending;
+        let (settings, pace) = (turn.settings, self.case.words_per_second);
+        let CallbackView { context, caller, .. } = &self.row;
+        let words = briefing::compose_in(&settings.phrases, language, context, None, caller, pace, settings.briefing_max);
+        self.act(CallbackAction::Render(words));
     }
 
     /// The store has answered a commit.

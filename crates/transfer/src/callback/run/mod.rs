@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::event::{CallbackAction, CallbackEvent, CallbackWhy, Change, NoBriefing, Said, Unchanged};
 use self::state::State;
-use crate::{CallbackSettings, Key, Line, Roster, SayId, Settings, Zone};
+use crate::{CallbackSettings, Key, Language, Line, Roster, SayId, Settings, Zone};
 
 /// One callback on its way.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ struct Case {
     awaited: Option<u32>,
     said: u32,
     briefing: Rendering,
+    /// The language in which the briefing is spoken, or will be.
+    spoken_in: Option<Language>,
     /// Who is tried next, in order.
     aes: VecDeque<AeId>,
     /// Those who could not be dialled, and why.
@@ -133,6 +135,7 @@ impl CallbackRun {
             awaited: None,
             said: 0,
             briefing: Rendering::Pending,
+            spoken_in: None,
             aes: VecDeque::new(),
             passed_over: Vec::new(),
             wanted: None,
@@ -165,6 +168,7 @@ impl CallbackRun {
             CallbackEvent::Decline { reason } => self.decline(turn, reason.as_deref().unwrap_or("declined")),
             CallbackEvent::Rendered(result) => self.rendered(result.is_ok()),
             CallbackEvent::SpeechEnded(say) => self.said(turn, say),
+            CallbackEvent::Heard(text) => self.spoken(turn, text.as_deref()),
             CallbackEvent::Switched => self.switched(turn),
             CallbackEvent::CallOver => self.call_is_over(turn),
             CallbackEvent::Change(change) => self.change(turn, change),

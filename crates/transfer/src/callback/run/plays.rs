@@ -7,6 +7,7 @@ use baton_time::{Mono, Now, Wall};
 
 use super::desk::{Desk, MORNING, TEN, row};
 use super::event::{CallbackEvent, CallbackWhy, Change};
+use crate::callback::ConfirmBy;
 use crate::{Key, LegEnd};
 
 fn wall(text: &str) -> Wall {
@@ -107,6 +108,40 @@ fn another_key_confirms_nothing_and_a_key_counts_once() {
     desk.tell(CallbackEvent::Key { leg: ae, key: Key::ONE }).expect([]);
     desk.tell(CallbackEvent::Key { leg: caller, key: Key::ONE }).expect(["write kept"]);
     desk.tell(CallbackEvent::Key { leg: caller, key: Key::ONE }).expect([]);
+}
+
+#[test]
+fn a_caller_may_say_yes_or_no_and_whatever_else_they_say_has_them_asked_again() {
+    let asked = || {
+        let mut desk = Desk::new();
+        desk.settings.callback.confirm = ConfirmBy::Speech;
+        desk.calling();
+        let leg = desk.caller_leg();
+        desk.then().tell(CallbackEvent::Answered { leg });
+        desk.expect(["write running", "caller: greeting to-be-connected-press key-1 or-say-yes"]).committed();
+        let say = desk.say;
+        desk.after(4_000).tell(CallbackEvent::SpeechEnded(say)).expect(["listen"]);
+        desk
+    };
+    let heard = |text: &str| CallbackEvent::Heard(Some(text.to_owned()));
+    asked().tell(heard("Yes, please.")).expect(["stop listening", "write kept"]);
+    let mut desk = asked();
+    desk.tell(heard("No.")).expect(["stop listening", "ae: not-reached", "caller: goodbye"]);
+    desk.wait_for(CallbackWhy::SpeechMustEnd).then().committed().expect(["report missed"]);
+    assert_eq!(desk.row.progress.attempts[0].outcome, Some(CallbackOutcome::NotConfirmed));
+    // The key counts as before.
+    let mut desk = asked();
+    let leg = desk.caller_leg();
+    desk.tell(CallbackEvent::Key { leg, key: Key::ONE }).expect(["stop listening", "write kept"]);
+    desk.tell(heard("Yes.")).expect([]);
+    // A mailbox says much, and nothing that is a yes.
+    let mut desk = asked();
+    desk.tell(heard("Yes, you have reached the voicemail of Jamie"))
+        .expect(["caller: greeting to-be-connected-press key-1 or-say-yes"]);
+    desk.tell(CallbackEvent::Heard(None)).expect([]);
+    desk.wait_for(CallbackWhy::CallerMustConfirm).expect(["ae: not-reached", "caller: message goodbye"]);
+    // Nobody writes it down: the caller is asked again.
+    asked().wait_for(CallbackWhy::CallerIsAskedAgain).expect(["caller: greeting to-be-connected-press key-1 or-say-yes"]);
 }
 
 #[test]

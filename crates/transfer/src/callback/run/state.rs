@@ -85,8 +85,17 @@ pub(crate) enum Response {
 /// What somebody who has answered hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hears {
-    Speech { say: SayId, until: Mono },
-    Nothing { until: Mono },
+    Speech {
+        say: SayId,
+        until: Mono,
+    },
+    Nothing {
+        until: Mono,
+    },
+    /// Music, and what they say is listened to; an answer that is not there by then is not waited for.
+    Listened {
+        until: Mono,
+    },
 }
 
 /// Whether the store knows that the callback was kept.

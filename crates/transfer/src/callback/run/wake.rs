@@ -182,7 +182,7 @@ impl Hears {
     fn deadline(self, again: CallbackWhy) -> (Mono, CallbackWhy) {
         match self {
             Hears::Speech { until, .. } => (until, CallbackWhy::SpeechMustEnd),
-            Hears::Nothing { until } => (until, again),
+            Hears::Nothing { until } | Hears::Listened { until } => (until, again),
         }
     }
 }
