@@ -2,6 +2,7 @@
 
 use baton_switchboard::{
     AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Outsiders, RING_MAX, Rescue, RescueBy,
+    UserToUser,
 };
 
 use super::read::limits;
@@ -108,6 +109,15 @@ pub(super) fn caller_id(text: &str) -> Parsed<CallerId> {
         "own" => Ok(CallerId::Own),
         "caller" => Ok(CallerId::Caller),
         _ => one_of(text, &["own", "caller"], &[]),
+    }
+}
+
+/// `hex | isdn`
+pub(super) fn uui(text: &str) -> Parsed<UserToUser> {
+    match text {
+        "hex" => Ok(UserToUser::Hex),
+        "isdn" => Ok(UserToUser::Isdn),
+        _ => one_of(text, &["hex", "isdn"], &[]),
     }
 }
 

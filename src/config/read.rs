@@ -4,14 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
 use baton_sip::Transport;
-use baton_switchboard::CallerId;
 use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Language, Limits, Zone};
 use toml_edit::Table;
 
 use super::fault::hint;
 use super::language::{self, Tongue};
 use super::settings::{
-    Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Sip, Store, Transcriber, Trunk, VoiceSpec,
+    Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Shown, Sip, Store, Transcriber, Trunk, VoiceSpec,
 };
 use super::tls::{self, TlsDraft};
 use super::walk::{Found, Section, Walk};
@@ -67,8 +66,8 @@ pub(super) struct Draft {
     pub(super) ais: Vec<Found<Ai>>,
     pub(super) routes: Vec<Found<Route>>,
     pub(super) aes: Vec<Found<AeSettings>>,
-    /// Whose number AEs are shown, in the order of `aes`.
-    caller_ids: Vec<Option<CallerId>>,
+    /// What AEs are shown, in the order of `aes`.
+    pub(super) shown: Vec<Shown>,
     pub(super) groups: Vec<Found<GroupSettings>>,
     pub(super) webhooks: Vec<Found<Option<Hook>>>,
     pub(super) recording: Found<Recording>,
@@ -133,7 +132,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         trunks: each(walk, root, "trunk", peers::read_trunk),
         ais: each(walk, root, "ai", peers::read_ai),
         routes: each(walk, root, "route", peers::read_route),
-        caller_ids: aes.iter().map(|(_, caller_id)| *caller_id).collect(),
+        shown: aes.iter().map(|(_, shown)| *shown).collect(),
         aes: aes.into_iter().map(|(ae, _)| ae).collect(),
         groups: each(walk, root, "group", read_group),
         webhooks: each(walk, root, "webhook", beyond::webhook),
@@ -258,7 +257,7 @@ fn read_briefing(
     (at.finish(walk, &[], voices), (max, by, language))
 }
 
-fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Option<CallerId>) {
+fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Shown) {
     let id = at.required(walk, "id", "\"michael\"", value::id).unwrap_or_default();
     let trunk = at.text(walk, "trunk", value::id);
     let ae = AeSettings {
@@ -276,8 +275,11 @@ fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Opti
         ringing: None,
         trunk,
     };
-    let caller_id = at.text(walk, "caller_id", peers::caller_id);
-    (at.finish(walk, &[], ae), caller_id)
+    let shown = Shown {
+        caller_id: at.text(walk, "caller_id", peers::caller_id),
+        uui: at.text(walk, "uui", peers::uui).unwrap_or_default(),
+    };
+    (at.finish(walk, &[], ae), shown)
 }
 
 fn read_group(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<GroupSettings> {
@@ -359,7 +361,7 @@ impl Draft {
             trunks,
             ais: values(self.ais),
             routes: values(self.routes),
-            caller_ids: aes.iter().map(|ae| ae.id.clone()).zip(self.caller_ids).collect(),
+            shown: aes.iter().map(|ae| ae.id.clone()).zip(self.shown).collect(),
             aes,
             groups: values(self.groups),
             webhooks: values(self.webhooks).into_iter().flatten().collect(),

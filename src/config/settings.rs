@@ -9,7 +9,7 @@ use std::time::Duration;
 use baton_contract::AeId;
 use baton_sip::Transport;
 use baton_switchboard::{
-    AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue,
+    AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue, UserToUser,
 };
 use baton_transfer::{AeSettings, GroupSettings, Language, Limits};
 
@@ -48,8 +48,8 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// The humans who take over, in the order of the file.
     pub(crate) aes: Vec<AeSettings>,
-    /// Whose number they are shown, where that is said.
-    pub(crate) caller_ids: BTreeMap<AeId, Option<CallerId>>,
+    /// What their phones are shown.
+    pub(crate) shown: BTreeMap<AeId, Shown>,
     /// Groups of them, in the order of the file.
     pub(crate) groups: Vec<GroupSettings>,
     /// Who hears of events.
@@ -64,6 +64,15 @@ pub(crate) struct Config {
     pub(crate) telemetry: Option<TelemetrySettings>,
     /// The languages that were configured, and where recordings and texts of what Baton says lie.
     pub(crate) languages: BTreeMap<Language, Option<PathBuf>>,
+}
+
+/// What an AE's phone is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Whose number, where that is said.
+    pub(crate) caller_id: Option<CallerId>,
+    /// In which form User-to-User.
+    pub(crate) uui: UserToUser,
 }
 
 /// `[node]`

@@ -223,7 +223,8 @@ pub(super) fn key_pair(text: &str) -> Parsed<KeyPair> {
     let keys = (signs.next(), signs.next().and_then(|sign| Key::try_from(sign).ok()), signs.next());
     match keys {
         (Some('*'), Some(then), None) if then != Key::STAR => Ok(KeyPair { first: Key::STAR, then }),
-        (_, _, _) => Err(format!("`{text}` is no pair of keys, write a star and another key: `*9`")),
+        (Some('#'), Some(then), None) if then != Key::HASH => Ok(KeyPair { first: Key::HASH, then }),
+        (_, _, _) => Err(format!("`{text}` is no pair of keys, write a star or a pound and another key: `*9`")),
     }
 }
 

@@ -126,8 +126,8 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
 /// Has what Baton says spoken in every language that somebody is to hear, while the first calls come in: until then they hear English.
 fn learn_languages(config: &Config, voices: &Arc<Voices>, door: &Door, runtime: &tokio::runtime::Handle) {
     let of_routes = config.routes.iter().filter_map(|route| match route {
-        config::Route::In(route) => route.language,
-        config::Route::FromAi(_) => None,
+        crate::config::Route::In(route) => route.language,
+        crate::config::Route::FromAi(_) => None,
     });
     let wanted = config.aes.iter().filter_map(|ae| ae.language).chain(of_routes).chain(config.languages.keys().copied());
     let wanted: BTreeSet<Language> = wanted.chain([config.transfer.language]).collect();

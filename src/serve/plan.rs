@@ -11,7 +11,7 @@ use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
 use baton_sip::{Transport, Wanted};
-use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk};
+use baton_switchboard::{AeLine, Ai, Credentials, Route, Sabotage, Settings, Trunk, UserToUser};
 use baton_transfer::{AeSettings, Line};
 
 use crate::config::{self, Config};
@@ -47,7 +47,8 @@ pub(super) async fn settings(
     let mut aes = BTreeMap::new();
     for ae in &config.aes {
         let mut line = line_of(ae, &trunks, names).await.with_context(|| format!("AE \"{}\"", ae.id))?;
-        line.caller_id = config.caller_ids.get(&ae.id).copied().flatten();
+        let shown = config.shown.get(&ae.id).copied().unwrap_or_default();
+        (line.caller_id, line.uui) = (shown.caller_id, shown.uui);
         aes.insert(ae.id.clone(), line);
     }
     let (mut routes, mut ai_routes) = (Vec::new(), Vec::new());
@@ -132,11 +133,23 @@ async fn line_of(ae: &AeSettings, trunks: &[Trunk], names: &Names) -> anyhow::Re
             if let Some(transport) = trunk.uri.param("transport").flatten() {
                 uri = uri.with_param("transport", Some(transport));
             }
-            Ok(AeLine { uri, address: trunk.address, trunk: Some(place), trusted: ae.trusted, caller_id: None })
+            Ok(AeLine {
+                uri,
+                address: trunk.address,
+                trunk: Some(place),
+                trusted: ae.trusted,
+                caller_id: None,
+                uui: UserToUser::Hex,
+            })
         }
-        None => {
-            Ok(AeLine { address: address_of(&own, names).await?, uri: own, trunk: None, trusted: ae.trusted, caller_id: None })
-        }
+        None => Ok(AeLine {
+            address: address_of(&own, names).await?,
+            uri: own,
+            trunk: None,
+            trusted: ae.trusted,
+            caller_id: None,
+            uui: UserToUser::Hex,
+        }),
     }
 }
 

@@ -25,8 +25,8 @@ pub(crate) struct Leg {
     pub(crate) sender: Sender,
     pub(crate) keypad: Keypad,
     pub(crate) digits: Digits,
-    /// A `*` waits until then for what comes after it.
-    pub(crate) star_until: Option<Mono>,
+    /// The event code of a key that is held back, and until when.
+    pub(crate) held: Option<(u8, Mono)>,
     /// The next packets that the self-test loses on purpose.
     pub(crate) lose: u8,
     /// Where copies of what it says go.
@@ -73,7 +73,7 @@ impl Leg {
             sender: Sender::new(seed),
             keypad: Keypad::default(),
             digits: Digits::Consume,
-            star_until: None,
+            held: None,
             lose: 0,
             tap: None,
             quiet: None,
@@ -301,7 +301,8 @@ impl Leg {
     pub(crate) fn poll_timeout(&self, lost_after: &[Duration]) -> Option<Mono> {
         let hearing = self.hearing.as_ref()?;
         let (relearned, quiet) = (hearing.origin.poll_timeout(), self.quiet.map(|quiet| quiet.at()));
-        let times = [self.output_due(), hearing.lost_at(lost_after), relearned, self.report_at, self.star_until, quiet];
+        let times =
+            [self.output_due(), hearing.lost_at(lost_after), relearned, self.report_at, self.held.map(|(_, until)| until), quiet];
         times.into_iter().flatten().min()
     }
 

@@ -35,7 +35,7 @@ pub use command::{BindError, Command, Event, Role, RoomId, Sources};
 pub use outbox::{Channel, Outbox, Outgoing};
 pub use room::{Room, RoomSettings};
 pub use sabotage::Sabotage;
-pub use scene::{Digits, PlayId, Playlist, Port, Scene, Source, Then};
+pub use scene::{Digits, Pair, PlayId, Playlist, Port, Scene, Source, Then};
 pub use sdp::{Direction, Negotiated};
 pub use signal::{beep, ringback};
 pub use stats::{Fate, LegStats, Tally};

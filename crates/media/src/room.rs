@@ -124,7 +124,7 @@ impl Room {
         }
         let digits = self.scene.digits.get(&leg.port).copied().unwrap_or_default();
         if leg.digits != digits {
-            (leg.digits, leg.star_until) = (digits, None);
+            (leg.digits, leg.held) = (digits, None);
         }
         goes_on
     }
@@ -241,24 +241,26 @@ impl Room {
         let leg = &mut self.legs[index];
         let Some(digit) = digit_of(code) else { return false };
         out.event(Event::Digit { room: self.id, port: leg.port, digit, at: now });
-        let (port, star) = (leg.port, leg.star_until.take());
+        let (port, held) = (leg.port, leg.held.take());
         match leg.digits {
             Digits::Consume => false,
             Digits::Pass => true,
-            Digits::HoldStar(_) if star.is_some() && digit == '9' => false,
-            Digits::HoldStar(wait) if digit == '*' => {
-                leg.star_until = Some(now + wait);
-                if star.is_some() {
-                    self.press_for_hearers(port, STAR);
+            Digits::HoldPair(pair) if held.is_some() && digit == pair.then => false,
+            Digits::HoldPair(pair) if digit == pair.first => {
+                leg.held = Some((code, now + pair.wait));
+                if held.is_some() {
+                    self.press_for_hearers(port, code);
                 }
                 false
             }
-            Digits::HoldStar(_) if star.is_some() => {
-                self.press_for_hearers(port, STAR);
-                self.press_for_hearers(port, code);
-                false
-            }
-            Digits::HoldStar(_) => true,
+            Digits::HoldPair(_) => match held {
+                Some((first, _)) => {
+                    self.press_for_hearers(port, first);
+                    self.press_for_hearers(port, code);
+                    false
+                }
+                None => true,
+            },
         }
     }
 
@@ -287,10 +289,9 @@ impl Room {
     pub fn tick(&mut self, now: Mono, out: &mut Outbox) {
         for index in 0..self.legs.len() {
             let leg = &mut self.legs[index];
-            if leg.star_until.is_some_and(|until| until <= now) {
-                leg.star_until = None;
+            if let Some((code, _)) = leg.held.take_if(|(_, until)| *until <= now) {
                 let port = leg.port;
-                self.press_for_hearers(port, STAR);
+                self.press_for_hearers(port, code);
             }
         }
         for leg in &mut self.legs {
@@ -324,8 +325,6 @@ impl Room {
     }
 }
 
-/// The event code of `*`.
-const STAR: u8 = 10;
 /// Stands for a packet without sound.
 const EMPTY: Rtp<'static> = Rtp { marker: false, payload_type: 0, seq: 0, timestamp: 0, ssrc: 0, payload: &[] };
 

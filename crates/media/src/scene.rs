@@ -97,6 +97,17 @@ pub enum Digits {
     Consume,
     /// They pass on to the legs that hear this one.
     Pass,
-    /// They pass on, but a `*` waits for this long: a `9` within it takes both away, anything else lets it go.
-    HoldStar(Duration),
+    /// They pass on, but the first key of a pair waits: the second one within that time takes both away, anything else lets it go.
+    HoldPair(Pair),
+}
+
+/// Two keys of which the first is held back until it is clear whether the second one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The first.
+    pub first: char,
+    /// The second.
+    pub then: char,
+    /// How long the first one waits.
+    pub wait: Duration,
 }

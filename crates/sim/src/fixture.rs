@@ -76,6 +76,12 @@ pub(crate) enum What {
     NoEvent { name: String, span: Duration },
     /// The last transfer, or the call, as the API shows it.
     View { of: View, facts: Vec<Fact> },
+    /// A track of a recording was closed, of this kind and of this leg, and as long; or none of the kind ever was.
+    Track { kind: String, role: String, window: Window },
+    /// No track of this kind was closed.
+    NoTrack { kind: String },
+    /// Exactly these boundaries were written beside the tracks.
+    Marks(Vec<String>),
     /// A row is in the store, or none.
     Journal { kind: String, facts: Vec<Fact>, is_there: bool },
 }
@@ -96,6 +102,8 @@ pub(crate) enum View {
     Transfer,
     /// The call.
     Call,
+    /// The payload, as the API shows it.
+    Context,
 }
 
 /// A fact that must be true: a path into JSON, and what may be there.

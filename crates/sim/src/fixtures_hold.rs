@@ -93,6 +93,9 @@ fn mutants(text: &str) -> Vec<Mutant> {
                 with("too early", format!("{row} in 100s..101s"));
                 with("another message", rows[at].replacen(words[2], "OPTIONS", 1));
             }
+            ["track", ..] => with("another kind", rows[at].replacen(words[1], "nothing", 1)),
+            ["marks", ..] => with("another boundary", format!("{} lost", rows[at])),
+            ["no", "track", ..] => with("a kind that there is", rows[at].replacen(words[2], "call", 1)),
             ["event", ..] => with(
                 "too early",
                 format!("{} in 100s..101s", rows[at].split(" within ").next().unwrap().split(" in ").next().unwrap()),

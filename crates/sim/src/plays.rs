@@ -18,6 +18,7 @@ fn setup(aes: Vec<Ae>) -> Setup {
         ai: vec![Step::wait_for(Cue::Invited, 5_000), Step::Ring { status: 180 }, Step::Answer],
         ai_again: vec![],
         aes,
+        groups: Vec::new(),
         wiring: crate::world::Wiring::default(),
         transfer: baton_transfer::Settings::default(),
         cold: baton_switchboard::ColdWay::Bridge,

@@ -105,6 +105,8 @@ pub struct Setup {
     pub ai_again: Vec<Step>,
     /// The AEs.
     pub aes: Vec<Ae>,
+    /// Groups of them: name and members.
+    pub groups: Vec<(String, Vec<String>)>,
     /// The trunk, the AI and the route.
     pub wiring: Wiring,
     /// The rules of a transfer.

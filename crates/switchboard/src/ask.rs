@@ -361,6 +361,7 @@ impl Switchboard {
             askers: asker.into_iter().collect(),
             referrers: referrer.into_iter().collect(),
             moving: None,
+            replaces: None,
             pickers: Vec::new(),
             spoken: None,
             asked: Asked::Pending(Vec::new()),

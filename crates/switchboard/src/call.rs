@@ -106,6 +106,8 @@ pub(crate) struct Running {
     pub(crate) referrers: Vec<Referrer>,
     /// The REFER of the AE by which the call moves on, until that has come about or to nothing.
     pub(crate) moving: Option<Referrer>,
+    /// The dialog whose place the next INVITE of it takes, as a Replaces header says it.
+    pub(crate) replaces: Option<String>,
     /// Questions that are answered once the callback is on disk.
     pub(crate) pickers: Vec<u64>,
     /// The rendered briefing.

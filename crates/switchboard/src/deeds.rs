@@ -13,7 +13,7 @@ use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact
 use crate::call::{Asked, Rests, Speech};
 use crate::handback::MOVED;
 use crate::inbound::Dialling;
-use crate::payload::{completeness, display_name, user_to_user};
+use crate::payload::{completeness, display_name};
 use crate::switchboard::{Switchboard, Waiting};
 use crate::{Output, Spoken};
 
@@ -155,6 +155,12 @@ impl Switchboard {
             Callee::Ae(ae) => self.running_id(id).and_then(|transfer| self.consult_dialling(now, id, ae, transfer)),
             Callee::Outside(to) => self.outside_dialling(id, to),
         };
+        let replaces =
+            self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()).and_then(|running| running.replaces.take());
+        let dialling = dialling.map(|mut to| {
+            to.headers.extend(replaces.map(|value| Header::new("Replaces", value)));
+            to
+        });
         match dialling.and_then(|to| self.dial_leg(now, id, LegRole::Ae, Some(leg), to)) {
             Some(_) => {
                 let language = match to {
@@ -189,7 +195,7 @@ impl Switchboard {
             let link = format!("<{}>;purpose=info", self.pop_url(transfer, expires));
             headers.push(Header::new("X-Baton-Call", id.to_string()));
             headers.push(Header::new("X-Baton-Transfer", transfer.to_string()));
-            headers.push(Header::new("User-to-User", user_to_user(transfer)));
+            headers.push(Header::new("User-to-User", line.uui.value(transfer)));
             headers.push(Header::new("Call-Info", &link));
         }
         let display = line.trusted.then(|| display_name(&call.context, call.human()));

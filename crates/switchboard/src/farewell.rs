@@ -156,6 +156,7 @@ impl Switchboard {
         self.clear_caller_alarm(id);
         self.clear_quiet_alarm(id);
         self.clear_message_alarm(id);
+        self.clear_key_alarm(id);
         self.end_recording(&call);
         self.referrals.retain(|_, whose| *whose != id);
         self.forget_invited(now, id);

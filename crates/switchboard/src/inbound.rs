@@ -10,6 +10,7 @@ use baton_sip::{Dial, Hop, InviteRequest, SessionId};
 use baton_time::Now;
 use bytes::Bytes;
 
+use crate::attested::attested;
 use crate::beginning::Beginning;
 use crate::call::Phase;
 use crate::capacity::{Claim, Full};
@@ -104,6 +105,7 @@ impl Switchboard {
         self.sessions.insert(session, (id, caller.id));
         if let Some(call) = self.calls.get_mut(&id) {
             call.session_id = invite.message.header("Session-ID").and_then(session_named);
+            call.context.merge(attested(invite));
             call.add_leg(caller);
         }
         self.open_media(id, LegRole::Caller, local.port, Some(trunk));

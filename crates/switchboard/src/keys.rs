@@ -6,7 +6,7 @@ use baton_sip::SessionId;
 use baton_time::{Mono, Now};
 use baton_transfer::{Event as Told, HandBackBy, Key, SceneName};
 
-use crate::scene::STAR_HELD;
+use crate::scene::KEY_HELD;
 use crate::switchboard::Switchboard;
 
 impl Switchboard {
@@ -25,18 +25,47 @@ impl Switchboard {
             return;
         }
         let role = leg.role;
+        let key = Key::try_from(digit).ok();
+        let hands_back = role == LegRole::Ae && key.is_some_and(|key| self.hands_back(id, leg_id, key, at));
         if by == KeyBy::Info {
-            self.pass_digit(id, role, digit);
+            self.pass_info(now, id, leg_id, digit, hands_back);
         }
-        let Ok(key) = Key::try_from(digit) else { return };
+        let Some(key) = key else { return };
         match role {
             LegRole::Caller => self.tell(now, id, Told::CallerKey(key)),
-            LegRole::Ae if self.hands_back(id, leg_id, key, at) => {
-                self.tell(now, id, Told::HandBack { by: HandBackBy::Key, note: None });
-            }
+            LegRole::Ae if hands_back => self.tell(now, id, Told::HandBack { by: HandBackBy::Key, note: None }),
             LegRole::Ae => self.tell(now, id, Told::Key { leg: leg_id, key }),
             LegRole::Ai => {}
         }
+    }
+
+    /// A key that came by INFO goes on, but the first one of the AE's pair waits for the second one, as keys in the media do.
+    fn pass_info(&mut self, now: Now, id: CallId, leg_id: LegId, digit: char, hands_back: bool) {
+        let first = self.settings.transfer.handback_key.first.sign();
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let is_human = call.scene == SceneName::Human;
+        let Some(leg) = call.leg_mut(leg_id) else { return };
+        let (role, held) = (leg.role, leg.held_key.take());
+        let waits = is_human && role == LegRole::Ae && digit == first && !hands_back;
+        if waits {
+            leg.held_key = Some(digit);
+        }
+        if hands_back {
+            return;
+        }
+        held.into_iter().for_each(|held| self.pass_digit(id, role, held));
+        if waits {
+            self.set_key_alarm(id, now.mono + KEY_HELD);
+        } else {
+            self.pass_digit(id, role, digit);
+        }
+    }
+
+    /// The second key has not come: the first one goes on.
+    pub(crate) fn held_for_long(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let held: Vec<(LegRole, char)> = call.legs.iter_mut().filter_map(|leg| Some((leg.role, leg.held_key.take()?))).collect();
+        held.into_iter().for_each(|(role, digit)| self.pass_digit(id, role, digit));
     }
 
     /// Whether a key of the AE who has the caller is the second one of the pair that hands them back.
@@ -44,7 +73,7 @@ impl Switchboard {
         let pair = self.settings.transfer.handback_key;
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.scene == SceneName::Human) else { return false };
         let is_theirs = call.ae_leg() == Some(leg);
-        call.leg_mut(leg).is_some_and(|leg| leg.completes(pair, key, at, STAR_HELD)) && is_theirs
+        call.leg_mut(leg).is_some_and(|leg| leg.completes(pair, key, at, KEY_HELD)) && is_theirs
     }
 
     /// A key that came by INFO goes on to whoever hears its leg; RFC 4733 keys pass with the media.

@@ -30,6 +30,8 @@ pub(crate) struct Leg {
     pub(crate) ai: Option<usize>,
     /// The language in which whoever is there is spoken to, where they have one of their own.
     pub(crate) language: Option<Language>,
+    /// A key that came by INFO and waits for the one that may follow it.
+    pub(crate) held_key: Option<char>,
     /// Whether packets come from it.
     pub(crate) sound: Sound,
     /// The track that what it says is written to.
@@ -86,6 +88,7 @@ impl Leg {
             track: None,
             last_key: None,
             pair_begun: None,
+            held_key: None,
             heard_at: None,
         }
     }

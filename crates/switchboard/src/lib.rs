@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod attested;
 mod beginning;
 mod call;
 mod callbacks;
@@ -49,7 +50,7 @@ pub use io::{Input, Output, Spoken};
 pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
 pub use settings::{
     AI_LOST_AFTER_MS, AeLine, Ai, AiEnds, AiRoute, AiSilence, AnswerCaller, CallerId, Capacity, ColdWay, Credentials, Network,
-    NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Trunk,
+    NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Trunk, UserToUser,
 };
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 
@@ -64,6 +65,8 @@ pub enum Why {
     CallerMustAnswer,
     /// A message may be no longer than this.
     MessageIsLong,
+    /// A key of the AE waits for another one.
+    KeyIsHeld,
     /// A callback is due, or its run waits for something.
     Callback,
     /// A transfer waits for something.

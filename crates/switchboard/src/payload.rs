@@ -3,6 +3,8 @@
 use baton_contract::{Caller, Context, TransferId};
 use baton_sip::wire::Header;
 
+use crate::settings::UserToUser;
+
 /// The longest display name that is put into a From header, in characters.
 const DISPLAY_CHARS_MAX: usize = 60;
 
@@ -107,10 +109,27 @@ pub(crate) fn completeness(context: &Context) -> f64 {
     f64::from(u8::try_from(count).unwrap_or(u8::MAX)) / 10.0
 }
 
+impl UserToUser {
+    /// The value of the header.
+    pub(crate) fn value(self, transfer: TransferId) -> String {
+        match self {
+            UserToUser::Hex => user_to_user(transfer),
+            UserToUser::Isdn => isdn_user_to_user(transfer),
+        }
+    }
+}
+
 /// The value of User-to-User (RFC 7433): the transfer's id, in hexadecimal.
 pub(crate) fn user_to_user(transfer: TransferId) -> String {
     let hex: String = transfer.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{hex};encoding=hex")
+}
+
+/// The same as ISDN's user-to-user information (RFC 7434), for phones behind exchanges that know no other: the first octet says that
+/// characters follow (ITU-T Q.931 §4.5.30, IA5).
+pub(crate) fn isdn_user_to_user(transfer: TransferId) -> String {
+    let hex: String = transfer.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("04{hex};purpose=isdn-uui;encoding=hex;content=isdn-uui")
 }
 
 /// `text` without control characters, cut to at most `bytes_max` bytes.
@@ -172,5 +191,9 @@ mod tests {
         let value = user_to_user(id);
         assert!(value.len() <= 128, "{value}");
         assert!(value.starts_with("745f"), "{value}");
+        let isdn = isdn_user_to_user(id);
+        let octets = isdn.split(';').next().map(|hex| hex.len() / 2);
+        assert!(octets.is_some_and(|octets| octets <= 128), "{isdn}");
+        assert!(isdn.starts_with("04745f") && isdn.ends_with(";purpose=isdn-uui;encoding=hex;content=isdn-uui"), "{isdn}");
     }
 }

@@ -9,10 +9,13 @@ use baton_transfer::{Callee, Event, HandBackBy, Progress, SceneName, Target};
 use crate::ask::{TRYING, Wanted, Wishes};
 use crate::call::{Asked, Call, Phase, Referrer};
 use crate::destinations::Over;
-use crate::payload::context_from;
+use crate::payload::{context_from, printable};
 use crate::peer::Peer;
 use crate::settings::Outsiders;
 use crate::switchboard::Switchboard;
+
+/// The longest Replaces header that is passed on, in bytes.
+const REPLACES_BYTES_MAX: usize = 512;
 
 impl Switchboard {
     /// A REFER inside one of our dialogs.
@@ -35,7 +38,11 @@ impl Switchboard {
                 let reason = context.reason.clone();
                 let (briefing, wishes) = (None, Wishes::default());
                 let wanted = Wanted { target, mode, reason, context: Some(context), briefing, wishes };
+                let is_new = self.calls.get(&id).is_some_and(|call| call.transfer.is_none());
                 self.begin_transfer(now, id, wanted, None, Some(referrer));
+                if is_new {
+                    self.take_replaces(id, refer_to);
+                }
                 self.spoken_acceptance(now, id);
             }
             Err(status) => self.answer_refer(now, referrer, status),
@@ -96,6 +103,7 @@ impl Switchboard {
                 if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
                     running.moving = Some(referrer);
                 }
+                self.take_replaces(id, refer_to);
                 let event = match onward {
                     Onward::Ai => Event::HandBack { by: HandBackBy::Refer, note: None },
                     Onward::To(to) => Event::AeRefers { to },
@@ -107,6 +115,15 @@ impl Switchboard {
                 }
             }
             Err(status) => self.answer_refer(now, referrer, status),
+        }
+    }
+
+    /// A REFER that names a dialog in its target (`?Replaces=…`, RFC 3891, RFC 5589) is the end of an attended transfer: our INVITE
+    /// takes the place of that dialog.
+    fn take_replaces(&mut self, id: CallId, refer_to: &NameAddr) {
+        let replaces = refer_to.uri.header("Replaces").map(|value| printable(&value, REPLACES_BYTES_MAX));
+        if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+            running.replaces = replaces.filter(|value| value.contains("to-tag=") && value.contains("from-tag="));
         }
     }
 
@@ -122,13 +139,14 @@ impl Switchboard {
             return Ok(Onward::Ai);
         }
         match self.roster.target(&refer_to.uri.to_string()) {
-            Some(Target::Ae(ae)) => Ok(Onward::To(Callee::Ae(ae))),
+            Some(Target::Ae(ae)) => Ok(Onward::To(vec![Callee::Ae(ae)])),
             Some(Target::Group(name)) => {
-                let group = self.roster.groups().iter().find(|group| group.name == name);
-                let first = group.and_then(|group| group.aes.first()).ok_or(404_u16)?;
-                Ok(Onward::To(Callee::Ae(first.clone())))
+                let group = self.roster.groups().iter().find(|group| group.name == name).ok_or(404_u16)?;
+                Ok(Onward::To(group.aes.iter().cloned().map(Callee::Ae).collect()))
             }
-            Some(Target::Anyone | Target::Outside(_)) | None => self.outside(refer_to).map(|to| Onward::To(Callee::Outside(to))),
+            Some(Target::Anyone | Target::Outside(_)) | None => {
+                self.outside(refer_to).map(|to| Onward::To(vec![Callee::Outside(to)]))
+            }
         }
     }
 
@@ -204,7 +222,7 @@ impl Switchboard {
 /// Where an AE wants the caller to go.
 enum Onward {
     Ai,
-    To(Callee),
+    To(Vec<Callee>),
 }
 
 /// The mode that a REFER asks for with `X-Baton-Mode`, as a header or in its URI.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::{CallId, LegRole};
-use baton_media::{Clip, Command, Digits, PlayId, Playlist, Port, Scene, Source, Then};
+use baton_media::{Clip, Command, Digits, Pair, PlayId, Playlist, Port, Scene, Source, Then};
 use baton_transfer::SceneName;
 
 use crate::call::Call;
 use crate::leg::Sound;
 use crate::switchboard::Switchboard;
 
-/// How long a `*` of the AE waits for a `9` after the bridge.
-pub(crate) const STAR_HELD: Duration = Duration::from_millis(1_500);
+/// How long the first key of the pair that hands a caller back waits for the second one, after the bridge.
+pub(crate) const KEY_HELD: Duration = Duration::from_millis(1_500);
 
 /// Names the ringback, so that it goes on undisturbed from scene to scene: no speech ever has this name.
 const RINGBACK: PlayId = PlayId(u64::MAX);
@@ -87,7 +87,7 @@ fn seeded(scene: SceneName) -> [Hears; 3] {
 
 impl Call {
     /// The scene as the media threads want it: for each leg that is up, what it hears now.
-    fn media_scene(&self, ringback: &Arc<Clip>, star: Digits) -> Scene {
+    fn media_scene(&self, ringback: &Arc<Clip>, held: Digits) -> Scene {
         let [caller, ai, ae] = seeded(self.scene);
         let pass = if keys_pass(self.scene) { Digits::Pass } else { Digits::Consume };
         let mut scene = Scene::new(self.scene_serial);
@@ -101,7 +101,7 @@ impl Call {
         }
         if let Some(leg) = self.ae() {
             let speech = self.ae_speech.as_ref().filter(|(id, _)| *id == leg.id).map(|(_, speech)| &speech.playlist);
-            let keys = if self.scene == SceneName::Human { star } else { Digits::Consume };
+            let keys = if self.scene == SceneName::Human { held } else { Digits::Consume };
             scene = scene.hear(leg.port(), self.source(ae, LegRole::Ae, speech, ringback)).keys(leg.port(), keys);
         }
         scene
@@ -172,9 +172,8 @@ impl Switchboard {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.scene_serial += 1;
         let pair = self.settings.transfer.handback_key;
-        let is_held = pair.first.sign() == '*' && pair.then.sign() == '9';
-        let star = if is_held { Digits::HoldStar(STAR_HELD) } else { Digits::Pass };
-        let (room, scene) = (call.room, call.media_scene(&self.ringback, star));
+        let held = Digits::HoldPair(Pair { first: pair.first.sign(), then: pair.then.sign(), wait: KEY_HELD });
+        let (room, scene) = (call.room, call.media_scene(&self.ringback, held));
         self.media(Command::Scene { room, scene });
         self.follow_recording(id);
     }

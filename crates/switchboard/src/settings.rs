@@ -318,6 +318,18 @@ pub struct AeLine {
     pub trusted: bool,
     /// Whose number they are shown; what their trunk says where nothing is said.
     pub caller_id: Option<CallerId>,
+    /// How their phone is told the transfer.
+    pub uui: UserToUser,
+}
+
+/// In which form User-to-User is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UserToUser {
+    /// As RFC 7433 has it: the transfer's id.
+    #[default]
+    Hex,
+    /// As exchanges hand it on to ISDN (RFC 7434).
+    Isdn,
 }
 
 /// A range of addresses: `192.0.2.0/24`.

@@ -137,6 +137,8 @@ enum Alarm {
     Quiet(CallId),
     /// A message has reached its limit.
     Message(CallId),
+    /// A key of the AE has waited for another one.
+    Key(CallId),
     /// The call's transfer wants to be woken.
     Transfer(CallId),
     /// The run of a callback wants to be woken.
@@ -149,9 +151,12 @@ impl Alarm {
     /// Whose alarm it is, where it is a call's.
     fn call(self) -> Option<CallId> {
         match self {
-            Alarm::Ai(call) | Alarm::Caller(call) | Alarm::Quiet(call) | Alarm::Message(call) | Alarm::Transfer(call) => {
-                Some(call)
-            }
+            Alarm::Ai(call)
+            | Alarm::Caller(call)
+            | Alarm::Quiet(call)
+            | Alarm::Message(call)
+            | Alarm::Key(call)
+            | Alarm::Transfer(call) => Some(call),
             Alarm::Callback(_) | Alarm::Page => None,
         }
     }
@@ -245,6 +250,7 @@ impl Switchboard {
                 Alarm::Ai(_) | Alarm::Quiet(_) => Why::AiMustAnswer,
                 Alarm::Caller(_) => Why::CallerMustAnswer,
                 Alarm::Message(_) => Why::MessageIsLong,
+                Alarm::Key(_) => Why::KeyIsHeld,
                 Alarm::Transfer(call) => self.transfer_why(*call),
                 Alarm::Callback(_) | Alarm::Page => Why::Callback,
             };
@@ -303,6 +309,7 @@ impl Switchboard {
                 Alarm::Caller(call) => self.caller_took_too_long(now, call),
                 Alarm::Quiet(call) => self.quiet_for_long(call),
                 Alarm::Message(call) => self.end_message(call),
+                Alarm::Key(call) => self.held_for_long(call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
             }
         }
@@ -375,6 +382,14 @@ impl Switchboard {
 
     pub(crate) fn clear_caller_alarm(&mut self, call: CallId) {
         self.timers.clear(&Alarm::Caller(call));
+    }
+
+    pub(crate) fn set_key_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Key(call), at);
+    }
+
+    pub(crate) fn clear_key_alarm(&mut self, call: CallId) {
+        self.timers.clear(&Alarm::Key(call));
     }
 
     pub(crate) fn set_message_alarm(&mut self, call: CallId, at: Mono) {

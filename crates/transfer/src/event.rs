@@ -124,8 +124,8 @@ pub enum Event {
     },
     /// The AE passes the caller on: a REFER to somebody who is not the AI.
     AeRefers {
-        /// To whom; outside targets are allowed ones already.
-        to: Callee,
+        /// To whom, in the order in which they are tried; outside targets are allowed ones already.
+        to: Vec<Callee>,
     },
     /// An INVITE with Replaces has taken the place of the AE's leg, and was answered.
     AeReplaced {

@@ -4,7 +4,7 @@ use super::stage::{AE, AI, CALLER, Got, ROOM, Stage, address, agreed};
 use crate::key::KeyEvent;
 use crate::rtp::Head;
 use crate::sdp::KeyTypes;
-use crate::{Codec, Command, Digits, Negotiated, Port, Scene, Source};
+use crate::{Codec, Command, Digits, Negotiated, Pair, Port, Scene, Source};
 
 /// A phone that presses keys in the usual way: no sound meanwhile, one timestamp, numbers going on.
 fn press(stage: &mut Stage, port: Port, code: u8, packets: u16) {
@@ -111,9 +111,26 @@ fn the_tail_of_a_key_that_began_under_another_scene_is_swallowed() {
     assert_eq!(stage.digits(), [(AE, '1'), (AE, '2')]);
 }
 
+const STAR_NINE: Digits = Digits::HoldPair(Pair { first: '*', then: '9', wait: Duration::from_millis(1_500) });
+
+#[test]
+fn any_pair_can_be_the_one_that_nobody_hears() {
+    let mut stage = bridged(Digits::HoldPair(Pair { first: '#', then: '#', wait: Duration::from_millis(1_500) }));
+    press(&mut stage, AE, 11, 6);
+    stage.run(300);
+    press(&mut stage, AE, 11, 6);
+    stage.run(3_000);
+    assert_eq!(presses(&stage.take(CALLER)), []);
+    press(&mut stage, AE, 10, 6);
+    assert_eq!(presses(&stage.take(CALLER)), [(10, 9)]);
+    press(&mut stage, AE, 11, 6);
+    stage.run(2_000);
+    assert_eq!(presses(&stage.take(CALLER)), [(11, 8)]);
+}
+
 #[test]
 fn a_star_is_held_back_and_let_go_if_no_nine_follows() {
-    let mut stage = bridged(Digits::HoldStar(Duration::from_millis(1_500)));
+    let mut stage = bridged(STAR_NINE);
     press(&mut stage, AE, 10, 6);
     stage.run(1_200);
     assert_eq!(presses(&stage.take(CALLER)), []);
@@ -126,7 +143,7 @@ fn a_star_is_held_back_and_let_go_if_no_nine_follows() {
 
 #[test]
 fn star_nine_is_told_and_heard_by_nobody() {
-    let mut stage = bridged(Digits::HoldStar(Duration::from_millis(1_500)));
+    let mut stage = bridged(STAR_NINE);
     press(&mut stage, AE, 10, 6);
     stage.run(300);
     press(&mut stage, AE, 9, 6);
@@ -137,7 +154,7 @@ fn star_nine_is_told_and_heard_by_nobody() {
 
 #[test]
 fn star_and_another_key_are_both_let_go_in_their_order() {
-    let mut stage = bridged(Digits::HoldStar(Duration::from_millis(1_500)));
+    let mut stage = bridged(STAR_NINE);
     press(&mut stage, AE, 10, 6);
     stage.run(300);
     press(&mut stage, AE, 4, 6);

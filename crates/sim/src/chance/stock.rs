@@ -32,6 +32,7 @@ impl Default for Stock {
             ai: Vec::new(),
             ai_again: Vec::new(),
             aes,
+            groups: Vec::new(),
             wiring: crate::world::Wiring::default(),
             transfer: baton_transfer::Settings::default(),
             cold: baton_switchboard::ColdWay::Bridge,

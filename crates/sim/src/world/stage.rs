@@ -11,7 +11,7 @@ use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_sip::{Listen, Transport, UserAgent};
 use baton_switchboard::{AeLine, Begin, Settings, Trunk};
 use baton_time::Mono;
-use baton_transfer::{AeSettings, Language, Line, Roster};
+use baton_transfer::{AeSettings, GroupSettings, Language, Line, Roster};
 
 use super::wiring::AesAt;
 use super::{BATON, Setup};
@@ -77,7 +77,10 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
         let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
         let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
         let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
-        (AeId::from(ae.id.as_str()), AeLine { uri, address: at, trunk, trusted: trunk.is_none(), caller_id: None })
+        (
+            AeId::from(ae.id.as_str()),
+            AeLine { uri, address: at, trunk, trusted: trunk.is_none(), caller_id: None, uui: setup.wiring.uui },
+        )
     });
     let carrier = Trunk { cold_by: setup.cold, ..setup.wiring.trunk.clone() };
     let outside = setup.aes.iter().position(|ae| setup.outside.as_ref() == Some(&ae.id)).map(|place| {
@@ -104,6 +107,15 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
     }
 }
 
+fn groups(setup: &Setup) -> Vec<GroupSettings> {
+    let one = |(name, aes): &(String, Vec<String>)| GroupSettings {
+        name: name.clone(),
+        aes: aes.iter().map(|ae| AeId::from(ae.as_str())).collect(),
+        numbers: Vec::new(),
+    };
+    setup.groups.iter().map(one).collect()
+}
+
 /// The AEs as the configuration would name them.
 pub(crate) fn ae_settings(setup: &Setup) -> Vec<AeSettings> {
     let aes = setup.aes.iter().map(|ae| AeSettings {
@@ -128,7 +140,7 @@ pub(super) fn begin(setup: &Setup) -> Begin {
     let listen = vec![Listen { transport: Transport::Udp, addr: BATON, advertise: BATON.into() }];
     Begin {
         agent: UserAgent::new(baton_sip::Settings::new(listen, setup.seed)),
-        roster: Roster::new(ae_settings(setup), Vec::new()),
+        roster: Roster::new(ae_settings(setup), groups(setup)),
         ids: IdSource::seeded(setup.seed),
         links: PopLink::new([7; 32]),
         callbacks: Vec::new(),

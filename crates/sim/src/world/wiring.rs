@@ -1,6 +1,6 @@
 //! Who is behind which wire: the trunk, the AI and the route of a world, as a story may change them.
 
-use baton_switchboard::{Ai, AiRoute, Allowed, AnswerCaller, Rescue, Route, Trunk};
+use baton_switchboard::{Ai, AiRoute, Allowed, AnswerCaller, Rescue, Route, Trunk, UserToUser};
 use baton_transfer::Language;
 
 use super::stage::address;
@@ -24,6 +24,8 @@ pub struct Wiring {
     pub ai_calls: Option<String>,
     /// How the AEs are reached.
     pub aes: AesAt,
+    /// In which form they are told the transfer.
+    pub uui: UserToUser,
 }
 
 /// How the AEs are reached.
@@ -46,6 +48,7 @@ impl Default for Wiring {
             rescue: Rescue::default(),
             ai_calls: None,
             aes: AesAt::Home,
+            uui: UserToUser::Hex,
         }
     }
 }
@@ -78,6 +81,7 @@ impl Wiring {
             ("trunk.ring_max", seconds) => {
                 self.trunk.ring_max = std::time::Duration::from_secs(seconds.strip_suffix('s')?.parse().ok()?);
             }
+            ("aes.uui", "isdn") => self.uui = UserToUser::Isdn,
             ("aes.over", "trunk") => self.aes = AesAt::Trunk,
             (_, _) => return None,
         }

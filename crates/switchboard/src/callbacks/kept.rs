@@ -45,6 +45,7 @@ impl Switchboard {
             askers: Vec::new(),
             referrers: Vec::new(),
             moving: None,
+            replaces: None,
             pickers: Vec::new(),
             spoken,
             asked: Asked::Promised,

@@ -1,5 +1,6 @@
 //! Away from the AE: back to the AI, or on to somebody else, with the AE on the line until it has worked.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use baton_contract::{CommitLevel, Driver, EventKind, LegId, Record, TransferState};
@@ -29,7 +30,7 @@ pub(crate) struct HandingBack {
 
 /// The call moves on to somebody whom the AE has named.
 ///
-/// Entry: the AE's REFER to a third party. The caller hears music, the third party is dialled at once, and the AE is kept.
+/// Entry: the AE's REFER to a third party, or to a group, whose members are tried in turn. The caller hears music, the third party is dialled at once, and the AE is kept.
 /// Out: the third party answers: they are the caller's human, the AE's leg ends: `Human`; they cannot be had: the AE has the caller again:
 /// `Human`, or, where the AE has left meanwhile, `Recalling`; the caller hangs up: `Over`.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub(crate) struct MovingOn {
     pub(crate) to: Attempt,
     dialled: Mono,
     answers: Answers,
+    /// Who is tried next, in this order: the rest of a group.
+    left: VecDeque<Callee>,
 }
 
 /// The AE who passes the caller on.
@@ -161,20 +164,19 @@ impl HandingBack {
 }
 
 impl MovingOn {
-    pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt, to: Callee) -> Step {
-        let Some(next) = hold(turn, &to) else {
-            // Somebody else has this AE; the one who asked goes on talking.
-            let data = json!({"ae": to.name(), "outcome": "busy", "reason": "not free"});
-            turn.report(EventKind::AttemptFailed, data);
+    pub(crate) fn begin(turn: &mut Turn<'_>, attempt: Attempt, to: Vec<Callee>) -> Step {
+        let mut left = VecDeque::from(to);
+        let Some(next) = next_free(turn, &mut left) else {
+            // Somebody else has them; the one who asked goes on talking.
             turn.say_to_ae(attempt.leg, AeSpeech::Lines(vec![Line::NotReached]));
             return Human { attempt }.into();
         };
         let hold = Hold::of(turn);
         turn.scene(SceneName::Rescue);
         turn.driver(Driver::Paused);
-        turn.report(EventKind::AttemptStarted, json!({"ae": to.name(), "leg": next.leg, "by": "ae"}));
-        turn.act(Action::Dial { leg: next.leg, to, attempt: next.number });
-        MovingOn { from: Giver::There(attempt), hold, to: next, dialled: turn.now.mono, answers: Answers::Nothing }.into()
+        dial(turn, &next);
+        let answers = Answers::Nothing;
+        MovingOn { from: Giver::There(attempt), hold, to: next, dialled: turn.now.mono, answers, left }.into()
     }
 
     pub(crate) fn on(self, turn: &mut Turn<'_>, event: Event) -> Step {
@@ -227,14 +229,18 @@ impl MovingOn {
         Human { attempt: self.to }.into()
     }
 
-    /// The third party cannot be had.
-    fn failed(self, turn: &mut Turn<'_>, hang_up: Option<Cause>, reason: &str) -> State {
+    /// The third party cannot be had: the next one, or else the AE.
+    fn failed(mut self, turn: &mut Turn<'_>, hang_up: Option<Cause>, reason: &str) -> State {
         if let Some(cause) = hang_up {
             turn.act(Action::HangUp { leg: self.to.leg, cause });
         }
         let data = json!({"ae": self.to.to.name(), "leg": self.to.leg, "outcome": "no_answer", "reason": reason, "by": "ae"});
         turn.report(EventKind::AttemptFailed, data);
         self.to.release(turn, Duration::ZERO);
+        if let Some(to) = next_free(turn, &mut self.left) {
+            dial(turn, &to);
+            return MovingOn { to, dialled: turn.now.mono, answers: Answers::Nothing, ..self }.into();
+        }
         match self.from {
             Giver::There(attempt) => {
                 turn.say_to_ae(attempt.leg, AeSpeech::Lines(vec![Line::NotReached]));
@@ -265,6 +271,25 @@ impl MovingOn {
             }
         }
     }
+}
+
+/// The next one of those whom the AE means who is free.
+fn next_free(turn: &mut Turn<'_>, left: &mut VecDeque<Callee>) -> Option<Attempt> {
+    while let Some(to) = left.pop_front() {
+        match hold(turn, &to) {
+            Some(attempt) => return Some(attempt),
+            None => {
+                let data = json!({"ae": to.name(), "outcome": "busy", "reason": "not free"});
+                turn.report(EventKind::AttemptFailed, data);
+            }
+        }
+    }
+    None
+}
+
+fn dial(turn: &mut Turn<'_>, next: &Attempt) {
+    turn.report(EventKind::AttemptStarted, json!({"ae": next.to.name(), "leg": next.leg, "by": "ae"}));
+    turn.act(Action::Dial { leg: next.leg, to: next.to.clone(), attempt: next.number });
 }
 
 /// The third party as somebody who is dialled: an AE only if they are free, and then with a lease that goes on record.

@@ -95,7 +95,7 @@ fn an_ai_that_cannot_be_had_leaves_the_caller_with_the_ae() {
 fn a_second_hand_back_and_a_late_switch_change_nothing() {
     let mut desk = bridged();
     desk.tell(by_key()).then();
-    desk.tell(by_key()).tell(Event::Switched).tell(Event::AeRefers { to: lee() }).tell(Event::Cancel).expect([]);
+    desk.tell(by_key()).tell(Event::Switched).tell(Event::AeRefers { to: vec![lee()] }).tell(Event::Cancel).expect([]);
     desk.tell(Event::AiBack).then();
     desk.tell(by_key()).expect([]);
 }
@@ -114,7 +114,7 @@ fn nobody_hands_back_a_caller_whom_they_do_not_have() {
     ] {
         let mut desk = play();
         desk.then();
-        desk.tell(by_key()).tell(Event::AeRefers { to: lee() }).expect([]);
+        desk.tell(by_key()).tell(Event::AeRefers { to: vec![lee()] }).expect([]);
     }
 }
 
@@ -152,7 +152,7 @@ fn an_ae_on_hold_who_hands_back_in_vain_is_still_on_hold() {
 fn an_ae_passes_the_caller_on_and_is_kept_until_it_has_worked() {
     let mut desk = bridged();
     let michael = desk.leg();
-    desk.tell(Event::AeRefers { to: lee() });
+    desk.tell(Event::AeRefers { to: vec![lee()] });
     desk.expect(["scene Rescue", "dial sip:lee@office.example 0"]);
     let third = desk.transfer.state.third().unwrap();
     assert_eq!(desk.transfer.ae_leg(), Some(michael));
@@ -166,11 +166,11 @@ fn an_ae_passes_the_caller_on_and_is_kept_until_it_has_worked() {
 #[test]
 fn a_third_party_who_cannot_be_had_gives_the_caller_back_to_the_ae() {
     let mut desk = bridged();
-    desk.tell(Event::AeRefers { to: lee() }).then();
+    desk.tell(Event::AeRefers { to: vec![lee()] }).then();
     let leg = desk.transfer.state.third().unwrap();
     desk.tell(Event::Refused { leg, status: 486, phrase: "Busy Here".into() });
     desk.expect(["ae: not-reached", "hush caller", "scene Human"]);
-    desk.tell(Event::AeRefers { to: lee() }).then();
+    desk.tell(Event::AeRefers { to: vec![lee()] }).then();
     desk.wait_for(Why::AeMustRespond).expect(["hang up Unreachable", "ae: not-reached", "hush caller", "scene Human"]);
 }
 
@@ -178,7 +178,7 @@ fn a_third_party_who_cannot_be_had_gives_the_caller_back_to_the_ae() {
 fn without_the_ae_a_third_party_who_cannot_be_had_leads_to_the_ai() {
     let mut desk = bridged();
     let michael = desk.leg();
-    desk.tell(Event::AeRefers { to: lee() }).then();
+    desk.tell(Event::AeRefers { to: vec![lee()] }).then();
     desk.tell(Event::LegGone { leg: michael, why: LegEnd::HungUp }).expect([]);
     let leg = desk.transfer.state.third().unwrap();
     desk.tell(Event::Refused { leg, status: 480, phrase: String::new() }).expect(["recall ai lost"]);
@@ -190,7 +190,7 @@ fn without_the_ae_a_third_party_who_cannot_be_had_leads_to_the_ai() {
 fn an_ae_who_is_not_free_is_not_rung_for_another_one() {
     let mut desk = bridged();
     desk.presence("sara", baton_contract::Presence::Dnd);
-    desk.tell(Event::AeRefers { to: Callee::Ae("sara".into()) }).expect(["ae: not-reached"]);
+    desk.tell(Event::AeRefers { to: vec![Callee::Ae("sara".into())] }).expect(["ae: not-reached"]);
     assert_eq!(desk.scene(), SceneName::Human);
 }
 

@@ -35,7 +35,7 @@ const STATES: [Scene; 20] = [
     ("Human", || told(Desk::new(), |desk| desk.bridged())),
     ("HandingBack", || told(Desk::new(), |desk| desk.bridged().tell(Event::HandBack { by: HandBackBy::Key, note: None }))),
     ("MovingOn", || {
-        let to = Callee::Outside("sip:lee@office.example".into());
+        let to = vec![Callee::Outside("sip:lee@office.example".into())];
         told(Desk::new(), |desk| desk.bridged().tell(Event::AeRefers { to }))
     }),
     ("Recalling", || told(Desk::alone("michael"), |desk| desk.tell(Event::AiGone).answers().key(Key::TWO))),
@@ -147,7 +147,7 @@ fn after_it(desk: &Desk) -> Vec<(&'static str, Event)> {
         ("Recorded, nothing", Event::Recorded(message(0))),
         ("RecordFailed", Event::RecordFailed),
         ("HandBack", Event::HandBack { by: HandBackBy::Key, note: None }),
-        ("AeRefers", Event::AeRefers { to: Callee::Outside("sip:lee@office.example".into()) }),
+        ("AeRefers", Event::AeRefers { to: vec![Callee::Outside("sip:lee@office.example".into())] }),
         ("AeReplaced", Event::AeReplaced { leg: LegId::new(&mut IdSource::seeded(7), desk.now.wall) }),
         ("Cancel", Event::Cancel),
         ("SlotPicked", Event::SlotPicked(slot)),

@@ -181,7 +181,7 @@ impl Walk {
         let to = [Callee::Ae("c".into()), Callee::Ae("b".into()), Callee::Outside("+15550177".into())];
         match self.dice.bits() % 8 {
             0 => Event::HandBack { by: HandBackBy::Key, note: Some("x".into()) },
-            1 => Event::AeRefers { to: to[(self.dice.bits() % 3) as usize].clone() },
+            1 => Event::AeRefers { to: to[..=(self.dice.bits() % 3) as usize].to_vec() },
             2 => Event::AeReplaced { leg: LegId::new(&mut self.dice, self.desk.now.wall) },
             3 => Event::AeHeld,
             _ => self.event(),

@@ -1,0 +1,106 @@
+//! What the network says about a caller's number: `verstat` (3GPP TS 24.229 §7.2A.20) and the PASSporT of an Identity header (RFC 8224,
+//! RFC 8588). Baton believes neither for itself: whoever reads the payload sees them, and nobody takes a bare number for a proof.
+
+use baton_contract::{Caller, Context};
+use baton_sip::InviteRequest;
+use baton_sip::wire::{NameAddr, Uri};
+use serde_json::{Map, Value, json};
+
+use crate::payload::printable;
+
+/// The longest Identity header that is kept, in bytes: those of carriers have some 700.
+const IDENTITY_BYTES_MAX: usize = 2_048;
+
+/// The longest `verstat`, in bytes.
+const VERSTAT_BYTES_MAX: usize = 64;
+
+/// `caller.verstat`, `caller.attestation` and `caller.identity`, as far as the INVITE has them.
+pub(crate) fn attested(invite: &InviteRequest) -> Context {
+    let mut other = Map::new();
+    let asserted: Option<Uri> =
+        invite.message.header("P-Asserted-Identity").and_then(|value| value.parse::<NameAddr>().ok()).map(|one| one.uri);
+    let verstat = asserted.as_ref().and_then(verstat_of).or_else(|| verstat_of(&invite.from.uri));
+    other.extend(verstat.map(|verstat| ("verstat".to_owned(), json!(verstat))));
+    if let Some(identity) = invite.message.header("Identity").filter(|value| value.len() <= IDENTITY_BYTES_MAX) {
+        other.extend(attestation_of(identity).map(|attest| ("attestation".to_owned(), json!(attest))));
+        other.insert("identity".to_owned(), json!(printable(identity, IDENTITY_BYTES_MAX)));
+    }
+    let caller = (!other.is_empty()).then(|| Caller { other, ..Caller::default() });
+    Context { caller, ..Context::default() }
+}
+
+/// `TN-Validation-Passed`, `TN-Validation-Failed` or `No-TN-Validation`: a parameter of the URI, or of the number in its user part.
+fn verstat_of(uri: &Uri) -> Option<String> {
+    let of_uri = || uri.param("verstat").flatten().map(str::to_owned);
+    let of_user = || {
+        let user = uri.user_plain()?;
+        let found = user.split(';').find_map(|part| part.strip_prefix("verstat=").map(str::to_owned));
+        found
+    };
+    of_user().or_else(of_uri).map(|verstat| printable(&verstat, VERSTAT_BYTES_MAX)).filter(|verstat| !verstat.is_empty())
+}
+
+/// How sure the signer is of the number (A, B or C), from the claims of a PASSporT whose signature nobody has checked.
+fn attestation_of(identity: &str) -> Option<String> {
+    let token = identity.split(';').next()?.trim();
+    let claims = base64url(token.split('.').nth(1)?)?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let attest = claims.get("attest")?.as_str()?;
+    matches!(attest, "A" | "B" | "C").then(|| attest.to_owned())
+}
+
+/// RFC 4648 §5, without padding.
+fn base64url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut held, mut bits) = (0_u32, 0_u32);
+    for sign in text.bytes() {
+        let value = match sign {
+            b'A'..=b'Z' => sign - b'A',
+            b'a'..=b'z' => sign - b'a' + 26,
+            b'0'..=b'9' => sign - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return None,
+        };
+        held = (held << 6) | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
+            held &= (1 << bits) - 1;
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verstat_stands_in_the_uri_or_behind_the_number() {
+        for (uri, verstat) in [
+            ("sip:+15550123@carrier.example;verstat=TN-Validation-Passed", Some("TN-Validation-Passed")),
+            ("sip:+15550123;verstat=TN-Validation-Failed@carrier.example;user=phone", Some("TN-Validation-Failed")),
+            ("tel:+15550123;verstat=No-TN-Validation", Some("No-TN-Validation")),
+            ("sip:+15550123@carrier.example;verstat", None),
+            ("sip:+15550123@carrier.example", None),
+        ] {
+            assert_eq!(verstat_of(&uri.parse().expect("a URI")).as_deref(), verstat, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_attestation_is_read_out_of_the_claims_and_nothing_else_is_taken_for_one() {
+        // {"attest":"A","dest":{"tn":["15550100"]},"iat":1,"orig":{"tn":"15550123"},"origid":"x"}
+        let claims = "eyJhdHRlc3QiOiJBIiwiZGVzdCI6eyJ0biI6WyIxNTU1MDEwMCJdfSwiaWF0IjoxLCJvcmlnIjp7InRuIjoiMTU1NTAxMjMifSwib3JpZ2lkIjoieCJ9";
+        assert_eq!(
+            attestation_of(&format!("eyJhbGciOiJFUzI1NiJ9.{claims}.c2ln;info=<https://cert.example>")).as_deref(),
+            Some("A")
+        );
+        for identity in ["", "x", "a.b.c", "..", "a.e30.c", "a.eyJhdHRlc3QiOiJEIn0.c", "a.eyJhdHRlc3QiOjF9.c", "a.%%.c"] {
+            assert_eq!(attestation_of(identity), None, "{identity}");
+        }
+        assert_eq!(base64url("aGk_"), Some(vec![b'h', b'i', b'?']));
+    }
+}
