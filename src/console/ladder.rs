@@ -1,5 +1,7 @@
 //! `baton call ID --ladder`: the SIP messages of a call, a post for each leg.
 
+use std::time::Duration;
+
 use baton_contract::{At, CallId, LegId, LegRole, Page, SipMessageView, Way};
 
 use super::daemon::{Daemon, Trouble};
@@ -29,11 +31,9 @@ fn draw(messages: &[SipMessageView], here: &Here) -> String {
     let (left, right) = posts(messages);
     let mut lines = vec![head(&left, &right, |post| post.name.clone(), "Baton")];
     lines.push(head(&left, &right, |post| post.peer.clone(), ""));
-    let mut before: Option<&SipMessageView> = None;
-    for message in messages {
-        let again = before.is_some_and(|before| repeats(before, message));
+    for (at, message) in messages.iter().enumerate() {
+        let again = messages[..at].iter().any(|before| repeats(before, message));
         lines.push(rung(message, first.at, &left, &right, if again { " (again)" } else { "" }));
-        before = Some(message);
     }
     let begun = format!("{}, {} messages", here.time(first.at), messages.len());
     format!("{begun}\n\n{}", lines.iter().map(|line| format!("{}\n", line.trim_end())).collect::<String>())
@@ -54,9 +54,13 @@ fn posts(messages: &[SipMessageView]) -> (Vec<Post>, Vec<Post>) {
     (left, right)
 }
 
+/// How long after a message the same one of the same length is a retransmission: 64 × T1 (RFC 3261 §17).
+const AGAIN_MAX: Duration = Duration::from_secs(32);
+
 /// Two messages of one leg that say the same within the time of a retransmission.
 fn repeats(before: &SipMessageView, message: &SipMessageView) -> bool {
-    (before.leg, before.way, &before.title, before.bytes) == (message.leg, message.way, &message.title, message.bytes)
+    let is_soon = between(before.at, message.at) <= AGAIN_MAX;
+    is_soon && (before.leg, before.way, &before.title, before.bytes) == (message.leg, message.way, &message.title, message.bytes)
 }
 
 fn head(left: &[Post], right: &[Post], of: impl Fn(&Post) -> String, middle: &str) -> String {

@@ -90,7 +90,7 @@ impl Look {
     /// What a family sums up to over its labels, of those with `label` in them.
     fn sum(&self, family: &str, label: &str) -> f64 {
         let of = |name: &str| name.split('{').next() == Some(family) && name.contains(label);
-        self.measures.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum()
+        self.measures.iter().filter(|(name, _)| of(name)).fold(0.0, |sum, (_, value)| sum + value)
     }
 
     /// A mean in seconds.

@@ -1,6 +1,7 @@
 //! `baton fixture import`: a fixture out of a capture, without names and numbers.
 
 mod capture;
+mod events;
 mod network;
 mod story;
 #[cfg(test)]
@@ -13,9 +14,10 @@ use std::process::ExitCode;
 /// `baton fixture`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum FixtureArgs {
-    /// Makes a fixture of the first call in a pcap or pcapng file, scrubbed of names, numbers and addresses.
+    /// Makes a fixture of the first call in a pcap or pcapng file, or of the first transfer in Baton's own events (JSON), scrubbed
+    /// of names, numbers and addresses.
     Import {
-        /// The capture.
+        /// The capture, or the events.
         file: PathBuf,
         /// The address of the B2BUA; without it the one that both is called and calls.
         #[arg(long, value_name = "ADDRESS:PORT")]
@@ -43,6 +45,8 @@ enum Trouble {
     Capture(#[from] capture::Unreadable),
     #[error("{0}")]
     Story(#[from] story::NoStory),
+    #[error("{0}")]
+    Events(#[from] events::NoEvents),
 }
 
 /// Imports; what goes wrong is one sentence on stderr.
@@ -72,6 +76,10 @@ fn import(file: &Path, baton: Option<SocketAddr>) -> Result<String, Trouble> {
 }
 
 fn fixture_of(bytes: &[u8], baton: Option<SocketAddr>, name: &str) -> Result<String, Trouble> {
+    // JSON begins so, and no capture does.
+    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.trim_start().starts_with(['{', '['])) {
+        return Ok(events::story(text)?);
+    }
     let said = network::said(&capture::packets(bytes)?)?;
     Ok(story::story(&said, baton, name)?)
 }

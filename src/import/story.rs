@@ -54,7 +54,7 @@ pub(super) fn story(said: &[Said], baton: Option<SocketAddr>, file: &str) -> Res
     let invites: Vec<&(&Said, Message)> = messages.iter().filter(|(_, message)| is_first_invite(message)).collect();
     let Some((first, _)) = invites.first() else { return Err(NoStory::NoCall) };
     let baton = baton.unwrap_or_else(|| middle(&invites).unwrap_or(first.to));
-    let cast = cast(&invites, baton).ok_or(NoStory::NotCalled(baton))?;
+    let cast = cast(&messages, baton).ok_or(NoStory::NotCalled(baton))?;
     let turns = turns(&messages, baton, &cast);
     let mut writer = Writer::new(&cast, &turns);
     for index in 0..turns.len() {
@@ -73,32 +73,38 @@ fn middle(invites: &[&(&Said, Message)]) -> Option<SocketAddr> {
     invites.iter().map(|(said, _)| said.from).find(|from| called(*from))
 }
 
-/// Gives each leg its name; none where nobody calls Baton.
-fn cast(invites: &[&(&Said, Message)], baton: SocketAddr) -> Option<Cast> {
-    let mut cast = Cast { legs: BTreeMap::new(), aes: Vec::new() };
+/// Gives each leg of the first call its name; none where nobody calls Baton. Legs are of that call that were dialled while its caller
+/// was there, unless they say that they belong to another one.
+fn cast(messages: &[(&Said, Message)], baton: SocketAddr) -> Option<Cast> {
+    let is_call = |(said, message): &&(&Said, Message)| said.to == baton && is_first_invite(message);
+    let (first, caller) = messages.iter().find(is_call)?;
+    let is_end = |(said, message): &&(&Said, Message)| {
+        said.at >= first.at && message.call_id() == caller.call_id() && matches!(message.method(), Some("BYE" | "CANCEL"))
+    };
+    let end = messages.iter().find(is_end).map_or(i64::MAX, |(said, _)| said.at);
+    let mut cast = Cast { legs: BTreeMap::from([(caller.call_id().to_owned(), "caller".to_owned())]), aes: Vec::new() };
     let mut ai: Option<(String, SocketAddr)> = None;
-    for (said, message) in invites {
-        let call_id = message.call_id().to_owned();
-        if cast.legs.contains_key(&call_id) || cast.legs.len() >= LEGS_MAX {
+    let mut call: Option<&str> = None;
+    let dialled =
+        |said: &Said, message: &Message| said.from == baton && is_first_invite(message) && (first.at..end).contains(&said.at);
+    for (said, message) in messages.iter().filter(|(said, message)| dialled(said, message)) {
+        let of_another = call.is_some() && message.header("X-Baton-Call").is_some_and(|own| Some(own) != call);
+        if of_another || cast.legs.contains_key(message.call_id()) || cast.legs.len() >= LEGS_MAX {
             continue;
         }
+        call = call.or_else(|| message.header("X-Baton-Call"));
         let target = (user_of(message.uri().unwrap_or_default()).to_owned(), said.to);
-        let has_caller = !cast.legs.is_empty();
-        let name = match (said.to == baton, said.from == baton) {
-            (true, _) if !has_caller => "caller".to_owned(),
-            (false, true) if has_caller => match &ai {
-                None => {
-                    ai = Some(target.clone());
-                    "ai".to_owned()
-                }
-                Some(known) if *known == target => "ai-again".to_owned(),
-                Some(_) => cast.ae(&target),
-            },
-            (_, _) => continue, // another call, or a leg that is not Baton's
+        let name = match &ai {
+            None => {
+                ai = Some(target);
+                "ai".to_owned()
+            }
+            Some(known) if *known == target => "ai-again".to_owned(),
+            Some(_) => cast.ae(&target),
         };
-        cast.legs.insert(call_id, name);
+        cast.legs.insert(message.call_id().to_owned(), name);
     }
-    (!cast.legs.is_empty()).then_some(cast)
+    Some(cast)
 }
 
 impl Cast {

@@ -9,7 +9,7 @@ use crate::capture::pcapng::{self, Header, Packet};
 
 /// The messages of a story as a pcapng file; datagrams that were lost are not in it.
 fn captured(story: &Story) -> Vec<u8> {
-    let ladder = fixture::ladder_of(story).unwrap_or_else(|failure| panic!("{failure}"));
+    let (ladder, _) = fixture::trail_of(story).unwrap_or_else(|failure| panic!("{failure}"));
     let block = |rung: &Rung| {
         let at = Wall::from_micros(1_772_463_600_000_000 + i64::try_from(rung.at.as_micros()).unwrap());
         let (from, to, payload) = (rung.from, rung.to, rung.bytes.as_ref());
@@ -73,6 +73,44 @@ fn a_warm_transfer_is_imported_and_plays_as_it_went() {
     }
 }
 
+/// Publishes the story, imports what was published in each form, and plays what comes of it.
+fn published_and_back(text: &str) -> String {
+    let (_, events) = fixture::trail_of(&stories(text)[0]).unwrap_or_else(|failure| panic!("{failure}"));
+    let page = serde_json::json!({"items": events, "next": null}).to_string();
+    let lines: String = events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
+    let imported = fixture_of(page.as_bytes(), None, "x.json").unwrap();
+    assert_eq!(fixture_of(lines.as_bytes(), None, "x.jsonl").unwrap(), imported);
+    if let Err(failure) = fixture::play(&stories(&imported)[0]) {
+        panic!("{failure}\n{imported}");
+    }
+    imported
+}
+
+#[test]
+fn events_are_imported_and_play_as_they_went() {
+    let imported = published_and_back(WARM);
+    for line in ["ae ae1 backup ae2", "ae1 refuses 486", "ae2 presses 1", "event transfer.bridged", "caller hangs up"] {
+        assert!(imported.lines().any(|found| found.starts_with(line)), "{line}\n{imported}");
+    }
+    assert!(!imported.contains("michael") && !imported.contains("sara"), "{imported}");
+    let left = published_and_back(
+        "ae michael\n\nin conversation\napi transfer to=michael => 202\nmichael <- INVITE within 50ms\nmichael rings\nwait 2s\n\
+         caller hangs up\nmichael <- CANCEL within 50ms\n",
+    );
+    assert!(left.contains("outcome=caller_abandoned"), "{left}");
+    let declined = published_and_back(
+        "ae michael\n\nin conversation\napi transfer to=michael => 202\nmichael <- INVITE within 50ms\nmichael answers\n\
+         michael hears voice\nwait 500ms\nmichael presses 2\nmichael <- BYE within 50ms\nevent transfer.ended outcome=returned_to_ai\n",
+    );
+    assert!(declined.contains("ae1 presses 2"), "{declined}");
+}
+
+#[test]
+fn json_without_a_transfer_has_no_story() {
+    assert_eq!(fixture_of(b"[]", None, "x").unwrap_err().to_string(), "has no transfer.requested in it");
+    assert!(fixture_of(b"{\"a\": 1}", None, "x").unwrap_err().to_string().starts_with("has no events in it"));
+}
+
 #[test]
 fn a_refer_of_the_ai_and_a_caller_who_leaves_are_imported() {
     let imported = there_and_back(
@@ -90,6 +128,17 @@ fn names_and_numbers_and_addresses_stay_behind() {
     for secret in ["michael", "sara", "15550123", "10.0.1", "sip:", "Call-ID", "branch"] {
         assert!(!imported.contains(secret), "{secret}\n{imported}");
     }
+}
+
+/// The second call of a capture is another story.
+#[test]
+fn the_first_call_is_told_and_no_other() {
+    let one = captured(&stories("in conversation\nwait 300ms\nai hangs up\ncaller <- BYE within 50ms\n")[0]);
+    let two = captured(&stories("set seed 9\n\nin conversation\nwait 300ms\ncaller hangs up\nai <- BYE within 50ms\n")[0]);
+    let alone = fixture_of(&one, None, "x").unwrap();
+    let told = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let both = fixture_of(&[one, two].concat(), None, "x").unwrap();
+    assert_eq!(told(&both), told(&alone));
 }
 
 #[test]
