@@ -34,11 +34,11 @@ impl Switchboard {
         }
         let trunk = match peer {
             Peer::Trunk(trunk) => trunk,
-            Peer::Ai(ai) => return self.on_ai_invite(now, session, source, ai, &invite),
+            Peer::Ai(ai) => return self.on_ai_invite(now, session, ai, &invite),
             Peer::Ae(_) => return self.refuse(now, session, 404, Vec::new()),
             Peer::Stranger => {
                 self.unknown_peers += 1;
-                self.reject_line(source, UNKNOWN_PEER);
+                self.reject_line(now, source, UNKNOWN_PEER);
                 return self.refuse(now, session, 403, Vec::new());
             }
         };
@@ -245,9 +245,11 @@ impl Switchboard {
         }
     }
 
-    /// The line that fail2ban reads; its form never changes.
-    pub(crate) fn reject_line(&self, source: SocketAddr, reason: &str) {
-        tracing::warn!("sip-reject src={} reason={reason}", source.ip());
+    /// The line that fail2ban reads; its form never changes. Never about anybody who is configured: it bans.
+    pub(crate) fn reject_line(&mut self, now: Now, source: SocketAddr, reason: &str) {
+        if self.complaints.may_name(now.mono, source.ip()) {
+            tracing::warn!("sip-reject src={} reason={reason}", source.ip());
+        }
     }
 }
 

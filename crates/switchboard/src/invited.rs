@@ -1,7 +1,5 @@
 //! An AI sends an INVITE: it places a call through us, or asks for a human in the only way that it knows.
 
-use std::net::SocketAddr;
-
 use baton_contract::{CallId, CallOutcome, CommitLevel, Context, LegId, LegRole, Mode, Record};
 use baton_media::sdp;
 use baton_sip::wire::Header;
@@ -31,7 +29,7 @@ pub(crate) struct Invited {
 
 impl Switchboard {
     /// An INVITE of an AI outside of any dialog.
-    pub(crate) fn on_ai_invite(&mut self, now: Now, session: SessionId, source: SocketAddr, ai: usize, invite: &InviteRequest) {
+    pub(crate) fn on_ai_invite(&mut self, now: Now, session: SessionId, ai: usize, invite: &InviteRequest) {
         if let Some(target) = self.roster.target(&invite.request_uri.to_string()) {
             return match self.correlated(ai, invite) {
                 Some(call) => self.transfer_by_invite(now, session, ai, call, target, invite),
@@ -49,7 +47,6 @@ impl Switchboard {
             Ok(to) => self.place_for_ai(now, session, ai, to, invite),
             Err(denied) => {
                 self.dial_reject("ai", denied);
-                self.reject_line(source, "destination");
                 let status = if denied == Denied::NotANumber { 404 } else { 403 };
                 self.refuse(now, session, status, Vec::new());
             }

@@ -11,6 +11,7 @@ mod call;
 mod callbacks;
 mod capacity;
 mod cold;
+mod complaints;
 mod connecting;
 mod deeds;
 mod destinations;

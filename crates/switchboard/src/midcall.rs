@@ -31,7 +31,7 @@ impl Switchboard {
             Event::Refer { session, refer, refer_to, message, .. } => self.on_refer(now, session, refer, &refer_to, &message),
             Event::Gone { session, why } => self.on_gone(now, session, &why),
             Event::Released { session, status } => self.on_released(now, session, status),
-            Event::Stranger { source, reason, .. } => self.on_stranger(source, reason),
+            Event::Stranger { source, reason, .. } => self.on_stranger(now, source, reason),
             Event::ReferAnswered { refer, status, .. } => self.on_refer_answered(now, refer, status),
             Event::Notified { refer, status, .. } => self.on_notified(now, refer, status),
         }
@@ -125,9 +125,9 @@ impl Switchboard {
         self.tell(now, id, Told::AiBack);
     }
 
-    fn on_stranger(&mut self, source: std::net::SocketAddr, reason: baton_sip::Rejected) {
+    fn on_stranger(&mut self, now: Now, source: std::net::SocketAddr, reason: baton_sip::Rejected) {
         if self.settings.peer(source) == crate::peer::Peer::Stranger {
-            self.reject_line(source, reason.name());
+            self.reject_line(now, source, reason.name());
         }
     }
 

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::call::Call;
 use crate::callbacks::Runs;
 use crate::capacity::Load;
+use crate::complaints::Complaints;
 use crate::destinations::Destination;
 use crate::ended::Ended;
 use crate::invited::Invited;
@@ -91,6 +92,7 @@ pub struct Switchboard {
     pub(crate) room_count: u64,
     /// How many INVITEs came from nobody we know.
     pub(crate) unknown_peers: u64,
+    pub(crate) complaints: Complaints,
 }
 
 /// A leg that we are ending.
@@ -202,6 +204,7 @@ impl Switchboard {
             tickets: 0,
             room_count: 0,
             unknown_peers: 0,
+            complaints: Complaints::default(),
         }
     }
 

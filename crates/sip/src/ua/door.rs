@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::dial::SDP;
 use super::options::EXTENSIONS;
+use super::sources::Admission;
 use super::tables::Reply;
 use super::{Direction, Event, Rejected, UserAgent, multipart, session_id};
 use crate::dialog::{Dialog, Side};
@@ -98,8 +99,12 @@ impl UserAgent {
             }
             return;
         }
-        if !self.belongs(&request) && !self.sources.admits(now, request.source) {
-            return self.counts.reject(Rejected::Flood);
+        if !self.belongs(&request) {
+            match self.sources.admit(now, request.source) {
+                Admission::Granted => {}
+                Admission::Dropped => return self.counts.reject(Rejected::Flood),
+                Admission::DroppedAloud => return self.flooded(&request),
+            }
         }
         if self.transactions.is_full() {
             self.counts.reject(Rejected::Full);
@@ -122,6 +127,12 @@ impl UserAgent {
             return self.reject(now, key, &request, Reply::new(482), Rejected::Merged);
         }
         self.outside(now, key, request);
+    }
+
+    fn flooded(&mut self, request: &Request) {
+        self.counts.reject(Rejected::Flood);
+        let (source, method) = (request.source, request.method().to_owned());
+        self.tell(Event::Stranger { source, method, reason: Rejected::Flood });
     }
 
     /// Whether a request is about something that we have: it cannot be invented by somebody who has never heard from us.

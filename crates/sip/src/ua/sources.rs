@@ -15,6 +15,9 @@ const FRIENDSHIP: Duration = Duration::from_secs(3_600);
 /// How many seconds' worth of requests may come at once.
 const BURST_SECONDS: u32 = 4;
 
+/// How often the owner is told of one that floods us.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// An address. On the loopback, where everybody has the same one, the port tells them apart.
 type Source = (IpAddr, u16);
 
@@ -23,10 +26,29 @@ type Source = (IpAddr, u16);
 pub(crate) struct Sources {
     /// Those whose INVITEs the owner has not forbidden, and those whom we have called.
     friends: Timers<Source>,
-    strangers: BTreeMap<Source, Bucket>,
+    strangers: BTreeMap<Source, Stranger>,
     all_strangers: Bucket,
     one: Rate,
     all: Rate,
+}
+
+/// Somebody whom we do not know.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stranger {
+    bucket: Bucket,
+    /// When it was last told of.
+    told_at: Option<Mono>,
+}
+
+/// What becomes of a request that belongs to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is looked at.
+    Granted,
+    /// It is dropped.
+    Dropped,
+    /// It is dropped, and it is time to say so.
+    DroppedAloud,
 }
 
 /// A token bucket, as the time at which it is full again.
@@ -50,18 +72,23 @@ impl Sources {
     }
 
     /// Whether a request that belongs to nothing may be looked at.
-    pub(crate) fn admits(&mut self, now: Mono, addr: SocketAddr) -> bool {
+    pub(crate) fn admit(&mut self, now: Mono, addr: SocketAddr) -> Admission {
         let source = source(addr);
         if self.friends.get(&source).is_some_and(|until| until > now) {
-            return true;
+            return Admission::Granted;
         }
         if self.strangers.len() >= SOURCES_MAX && !self.strangers.contains_key(&source) {
-            self.strangers.retain(|_, bucket| bucket.full_at > now);
+            self.strangers.retain(|_, stranger| stranger.bucket.full_at > now);
         }
         let has_room = self.strangers.len() < SOURCES_MAX || self.strangers.contains_key(&source);
-        // Too many to be told apart: they share what there is.
-        let within = !has_room || self.strangers.entry(source).or_default().take(now, self.one);
-        within && self.all_strangers.take(now, self.all)
+        if has_room {
+            let stranger = self.strangers.entry(source).or_default();
+            if !stranger.bucket.take(now, self.one) {
+                return stranger.dropped(now);
+            }
+        }
+        // Those who are too many to be told apart share what there is.
+        if self.all_strangers.take(now, self.all) { Admission::Granted } else { Admission::Dropped }
     }
 
     /// The owner deals with whoever is there.
@@ -75,6 +102,16 @@ impl Sources {
         }
         self.friends.set(source, now + FRIENDSHIP);
         self.strangers.remove(&source);
+    }
+}
+
+impl Stranger {
+    fn dropped(&mut self, now: Mono) -> Admission {
+        if self.told_at.is_some_and(|at| at + TOLD_EVERY > now) {
+            return Admission::Dropped;
+        }
+        self.told_at = Some(now);
+        Admission::DroppedAloud
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::desk::*;
-use crate::Event;
+use crate::{Event, Rejected};
 
 fn attack(at: usize) -> String {
     invite(&format!("z9hG4bKx{at}"), 1, OFFER).replace("call-1@far", &format!("x{at}@far"))
@@ -19,7 +19,7 @@ fn forbid(desk: &mut Desk) -> usize {
     }
     desk.events();
     desk.said();
-    events.len()
+    events.iter().filter(|event| matches!(event, Event::Invite { .. })).count()
 }
 
 #[test]
@@ -36,6 +36,22 @@ fn a_strangers_flood_costs_no_more_than_its_share() {
     let dropped = desk.ua.counts().rejected().iter().find(|(reason, _)| *reason == "flood").map(|(_, count)| *count);
     assert_eq!(dropped, Some(20_000 - seen as u64));
     desk.settle();
+}
+
+#[test]
+fn the_owner_hears_of_a_flood_once_a_second() {
+    let mut desk = Desk::new();
+    let mut told = 0;
+    for at in 0..30_000 {
+        desk.now = desk.now + Duration::from_micros(100);
+        desk.hear(&attack(at));
+        let events = desk.events();
+        told += events.iter().filter(|event| matches!(event, Event::Stranger { reason: Rejected::Flood, .. })).count();
+        desk.said();
+    }
+    assert!((2..=3).contains(&told), "{told} in three seconds");
+    desk.hear_by(crate::Transport::Udp, None, "203.0.113.5:5060", &attack(30_001));
+    assert_eq!(desk.told().len(), 1, "others are heard");
 }
 
 #[test]
