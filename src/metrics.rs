@@ -10,7 +10,7 @@ use serde_json::Value;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 26] = [
+const FAMILIES: [(&str, &str, &str); 28] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -25,6 +25,8 @@ const FAMILIES: [(&str, &str, &str); 26] = [
     ("baton_rtp_packets_total", "counter", "RTP packets"),
     ("baton_sip_messages_total", "counter", "SIP messages"),
     ("baton_sip_rejected_total", "counter", "SIP requests that were refused at the door"),
+    ("baton_sip_connections", "gauge", "Open streams of SIP by transport and by who has opened them"),
+    ("baton_tls_certificate_ends_seconds", "gauge", "When a certificate of ours ends, in Unix time"),
     ("baton_trunk_channels", "gauge", "Channels of a trunk: used, max, reserve"),
     ("baton_trunk_full_total", "counter", "Calls that a trunk had no room for"),
     ("baton_store_commit_seconds", "histogram", "From handing a commit to the store to its acknowledgement"),
@@ -158,6 +160,12 @@ impl Metrics {
         }
         for (reason, count) in &snapshot.rejected {
             self.set("baton_sip_rejected_total", &[("reason", reason)], exact(*count));
+        }
+        for (transport, opened_by, count) in &snapshot.streams {
+            self.set("baton_sip_connections", &[("transport", transport), ("opened_by", opened_by)], exact(*count));
+        }
+        for (file, end) in &snapshot.certificates {
+            self.set("baton_tls_certificate_ends_seconds", &[("file", file)], *end as f64);
         }
         for (fate, direction, count) in &snapshot.rtp {
             self.set("baton_rtp_packets_total", &[("direction", direction), ("fate", fate)], exact(*count));

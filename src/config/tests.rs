@@ -248,7 +248,7 @@ fn sockets_must_not_meet_and_must_be_reachable() {
         ("[sip]\nlisten = [\"sctp:127.0.0.1:5060\"]", &["f:2:11: sip.listen: `sctp:127.0.0.1:5060` is nothing to listen on"]),
         (
             "[sip]\nlisten = [\"ws:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]",
-            &["f:2:35: sip.listen: `tcp:127.0.0.1:5060` is already listened on by `ws:127.0.0.1:5060`"],
+            &["f:2:32: sip.listen: `tcp:127.0.0.1:5060` is already listened on by `ws:127.0.0.1:5060`"],
         ),
         ("[sip]\nlisten = \"udp:[::]:5060\"\nadvertise = \"192.0.2.1\"", &["f:2:10: sip.listen: `udp:[::]:5060` says nothing"]),
         ("[sip]\nadvertise = [\"tls:\"]", &["f:2:14: sip.advertise: `` is no host"]),
@@ -409,7 +409,7 @@ fn trunks_and_ais_are_whole() {
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h:99999\"", &["f:3:7: trunk.uri: `sip:h:99999` is no SIP URI (its port"]),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"192.0.2.1\"",
-            &["f:3:7: trunk.uri: `192.0.2.1` is no SIP URI (it does not begin with `sip:`)"],
+            &["f:3:7: trunk.uri: `192.0.2.1` is no SIP URI (it does not begin with `sip:` or `sips:`)"],
         ),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nsources = [\"127.0.0.1/33\"]",

@@ -96,6 +96,10 @@ pub(crate) struct Snapshot {
     pub(crate) sip: Vec<(baton_sip::MessageCount, u64)>,
     /// Refused requests by reason.
     pub(crate) rejected: Vec<(&'static str, u64)>,
+    /// Open streams by transport and by who has opened them.
+    pub(crate) streams: Vec<(&'static str, &'static str, u64)>,
+    /// When each certificate of ours ends, in seconds of Unix time.
+    pub(crate) certificates: Vec<(String, i64)>,
     /// RTP packets by fate and direction.
     pub(crate) rtp: Vec<(&'static str, &'static str, u64)>,
     /// What has become of recordings, where there are any.

@@ -248,6 +248,8 @@ impl Engine {
             gauges: self.board.gauges(now),
             sip: counts.messages(),
             rejected: self.board.rejected(),
+            streams: self.outlets.streams.counts(),
+            certificates: self.outlets.streams.certificate_ends(),
             rtp: self.outlets.rtp_counts(),
             recordings: self.outlets.recordings.counts(),
             captured: self.outlets.tap.results(),

@@ -4,10 +4,20 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+
+/// Takes as many descriptors as this process may have: the usual 1,024 are enough for some hundred calls.
+pub(super) fn all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(fault) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%fault, have = limit.current, "no more descriptors");
+    }
+}
 
 /// A socket for datagrams.
 pub(super) fn datagrams(at: SocketAddr) -> io::Result<UdpSocket> {

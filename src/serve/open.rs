@@ -64,6 +64,7 @@ pub(super) struct Opened {
 
 /// Opens the store, the sockets, the media threads and the voices, in that order.
 pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
+    bind::all_descriptors();
     let parts = EngineParts::new().context("the engine's queue cannot be made")?;
     let door = parts.door();
     let receipts = Arc::new(Receipts::default());

@@ -76,7 +76,8 @@ pub(super) fn roots_of_machine() -> RootCertStore {
     roots
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LoadFault> {
+/// Every certificate in a file; at least one.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LoadFault> {
     let none = || LoadFault::NoCertificate(path.to_owned());
     let found = CertificateDer::pem_file_iter(path).map_err(|fault| unread(path, fault, none()))?;
     let all = found.collect::<Result<Vec<_>, _>>().map_err(|fault| unread(path, fault, none()))?;

@@ -55,6 +55,8 @@ struct Live {
     server: Option<Arc<ServerConfig>>,
     usual: Arc<ClientConfig>,
     peers: BTreeMap<ServerName, Arc<ClientConfig>>,
+    /// When each certificate of ours ends.
+    ends: Vec<(PathBuf, Timestamp)>,
 }
 
 /// What a look at the files has shown.
@@ -113,6 +115,11 @@ impl Tls {
         }
     }
 
+    /// When each certificate of ours ends, by its file.
+    pub(crate) fn ends(&self) -> Vec<(PathBuf, Timestamp)> {
+        self.live.read().ends.clone()
+    }
+
     /// Our side of the handshake of a connection that somebody has opened.
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<server::TlsStream<TcpStream>> {
         let config = self.live.read().server.clone();
@@ -165,7 +172,8 @@ impl Live {
         }
         let verifier = PeerVerifier::new(&provider, usual, None, settings.wildcards);
         let usual = client(settings, &provider, verifier, settings.identities.first())?;
-        Ok(Live { server: server(settings, &provider)?, usual, peers })
+        let ends = ends(settings)?;
+        Ok(Live { server: server(settings, &provider)?, usual, peers, ends })
     }
 }
 
@@ -193,7 +201,6 @@ fn client(
         .with_custom_certificate_verifier(Arc::new(verifier));
     let Some(identity) = identity else { return Ok(Arc::new(begun.with_no_client_auth())) };
     let key = files::identity(identity, provider)?;
-    note_end(identity, &key.cert);
     Ok(Arc::new(begun.with_client_cert_resolver(Arc::new(sni::Always::new(key)))))
 }
 
@@ -224,13 +231,21 @@ fn server(settings: &TlsSettings, provider: &Arc<CryptoProvider>) -> Result<Opti
     Ok(Some(Arc::new(begun.with_cert_resolver(Arc::new(sni::Sni::new(keys))))))
 }
 
-/// Says in the log when a certificate of ours ends, loudly if that is soon.
-fn note_end(identity: &Identity, chain: &[pki_types::CertificateDer<'_>]) {
-    let Some(end) = chain.first().and_then(|leaf| certificate::read(leaf)).and_then(|leaf| leaf.good_until()) else { return };
-    let file = identity.certificate.display();
+/// When each certificate of ours ends; the log says it, loudly if that is soon.
+fn ends(settings: &TlsSettings) -> Result<Vec<(PathBuf, Timestamp)>, LoadFault> {
     let now = Timestamp::from_microsecond(Clock::start().now().wall.as_micros()).unwrap_or(Timestamp::MAX);
-    match end.duration_since(now) < ENDS_SOON {
-        true => tracing::warn!(%file, until = %end, "a certificate ends soon, or has ended"),
-        false => tracing::info!(%file, until = %end, "certificate"),
+    let of_peers = settings.peers.iter().filter_map(|peer| peer.identity.as_ref());
+    let mut ends = Vec::new();
+    for Identity { certificate: path, .. } in settings.identities.iter().chain(of_peers) {
+        let chain = files::certificates(path)?;
+        let leaf = chain.first().and_then(|leaf| certificate::read(leaf));
+        let Some(end) = leaf.and_then(|leaf| leaf.good_until()) else { continue };
+        let file = path.display();
+        match end.duration_since(now) < ENDS_SOON {
+            true => tracing::warn!(%file, until = %end, "a certificate ends soon, or has ended"),
+            false => tracing::info!(%file, until = %end, "certificate"),
+        }
+        ends.push((path.clone(), end));
     }
+    Ok(ends)
 }

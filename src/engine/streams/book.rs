@@ -44,6 +44,24 @@ impl Connections {
         Connections { streams: Streams::new(door, tls, known), runtime, open: BTreeMap::new(), by_far: BTreeMap::new() }
     }
 
+    /// How many streams are open: transport, who opened them, count. Every pair is there, so that a gauge goes back to nothing.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let sides = [(Side::Us, "us"), (Side::Them, "them")];
+        let streams = [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+        let mut counts = Vec::new();
+        for (transport, (side, name)) in streams.into_iter().flat_map(|transport| sides.map(|side| (transport, side))) {
+            let is_one = |open: &&Open| open.far.0 == transport && open.opened_by == side;
+            counts.push((transport.name(), name, self.open.values().filter(is_one).count() as u64));
+        }
+        counts
+    }
+
+    /// When each certificate of ours ends, by its file.
+    pub(crate) fn certificate_ends(&self) -> Vec<(String, i64)> {
+        let ends = self.streams.tls.iter().flat_map(|tls| tls.ends());
+        ends.map(|(file, end)| (file.display().to_string(), end.as_second())).collect()
+    }
+
     /// What accepts connections and gives them numbers of the same row.
     pub(crate) fn acceptor(&self) -> Streams {
         self.streams.clone()
