@@ -10,7 +10,7 @@ use baton_time::Mono;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::asker::{Askers, Wish};
-use super::kinds::{GO, Kind};
+use super::kinds::{GO, Kind, MESSAGE};
 use super::scripts::{ASKS, HEARS_AE, HEARS_CALLER};
 use super::setting::ae_id;
 use super::trial::{Stall, Trial};
@@ -26,6 +26,8 @@ const AFTERMATH: Duration = Duration::from_millis(100);
 const RAMP_MS: u64 = 2_500;
 /// One transfer of so many has words that were never spoken before.
 const FRESH_EVERY: usize = 10;
+/// How often a mixed run, which takes minutes, says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(15);
 /// The seats of a lane.
 const CALLER: usize = 0;
 const AI: usize = 1;
@@ -77,6 +79,7 @@ pub(super) struct Floor {
     ai: Port,
     lanes: Vec<Lane>,
     dice: Dice,
+    lines: Lines,
     begun: usize,
     waiting: VecDeque<usize>,
     in_flight: usize,
@@ -140,6 +143,7 @@ impl Floor {
             ai: Port::any()?,
             lanes,
             dice,
+            lines: lines(),
             begun: 0,
             waiting: VecDeque::new(),
             in_flight: 0,
@@ -160,8 +164,13 @@ impl Floor {
 
     /// Plays every transfer to its end.
     pub(super) fn play(mut self, askers: &Askers) -> io::Result<Played> {
+        let mut tell_at = self.clock.now().mono + TELL_EVERY;
         while self.trials.len() <= self.plan.calls {
             let now = self.clock.now().mono;
+            if self.plan.mixed && now >= tell_at {
+                tell_at = now + TELL_EVERY;
+                eprintln!("{} of {} transfers are over, {} in flight", self.trials.len(), self.plan.calls + 1, self.in_flight);
+            }
             self.close_lanes(now);
             self.open_lanes(now)?;
             self.ask(askers);
@@ -231,7 +240,7 @@ impl Floor {
         let (user, display) = (user.to_owned(), user.to_owned());
         let identity =
             Identity { user, display, pilot, sip, rtp: rtp.address()?, proxy: self.proxy, seed: self.dice.roll(), origin };
-        Ok(Seat { party: Party::new(identity, script, Lines::default()), rtp })
+        Ok(Seat { party: Party::new(identity, script, self.lines.clone()), rtp })
     }
 
     /// Takes the records of the calls that are over.
@@ -416,6 +425,15 @@ impl Floor {
             self.hand(lane, other, at, Input::Told(note.to_owned()));
         }
     }
+}
+
+/// What is said aloud: a message of two seconds, well above the level of speech.
+fn lines() -> Lines {
+    let (length, peak, hz) = (16_000, 6_000.0, 310.0);
+    let sample = |place: usize| (peak * (std::f64::consts::TAU * hz * place as f64 / 8_000.0).sin()) as i16;
+    let mut lines = Lines::default();
+    lines.add(MESSAGE, &(0..length).map(sample).collect::<Vec<i16>>());
+    lines
 }
 
 impl Call {

@@ -10,6 +10,10 @@ pub(super) const GO: &str = "go";
 const RINGS: &str = "rings";
 /// The note of an AE who is busy.
 const BUSY: &str = "busy";
+/// What is said into a voicemail.
+pub(super) const MESSAGE: &str = "message";
+/// When whoever was asked to leave a message speaks: the sentence before the tone is over by then.
+const AFTER_THE_TONE_MS: u64 = 6_000;
 
 /// A kind of transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +98,10 @@ impl Kind {
             Kind::Declined => vec![told("declined"), hears(Pilot::Ai), Step::pause(TOGETHER_MS), Step::HangUp],
             Kind::Busy => vec![told(BUSY), Step::pause(1_500), info('1'), gone()],
             Kind::Abandoned => vec![told(RINGS), between(dice, 100, 600), Step::HangUp],
-            Kind::Voicemail => vec![told(GO), Step::pause(8_000), info('#'), gone()],
+            Kind::Voicemail => {
+                let [says, has_said] = Step::speak(MESSAGE);
+                vec![told(GO), Step::pause(AFTER_THE_TONE_MS), says, has_said, info('#'), gone()]
+            }
             Kind::HandedBack => {
                 vec![
                     hears(Pilot::Ae),
@@ -169,7 +176,7 @@ fn hears(pilot: Pilot) -> Step {
 }
 
 fn gone() -> Step {
-    Step::wait_for(Cue::Gone, 4 * PATIENCE_MS)
+    Step::wait_for(Cue::Gone, 2 * PATIENCE_MS)
 }
 
 fn info(key: char) -> Step {
