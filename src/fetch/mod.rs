@@ -31,7 +31,7 @@ use target::Scheme;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Connections that are kept for a next request at most, over all targets.
-const KEPT_MAX: usize = 16;
+const KEPT_MAX: usize = 64;
 
 /// How long a connection is kept without a request.
 const KEPT_FOR: Duration = Duration::from_secs(20);

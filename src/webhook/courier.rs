@@ -2,7 +2,7 @@
 //!
 //! The store is the queue, so there is nothing to lose and nothing to grow: a courier holds only what is under way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::{Hook, Hooks, Receipts, schedule};
@@ -26,10 +26,10 @@ use crate::metrics::Metrics;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Events that are under way to one webhook at the same time; of one call never more than one.
-const SIDE_BY_SIDE: usize = 4;
+pub(super) const SIDE_BY_SIDE: usize = 16;
 
-/// Events that are read at once: more than are under way, so that some are left over.
-const READ_AT_ONCE: u32 = 16;
+/// Events that are read at once: more than are under way, so that some are left over and the store is asked less often.
+const READ_AT_ONCE: u32 = 4 * SIDE_BY_SIDE as u32;
 
 /// The outbox is looked through at least this often, for the wall clock may have been set.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -69,6 +69,12 @@ impl Couriers {
         Couriers(all)
     }
 
+    /// One more task that works over the store and ends with them.
+    pub(crate) fn beside(mut self, task: JoinHandle<()>) -> Couriers {
+        self.0.push(task);
+        self
+    }
+
     /// Ends all of them. What is under way is sent again after the next start.
     pub(crate) async fn stop(self) {
         for courier in self.0 {
@@ -100,11 +106,37 @@ struct Courier {
     dice: Mutex<IdSource>,
 }
 
+/// What a courier has in hand.
+#[derive(Default)]
+struct Load {
+    /// Read, and waiting for room.
+    ready: VecDeque<Parcel>,
+    /// Sent, and not yet struck off.
+    under_way: JoinSet<(u64, Option<Wall>)>,
+    /// The numbers of both.
+    carried: BTreeSet<u64>,
+    /// When something comes back that failed, or is due that was put off in the last run.
+    due: Option<Wall>,
+}
+
+impl Load {
+    /// Takes note of an event that is done with for now.
+    fn done(&mut self, done: Result<(u64, Option<Wall>), JoinError>) {
+        match done {
+            Ok((seq, again)) => {
+                self.carried.remove(&seq);
+                self.due = [self.due, again].into_iter().flatten().min();
+            }
+            Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
+        }
+    }
+}
+
 impl Courier {
     async fn run(self: Arc<Self>, bell: Arc<Notify>) {
-        let (mut under_way, mut carried) = (JoinSet::new(), BTreeSet::new());
+        let mut load = Load { due: Some(self.post.clock.now().wall), ..Load::default() };
         loop {
-            let wait = match self.set_out(&mut under_way, &mut carried).await {
+            let wait = match self.set_out(&mut load).await {
                 Ok(wait) => wait,
                 Err(error) => {
                     tracing::warn!(%error, "webhooks wait for the store");
@@ -113,35 +145,41 @@ impl Courier {
             };
             tokio::select! {
                 () = bell.notified() => {}
-                Some(done) = under_way.join_next(), if !under_way.is_empty() => match done {
-                    Ok(seq) => { carried.remove(&seq); }
-                    Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
-                },
+                Some(done) = load.under_way.join_next(), if !load.under_way.is_empty() => load.done(done),
                 () = tokio::time::sleep_until(Instant::now() + wait) => {}
+            }
+            // Whatever else is done meanwhile saves a look into the store.
+            while let Some(done) = load.under_way.try_join_next() {
+                load.done(done);
             }
         }
     }
 
     /// Sends what is due, as far as there is room; yields when to look again.
-    async fn set_out(
-        self: &Arc<Self>,
-        under_way: &mut JoinSet<u64>,
-        carried: &mut BTreeSet<u64>,
-    ) -> Result<Duration, baton_store::ReadError> {
-        let now = At(self.post.clock.now().wall);
-        if under_way.len() < SIDE_BY_SIDE {
-            for parcel in self.post.store.parcels(&self.name, now, READ_AT_ONCE).await? {
-                if under_way.len() < SIDE_BY_SIDE && carried.insert(parcel.seq) {
-                    under_way.spawn(self.clone().carry(parcel));
+    async fn set_out(self: &Arc<Self>, load: &mut Load) -> Result<Duration, baton_store::ReadError> {
+        let now = self.post.clock.now().wall;
+        if load.ready.is_empty() && load.under_way.len() < SIDE_BY_SIDE {
+            for parcel in self.post.store.parcels(&self.name, At(now), READ_AT_ONCE).await? {
+                if load.carried.insert(parcel.seq) {
+                    load.ready.push_back(parcel);
                 }
             }
         }
-        let next = self.post.store.next_parcel_at(&self.name, now).await?;
-        Ok(next.map_or(LOOK_EVERY, |at| since(now.0, at.0)).min(LOOK_EVERY))
+        while load.under_way.len() < SIDE_BY_SIDE
+            && let Some(parcel) = load.ready.pop_front()
+        {
+            load.under_way.spawn(self.clone().carry(parcel));
+        }
+        if load.due.is_some_and(|due| due <= now) {
+            load.due = self.post.store.next_parcel_at(&self.name, At(now)).await?.map(|at| at.0);
+        }
+        Ok(load.due.map_or(LOOK_EVERY, |due| since(now, due)).min(LOOK_EVERY))
     }
 
     /// Sends one event and writes down what became of it.
-    async fn carry(self: Arc<Self>, parcel: Parcel) -> u64 {
+    ///
+    /// Yields its number, and when it comes again.
+    async fn carry(self: Arc<Self>, parcel: Parcel) -> (u64, Option<Wall>) {
         let seq = parcel.seq;
         let tried = self.send(&parcel).await;
         let tries = parcel.tries.saturating_add(1);
@@ -164,14 +202,14 @@ impl Courier {
         if result == "given_up" {
             tracing::warn!(webhook = self.hook.target.place(), seq, tries, "webhook-given-up");
         }
-        let hook = self.name.clone();
+        let (hook, again) = (self.name.clone(), wait.map(|wait| now + wait));
         self.post
-            .write(match wait {
-                Some(wait) => OutboxStep::Later { hook, seq, tries, due: At(now + wait) },
+            .write(match again {
+                Some(due) => OutboxStep::Later { hook, seq, tries, due: At(due) },
                 None => OutboxStep::Done { hook, seq },
             })
             .await;
-        seq
+        (seq, again)
     }
 
     async fn send(&self, parcel: &Parcel) -> Try {

@@ -97,7 +97,7 @@ impl Hooks {
 /// Tickets of commits that couriers wait for begin here: above all others.
 const TICKETS_FROM: u64 = 0b11 << 62;
 
-/// Commits that couriers wait for.
+/// Commits that tasks wait for: couriers, and whoever forgets.
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     waiting: Mutex<(u64, std::collections::BTreeMap<u64, oneshot::Sender<bool>>)>,
@@ -105,7 +105,7 @@ pub(crate) struct Receipts {
 
 impl Receipts {
     /// A ticket, and what tells whether its commit was written.
-    fn ticket(&self) -> (u64, oneshot::Receiver<bool>) {
+    pub(crate) fn ticket(&self) -> (u64, oneshot::Receiver<bool>) {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.waiting.lock();
         waiting.0 += 1;
@@ -114,7 +114,8 @@ impl Receipts {
         (ticket, receiver)
     }
 
-    fn forget(&self, ticket: u64) {
+    /// Nobody waits for this commit any more.
+    pub(crate) fn forget(&self, ticket: u64) {
         self.waiting.lock().1.remove(&ticket);
     }
 

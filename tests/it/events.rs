@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::scratch::{Ports, Scratch, now};
@@ -11,13 +13,13 @@ use crate::scratch::{Ports, Scratch, now};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A daemon that can be ended and started again over the same store.
-struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     child: Child,
     ports: &'a Ports,
 }
 
 impl<'a> Daemon<'a> {
-    fn start(scratch: &Scratch, ports: &'a Ports) -> Daemon<'a> {
+    pub(crate) fn start(scratch: &Scratch, ports: &'a Ports) -> Daemon<'a> {
         let log = fs::File::options().create(true).append(true).open(scratch.path().join("log")).expect("a file for the log");
         let mut command = scratch.baton();
         let child = command.args(["serve", "--config", "baton.toml"]).stdout(Stdio::null()).stderr(log).spawn();
@@ -52,7 +54,7 @@ impl<'a> Daemon<'a> {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.http)).expect("HTTP is there");
         stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
         stream
@@ -67,7 +69,7 @@ impl<'a> Daemon<'a> {
         numbers.take(count).collect()
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it ends");
     }
@@ -119,34 +121,70 @@ impl Receiver {
         }
     }
 
-    /// The lines of the heads, and the bodies, of the requests on one connection, told until there are `count`.
-    fn hear(&self, count: usize) -> Vec<(String, serde_json::Value, Instant)> {
+    /// The heads and the bodies of so many requests and when they were there, one connection after the other.
+    fn hear(&self, count: usize) -> Vec<Heard> {
         let mut heard = Vec::new();
         while heard.len() < count {
-            let stream = self.next();
-            stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
-            stream.set_nodelay(true).expect("a stream has options");
-            let mut reader = BufReader::new(stream);
-            while heard.len() < count {
-                let (mut head, mut length) = (String::new(), 0);
-                while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
-                if head.is_empty() {
-                    break;
-                }
-                for line in head.lines() {
-                    if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-                        length = text.parse().expect("a length is a number");
-                    }
-                }
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).expect("a body is whole");
-                let at = now();
-                reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer is taken");
-                heard.push((head, serde_json::from_slice(&body).expect("a body is JSON"), at));
+            let mut reader = reader(self.next());
+            while heard.len() < count
+                && let Some(request) = answer(&mut reader)
+            {
+                heard.push(request);
             }
         }
         heard
     }
+
+    /// The same with all connections side by side, as servers do it.
+    fn hear_side_by_side(self, count: usize) -> Vec<Heard> {
+        let (tell, heard) = std::sync::mpsc::sync_channel(count);
+        self.0.set_nonblocking(true).expect("a listener has options");
+        let ended = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&ended);
+        let door = std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                if let Ok((stream, _)) = self.0.accept() {
+                    stream.set_nonblocking(false).expect("a stream has options");
+                    let (mut reader, tell) = (reader(stream), tell.clone());
+                    std::thread::spawn(move || while answer(&mut reader).is_some_and(|request| tell.send(request).is_ok()) {});
+                }
+                std::thread::park_timeout(Duration::from_millis(1)); // until the next look
+            }
+        });
+        let next = || heard.recv_timeout(PATIENCE * 3).expect("a request comes");
+        let all = (0..count).map(|_| next()).collect();
+        ended.store(true, Ordering::Relaxed);
+        door.join().expect("the door can be closed");
+        all
+    }
+}
+
+/// A request: its head, its body, and when it was there.
+type Heard = (String, serde_json::Value, Instant);
+
+fn reader(stream: TcpStream) -> BufReader<TcpStream> {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
+    stream.set_nodelay(true).expect("a stream has options");
+    BufReader::new(stream)
+}
+
+/// Reads a request and answers 204; nothing once the connection has ended or says nothing any more.
+fn answer(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
+    let (mut head, mut length) = (String::new(), 0);
+    while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+    if !head.ends_with("\r\n\r\n") {
+        return None;
+    }
+    for line in head.lines() {
+        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = text.parse().expect("a length is a number");
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a body is whole");
+    let at = now();
+    reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer is taken");
+    Some((head, serde_json::from_slice(&body).expect("a body is JSON"), at))
 }
 
 fn with_webhook(ports: &Ports, receiver: &Receiver) -> String {
@@ -190,7 +228,7 @@ fn a_webhook_to_a_local_receiver_is_there_50_ms_after_the_change_in_99_of_100_ca
     scratch.write("baton.toml", &with_webhook(&ports, &receiver));
     let daemon = Daemon::start(&scratch, &ports);
     const COUNT: usize = 1_000;
-    let hearing = std::thread::spawn(move || receiver.hear(COUNT));
+    let hearing = std::thread::spawn(move || receiver.hear_side_by_side(COUNT));
     let mut asked = Vec::new();
     for number in 0..COUNT {
         asked.push(now());
