@@ -53,7 +53,12 @@ fn links_between_papers_lead_somewhere() {
         "docs/operate/recording.md",
         "docs/operate/callbacks.md",
         "docs/operate/modes.md",
+        "docs/recipes/README.md",
+        "docs/recipes/carrier.md",
+        "docs/recipes/crm.md",
+        "docs/recipes/kamailio.md",
         "docs/recipes/softphone.md",
+        "docs/recipes/voice-ai.md",
     ];
     for from in papers {
         let text = paper(from);
@@ -63,6 +68,17 @@ fn links_between_papers_lead_somewhere() {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
             assert!(path.exists(), "{from} leads to {target}, which is not there");
         }
+    }
+}
+
+#[test]
+fn recipes_have_configurations_that_are_taken() {
+    for name in ["carrier", "kamailio", "voice-ai"] {
+        let recipe = paper(&format!("docs/recipes/{name}.md"));
+        let scratch = Scratch::new();
+        scratch.write("baton.toml", &block(&recipe, "toml").replace("${PASSWORD}", "s3cret"));
+        let ended = scratch.run(&["check", "baton.toml"]);
+        assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
     }
 }
 

@@ -23,6 +23,16 @@ def options(desk):
         expect(method in allow, f"Allow names {method}: {allow}")
 
 
+@case("sipsak: OPTIONS is answered, for a monitor too", full_only=True, needs=("sipsak",))
+def sipsak(desk):
+    baton = desk.serve()
+    for transport in ("udp", "tcp"):
+        command = ["sipsak", "-vv", "-E", transport, "-s", f"sip:monitor@{baton.target}"]
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        expect(asked.returncode == 0, f"sipsak over {transport} ends with 0, not {asked.returncode}: {asked.stdout[-300:]} {asked.stderr[-200:]}")
+        expect("SIP/2.0 200" in asked.stdout, f"and saw 200 over {transport}: {asked.stdout[-300:]!r}")
+
+
 FILTER = "deploy/fail2ban/filter.d/baton.conf"
 
 

@@ -97,20 +97,21 @@ aes = ["michael", "sara"]
 
 
 class Daemon:
-    """A `baton serve` of its own for one case."""
+    """A `baton serve` of its own for one case; `text_of` makes a configuration of the ports that it was given, else there is a usual one."""
 
     def __init__(self, binary, folder, ring_max="18s", backup=True, trunk_more="", ai_more="", michael_more="", ai_parameters="",
-                 michael_parameters="", listen_more="", more="", michael_port=4):
+                 michael_parameters="", listen_more="", more="", michael_port=4, text_of=None):
         base = free_block()
         self.base, self.sip, self.http, self.tls = base, base, base + 1, base + 7
         self.ports = {"caller": base + 2, "ai": base + 3, "michael": base + michael_port, "sara": base + 5, "trunk": base + 6}
         self.rtp = {"caller": base + 10, "ai": base + 12, "michael": base + 14, "sara": base + 16}
         self.target = f"127.0.0.1:{self.sip}"
-        text = CONFIG.format(sip=self.sip, http=self.http, media=base + 20, media_end=base + 99, folder=folder, ring_max=ring_max,
-                             backup='backup = "sara"' if backup else "", trunk_more=trunk_more, ai_more=ai_more, michael_more=michael_more,
-                             ai_parameters=ai_parameters, michael_parameters=michael_parameters, more=more,
-                             listen_more=listen_more.replace("TLS", f"127.0.0.1:{base + 7}"),
-                             **{name: self.ports[name] for name in ("trunk", "ai", "michael", "sara")})
+        self.usual = CONFIG.format(sip=self.sip, http=self.http, media=base + 20, media_end=base + 99, folder=folder, ring_max=ring_max,
+                                   backup='backup = "sara"' if backup else "", trunk_more=trunk_more, ai_more=ai_more,
+                                   michael_more=michael_more, ai_parameters=ai_parameters, michael_parameters=michael_parameters,
+                                   more=more, listen_more=listen_more.replace("TLS", f"127.0.0.1:{base + 7}"),
+                                   **{name: self.ports[name] for name in ("trunk", "ai", "michael", "sara")})
+        text = text_of(self) if text_of else self.usual
         self._config = os.path.join(folder, "baton.toml")
         with open(self._config, "w", encoding="utf-8") as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""baresip as an AE's real phone: answers by itself, plays a tone, records what it hears, presses keys from its keyboard."""
+"""baresip as a real phone of any party: answers by itself, plays a tone, records what it hears, is worked from its keyboard."""
 
 import math
 import os
@@ -22,20 +22,20 @@ def write_tone(path, hz, seconds=60):
 
 
 class Softphone:
-    """A running baresip."""
+    """A running baresip, which is known as `user`; `account` and `more` are added to its account and its configuration."""
 
-    def __init__(self, folder, port, rtp, hz, transport="udp", more=()):
-        self.folder = os.path.join(folder, "baresip")
+    def __init__(self, folder, port, rtp, hz, transport="udp", more=(), user="michael", account="regint=0", rtp_count=2, host="127.0.0.1"):
+        self.folder = os.path.join(folder, f"baresip-{user.lstrip('+')}")
         os.makedirs(self.folder)
         tone = os.path.join(self.folder, "tone.wav")
         write_tone(tone, hz)
         self._write("config", "\n".join([
             f"sip_listen 127.0.0.1:{port}", "audio_path /usr/share/baresip", f"audio_source aufile,{tone}", "audio_player aubridge,nobody",
             "audio_alert aubridge,alert", "ausrc_srate 8000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1",
-            f"rtp_ports {rtp}-{rtp + 1}", "net_interface 127.0.0.1", f"module_path {MODULES}", "module stdio.so", "module g711.so",
+            f"rtp_ports {rtp}-{rtp + rtp_count - 1}", "net_interface 127.0.0.1", f"module_path {MODULES}", "module stdio.so", "module g711.so",
             "module aufile.so", "module aubridge.so", "module sndfile.so", f"snd_path {self.folder}", "module_app account.so",
             "module_app menu.so", "module_tmp uuid.so", *more, ""]))
-        self._write("accounts", f"<sip:michael@127.0.0.1;transport={transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000;dtmfmode=rtpevent\n")
+        self._write("accounts", f"<sip:{user}@{host};transport={transport}>;{account};answermode=auto;audio_codecs=PCMU/8000;dtmfmode=rtpevent\n")
         self._write("contacts", "")
         self.keyboard, slave = pty.openpty()
         self.process = subprocess.Popen(["baresip", "-f", self.folder], stdin=slave, stdout=slave, stderr=slave, cwd=self.folder)
@@ -68,6 +68,10 @@ class Softphone:
 
     def press(self, key):
         os.write(self.keyboard, key.encode())
+
+    def say(self, command):
+        """Types a command in words: `dial sip:…`, `hold`, `resume`, `transfer sip:…`, `hangup`."""
+        os.write(self.keyboard, f"/{command}\n".encode())
 
     def close(self):
         """Ends it, once: a number that was closed may be somebody else's by then."""
