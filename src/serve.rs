@@ -4,6 +4,7 @@ mod bind;
 mod lock;
 mod open;
 mod plan;
+mod retention;
 
 use std::process::ExitCode;
 use std::sync::Arc;

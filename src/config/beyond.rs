@@ -41,6 +41,7 @@ pub(super) fn webhook(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Option<
 /// Reads `[recording]`.
 pub(super) fn recording(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Recording> {
     let dir = at.text(walk, "dir", |text| value::plain(text).map(PathBuf::from));
+    let keep = at.text(walk, "keep", value::days);
     let calls = at.text(walk, "calls", |text| match text {
         "off" => Ok(RecordCalls::OnRequest),
         "on" => Ok(RecordCalls::All),
@@ -54,7 +55,7 @@ pub(super) fn recording(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Recor
         at.fault(walk, "calls", "is \"on\" without a folder, write `dir = \"/var/lib/baton/recordings\"`");
     }
     let calls = if dir.is_some() { calls.unwrap_or(RecordCalls::OnRequest) } else { RecordCalls::Never };
-    at.finish(walk, &[], Recording { dir, settings: RecordingSettings { calls, consult } })
+    at.finish(walk, &[], Recording { dir, keep, settings: RecordingSettings { calls, consult } })
 }
 
 /// Reads a `[[voice]]`.

@@ -185,7 +185,8 @@ fn read_http(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<HttpDraft> {
 
 fn read_store(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Store> {
     let url = at.text(walk, "url", value::store_url).unwrap_or_else(|| "sqlite:baton.db".to_owned());
-    at.finish(walk, &[], Store { url })
+    let keep = at.text(walk, "keep", value::days);
+    at.finish(walk, &[], Store { url, keep })
 }
 
 fn read_budget(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<BudgetSettings> {

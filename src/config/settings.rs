@@ -177,6 +177,8 @@ impl fmt::Debug for Secret {
 pub(crate) struct Store {
     /// `sqlite:PATH`; a relative path starts in the working directory.
     pub(crate) url: String,
+    /// How long calls, their transfers and callbacks are kept once they are over; absent: for ever.
+    pub(crate) keep: Option<Duration>,
 }
 
 /// `[recording]`
@@ -184,6 +186,8 @@ pub(crate) struct Store {
 pub(crate) struct Recording {
     /// The folder; without one nothing is recorded.
     pub(crate) dir: Option<PathBuf>,
+    /// How long recordings are kept; absent: for ever.
+    pub(crate) keep: Option<Duration>,
     /// Which calls.
     pub(crate) settings: baton_switchboard::RecordingSettings,
 }

@@ -619,6 +619,19 @@ fn webhooks_say_where_what_and_with_which_secret() {
 }
 
 #[test]
+fn what_is_over_is_kept_for_ever_or_for_so_many_days() {
+    let config = parse(WHOLE).unwrap();
+    let days = |count: u64| Some(Duration::from_secs(count * 86_400));
+    assert_eq!((config.store.keep, config.recording.keep), (days(90), days(30)));
+    let config = parse("").unwrap();
+    assert_eq!((config.store.keep, config.recording.keep), (None, None));
+    expect(&[
+        ("[store]\nkeep = \"0d\"", &["f:2:8: store.keep: `0d` is no number of days, write `90d`"]),
+        ("[recording]\ndir = \"r\"\nkeep = \"3 weeks\"", &["f:3:8: recording.keep: `3 weeks` is no number of days"]),
+    ]);
+}
+
+#[test]
 fn recordings_need_a_folder() {
     use baton_switchboard::{RecordCalls, RecordConsult};
     let config = parse(WHOLE).unwrap();

@@ -82,6 +82,13 @@ pub(super) fn span(text: &str) -> Parsed<Duration> {
     }
 }
 
+/// How long something is kept: `90d`, up to a hundred years.
+pub(super) fn days(text: &str) -> Parsed<Duration> {
+    let wrong = || format!("`{text}` is no number of days, write `90d`");
+    let count: u64 = text.strip_suffix('d').and_then(|count| count.parse().ok()).ok_or_else(wrong)?;
+    if (1..=36_500).contains(&count) { Ok(Duration::from_secs(count * 86_400)) } else { Err(wrong()) }
+}
+
 /// `udp`, `tcp`, `tls`, `ws`, `wss`
 fn transport(text: &str) -> Option<Transport> {
     Transport::by_name(text).filter(|transport| transport.name().to_ascii_lowercase() == text)

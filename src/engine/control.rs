@@ -24,6 +24,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How many events of the past one subscriber is given.
 const PAST_EVENTS_MAX: u32 = 10_000;
 
+/// How many callbacks are listed at most: the latest ones.
+const CALLBACKS_MAX: u32 = 10_000;
+
 /// How many events of one transfer are told: more than any transfer has.
 const TRANSFER_EVENTS_MAX: u32 = 1_000;
 
@@ -78,19 +81,47 @@ impl EngineControl {
         }
     }
 
+    /// What only the store knows whole: all callbacks, for the engine holds those of the next day, and calls that were placed under a
+    /// key in a former run.
+    async fn ask_record(&self, command: &Command) -> Result<Option<Reply>, Problem> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these are looked up first")]
+        match command {
+            Command::Callbacks => {
+                let mut callbacks = self.store.callbacks(CALLBACKS_MAX).await.map_err(unreadable)?;
+                callbacks.sort_by_key(|callback| (callback.at.0, callback.id));
+                Ok(Some(Reply::Callbacks(callbacks)))
+            }
+            Command::PlaceCall { request, idempotency_key: Some(key) } => {
+                let Some(row) = self.store.placed(key).await.map_err(unreadable)? else { return Ok(None) };
+                if row.request != **request {
+                    return Err(Problem::invalid("Idempotency-Key", "this key has placed another call already"));
+                }
+                let known = Command::Call(row.call);
+                match self.ask_engine(known.clone()).await {
+                    Ok(reply) => Ok(Some(reply)),
+                    Err(problem) => self.ask_store(&known, problem).await.map(Some),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// What the engine no longer holds may be in the store.
     async fn ask_store(&self, command: &Command, problem: Problem) -> Result<Reply, Problem> {
         if problem.status != 404 {
             return Err(problem);
         }
-        let ill = |fault: baton_store::ReadError| Problem::unavailable(format!("the store cannot be read: {fault}"));
         #[expect(clippy::wildcard_enum_match_arm, reason = "only these are on record")]
         let found = match command {
-            Command::Call(id) => self.store.call(*id).await.map_err(ill)?.map(|view| Reply::Call(Box::new(view))),
-            Command::Transfer(id) => self.store.transfer(*id).await.map_err(ill)?.map(|view| Reply::Transfer(Box::new(view))),
-            Command::Callback(id) => self.store.callback(*id).await.map_err(ill)?.map(|view| Reply::Callback(Box::new(view))),
+            Command::Call(id) => self.store.call(*id).await.map_err(unreadable)?.map(|view| Reply::Call(Box::new(view))),
+            Command::Transfer(id) => {
+                self.store.transfer(*id).await.map_err(unreadable)?.map(|view| Reply::Transfer(Box::new(view)))
+            }
+            Command::Callback(id) => {
+                self.store.callback(*id).await.map_err(unreadable)?.map(|view| Reply::Callback(Box::new(view)))
+            }
             Command::RequestTransfer { call, .. } | Command::PutContext { call, .. } => {
-                if self.store.call(*call).await.map_err(ill)?.is_some() {
+                if self.store.call(*call).await.map_err(unreadable)?.is_some() {
                     return Err(Problem::conflict("this call has ended"));
                 }
                 None
@@ -126,6 +157,9 @@ impl Control for EngineControl {
         {
             return Err(Problem::conflict("Baton is being started or shut down"));
         }
+        if let Some(known) = self.ask_record(&command).await? {
+            return Ok(known);
+        }
         match self.ask_engine(command.clone()).await {
             Ok(reply) => Ok(reply),
             Err(problem) => self.ask_store(&command, problem).await,
@@ -141,8 +175,7 @@ impl Control for EngineControl {
     }
 
     async fn events_of(&self, transfer: TransferId) -> Result<Vec<Event>, Problem> {
-        let ill = |fault: baton_store::ReadError| Problem::unavailable(format!("the store cannot be read: {fault}"));
-        let events = self.store.events_of(transfer, TRANSFER_EVENTS_MAX).await.map_err(ill)?;
+        let events = self.store.events_of(transfer, TRANSFER_EVENTS_MAX).await.map_err(unreadable)?;
         if events.is_empty() {
             self.ask(Command::Transfer(transfer)).await?;
         }
@@ -179,4 +212,8 @@ impl Control for EngineControl {
     fn now(&self) -> Wall {
         self.clock.now().wall
     }
+}
+
+fn unreadable(fault: baton_store::ReadError) -> Problem {
+    Problem::unavailable(format!("the store cannot be read: {fault}"))
 }

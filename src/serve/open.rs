@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use super::lock::{self, StoreLock};
+use super::retention::Retention;
 use super::{bind, plan};
 use crate::capture::Scribe;
 use crate::clock::Clock;
@@ -90,8 +91,9 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let metrics = Arc::new(Mutex::new(Metrics::new()));
     let pulse = Arc::new(Pulse::default());
     let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
+    let retention = Retention::new(config, store.clone(), receipts.clone(), clock);
     let post = Post { store: store.clone(), receipts, fetch, metrics: metrics.clone(), clock };
-    let couriers = Couriers::start(&hooks, &post, random_seed()?);
+    let couriers = Couriers::start(&hooks, &post, random_seed()?).beside(tokio::spawn(retention.run()));
     let transcriber = config.transcriber.clone().map(|spec| Arc::new(Transcriber::new(spec, post.fetch.clone())));
     let folder = config.recording.dir.clone();
     let recordings = Recordings::new(recorder.clone().zip(folder), transcriber);

@@ -4,6 +4,7 @@ mod checking;
 mod console;
 mod demo;
 mod events;
+mod kept;
 mod papers;
 mod scratch;
 mod secure;

@@ -32,7 +32,7 @@ pub use id::{CallId, CallbackId, IdError, IdSource, LegId, TransferId};
 pub use ladder::{SipMessageView, Way};
 pub use link::{LinkError, PopLink};
 pub use problem::Problem;
-pub use record::{CommitLevel, LeaseRow, OutboxStep, Record};
+pub use record::{CommitLevel, Forget, LeaseRow, OutboxStep, PlacedRow, Record};
 pub use recording::{RecordingState, RecordingView, SetRecording};
 pub use transfer::{
     Afterwards, AttemptOutcome, AttemptView, BriefingRequest, Meanwhile, MessageView, Mode, Outcome, OutcomeClass, Stage,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AeId, At, CallId, CallView, CallbackView, Event, TransferId, TransferView};
+use crate::{AeId, At, CallId, CallView, CallbackView, Event, NewCall, TransferId, TransferView};
 
 /// How much a commit must survive before anybody hears of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,6 +56,35 @@ pub enum Record {
     Audit(Box<Event>),
     /// A step of the delivery of an event to a webhook.
     Outbox(OutboxStep),
+    /// Which call was placed under an idempotency key; written together with that call. The first one under a key stays.
+    Placed(Box<PlacedRow>),
+    /// What has long been over is forgotten.
+    Forget(Forget),
+}
+
+/// A call that was placed under an idempotency key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlacedRow {
+    /// The key, as its user made it.
+    pub key: String,
+    /// The call.
+    pub call: CallId,
+    /// When.
+    pub at: At,
+    /// What was asked for: another request under the same key is a mistake of its user.
+    pub request: NewCall,
+}
+
+/// What may be forgotten. The audit trail is never shortened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forget {
+    /// Calls that are over and began before this, with all that belongs to them, and callbacks that are over and were due before it;
+    /// absent: none.
+    pub calls_before: Option<At>,
+    /// Idempotency keys that are older.
+    pub keys_before: At,
+    /// So many calls, callbacks and keys at most, so that nobody waits for long.
+    pub limit: u32,
 }
 
 /// How far the delivery of an event to one webhook has come.

@@ -524,6 +524,8 @@ impl World {
             | Record::Lease(_)
             | Record::Release { .. }
             | Record::Outbox(_)
+            | Record::Placed(_)
+            | Record::Forget(_)
             | Record::Audit(_) => None,
         };
         self.records.iter().filter_map(|(_, record)| row(record)).collect()

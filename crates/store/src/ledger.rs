@@ -1,7 +1,9 @@
 //! What the store asks of a database. SQLite answers today; whatever else keeps these promises may follow.
 
 use async_trait::async_trait;
-use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use baton_contract::{
+    AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, PlacedRow, TransferId, TransferView,
+};
 
 use crate::{Batch, JournalRow, Parcel, ReadError, Refusal};
 
@@ -45,6 +47,7 @@ pub(crate) trait Archive: Send + Sync + 'static {
     async fn callbacks(&self, limit: u32) -> Result<Vec<CallbackView>, ReadError>;
     async fn callbacks_due(&self, before: At) -> Result<Vec<CallbackView>, ReadError>;
     async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError>;
+    async fn placed(&self, key: &str) -> Result<Option<PlacedRow>, ReadError>;
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<Event>, ReadError>;
     async fn events_of(&self, transfer: TransferId, limit: u32) -> Result<Vec<Event>, ReadError>;
     async fn last_event_seq(&self) -> Result<u64, ReadError>;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use baton_contract::{
+    AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, PlacedRow, TransferId, TransferView,
+};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
@@ -159,6 +161,11 @@ impl Store {
     /// Callbacks that are scheduled or running, soonest first.
     pub async fn open_callbacks(&self) -> Result<Vec<CallbackView>, ReadError> {
         self.archive.open_callbacks().await
+    }
+
+    /// What was placed under an idempotency key.
+    pub async fn placed(&self, key: &str) -> Result<Option<PlacedRow>, ReadError> {
+        self.archive.placed(key).await
     }
 
     /// At most `limit` events of the audit trail, those after `after`, in their order.

@@ -79,7 +79,9 @@ impl Switchboard {
                     | Record::Release { .. }
                     | Record::Claim { .. }
                     | Record::Audit(_)
-                    | Record::Outbox(_) => None,
+                    | Record::Outbox(_)
+                    | Record::Placed(_)
+                    | Record::Forget(_) => None,
                 });
                 let ticket = self.next_ticket();
                 self.commits.insert(ticket, Waiting::Transfer(id, transfer, fact, callback));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use baton_contract::{CallId, CallOutcome, CommitLevel, NewCall, Problem, Record, Reply};
+use baton_contract::{At, CallId, CallOutcome, CommitLevel, NewCall, PlacedRow, Problem, Record, Reply};
 use baton_time::Now;
 
 use crate::Output;
@@ -70,8 +70,9 @@ impl Switchboard {
         if let Some(call) = self.calls.get_mut(&id) {
             call.context = request.context.clone().unwrap_or_default();
         }
-        if let Some(key) = key {
-            self.placed.remember(key, id, request);
+        let placed = key.map(|key| Record::Placed(Box::new(PlacedRow { key, call: id, at: At(now.wall), request })));
+        if let Some(Record::Placed(row)) = &placed {
+            self.placed.remember(row.key.clone(), id, row.request.clone());
         }
         let view = self.calls.get(&id).map(|call| call.view(None))?;
         let ticket = self.next_ticket();
@@ -79,7 +80,7 @@ impl Switchboard {
         self.emit(Output::Commit {
             ticket: Some(ticket),
             level: CommitLevel::Process,
-            records: vec![Record::Call(Box::new(view))],
+            records: std::iter::once(Record::Call(Box::new(view))).chain(placed).collect(),
         });
         None
     }

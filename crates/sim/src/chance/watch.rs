@@ -177,7 +177,7 @@ impl Watch {
             Record::Release { ae, epoch } => self.leases.retain(|held| held.ae != *ae || held.epoch != *epoch),
             Record::Callback(view) => self.callbacks.push(view.id),
             Record::Journal { .. } | Record::Call(_) | Record::Transfer(_) | Record::Audit(_) => {}
-            Record::Claim { .. } | Record::Outbox(_) => {}
+            Record::Claim { .. } | Record::Outbox(_) | Record::Placed(_) | Record::Forget(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod faults;
 mod opening;
 mod outbox;
+mod past;
 mod rows;
 
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 mod open;
 mod outbox;
+mod past;
 mod read;
 mod schema;
 mod write;

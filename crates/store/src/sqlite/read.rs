@@ -1,13 +1,15 @@
 //! Reading rows back.
 
 use async_trait::async_trait;
-use baton_contract::{AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, TransferId, TransferView};
+use baton_contract::{
+    AeId, At, CallId, CallView, CallbackId, CallbackView, Event, LeaseRow, Page, PlacedRow, TransferId, TransferView,
+};
 use baton_time::Wall;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Error, Row};
 
-use super::{outbox, signed, unsigned};
+use super::{outbox, past, signed, unsigned};
 use crate::ledger::Archive;
 use crate::{JournalRow, Parcel, ReadError};
 
@@ -79,6 +81,12 @@ impl Archive for Reader {
         let sql = "SELECT body FROM callbacks WHERE state IN ('scheduled', 'running') ORDER BY at_us, id";
         let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(failed)?;
         bodies("callbacks", &rows)
+    }
+
+    async fn placed(&self, key: &str) -> Result<Option<PlacedRow>, ReadError> {
+        let sql = "SELECT key, call, at_us, request FROM placed WHERE key = ?";
+        let row = sqlx::query(sql).bind(key).fetch_optional(&self.pool).await.map_err(failed)?;
+        row.as_ref().map(past::placed_row).transpose().map_err(|error| damaged("placed", &error))
     }
 
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<Event>, ReadError> {

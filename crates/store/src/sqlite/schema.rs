@@ -3,7 +3,7 @@
 use sqlx::{Connection, Error, Row, SqliteConnection};
 
 /// Step `n` leads from version `n` to version `n + 1`. A step that has been released is never changed.
-const STEPS: [&[&str]; 3] = [&[
+const STEPS: [&[&str]; 4] = [&[
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE journal (call TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL,
         bytes BLOB NOT NULL, PRIMARY KEY (call, seq)) STRICT, WITHOUT ROWID",
@@ -29,6 +29,11 @@ const STEPS: [&[&str]; 3] = [&[
         due_us INTEGER NOT NULL, PRIMARY KEY (hook, seq)) STRICT, WITHOUT ROWID",
     "CREATE INDEX outbox_by_time ON outbox (hook, due_us)",
     "CREATE INDEX outbox_by_call ON outbox (hook, call, seq)",
+], &[
+    "CREATE TABLE placed (key TEXT PRIMARY KEY, call TEXT NOT NULL, at_us INTEGER NOT NULL, request TEXT NOT NULL)
+        STRICT, WITHOUT ROWID",
+    "CREATE INDEX placed_by_time ON placed (at_us)",
+    "CREATE INDEX calls_by_time ON calls (state, started_us)",
 ]];
 
 /// The version that this Baton reads and writes.

@@ -8,7 +8,7 @@ use baton_contract::{CallView, CallbackView, Event, LeaseRow, Record, TransferVi
 use serde::Serialize;
 use sqlx::{Error, Row, SqliteConnection};
 
-use super::{outbox, refusal, signed};
+use super::{outbox, past, refusal, signed};
 use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Batch, Refusal};
 
@@ -97,6 +97,8 @@ impl Writer {
             }
             Record::Audit(event) => self.audit(event).await,
             Record::Outbox(step) => outbox::write(&mut self.connection, step).await.map(Ok),
+            Record::Placed(row) => past::placed(&mut self.connection, row).await.map(Ok),
+            Record::Forget(what) => past::forget(&mut self.connection, what).await.map(Ok),
         }
     }
 
