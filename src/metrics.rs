@@ -10,7 +10,7 @@ use serde_json::Value;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 28] = [
+const FAMILIES: [(&str, &str, &str); 31] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -29,6 +29,9 @@ const FAMILIES: [(&str, &str, &str); 28] = [
     ("baton_tls_certificate_ends_seconds", "gauge", "When a certificate of ours ends, in Unix time"),
     ("baton_trunk_channels", "gauge", "Channels of a trunk: used, max, reserve"),
     ("baton_trunk_full_total", "counter", "Calls that a trunk had no room for"),
+    ("baton_trunk_up", "gauge", "1 while a trunk answers OPTIONS, 0 while it does not"),
+    ("baton_trunk_registered", "gauge", "1 while Baton is registered with a trunk, 0 while it is not"),
+    ("baton_phones_registered", "gauge", "AEs whose phone has registered"),
     ("baton_store_commit_seconds", "histogram", "From handing a commit to the store to its acknowledgement"),
     ("baton_webhooks_total", "counter", "Webhook deliveries"),
     ("baton_recordings_total", "counter", "Tracks of recordings by how they came out"),
@@ -186,6 +189,7 @@ impl Metrics {
             let count = snapshot.gauges.callbacks.iter().find(|(held, _)| name_of(held) == state).map_or(0, |(_, count)| *count);
             self.set("baton_callbacks", &[("state", state)], whole(count));
         }
+        self.set("baton_phones_registered", &[], whole(snapshot.gauges.phones));
         self.show_trunks(&snapshot.gauges.trunks);
     }
 
@@ -194,6 +198,17 @@ impl Metrics {
             let channels = [("used", Some(trunk.used)), ("max", trunk.channels), ("reserve", Some(trunk.reserve))];
             for (state, count) in channels.into_iter().filter_map(|(state, count)| Some((state, count?))) {
                 self.set("baton_trunk_channels", &[("trunk", &trunk.name), ("state", state)], f64::from(count));
+            }
+            let state = match trunk.state {
+                baton_contract::PeerState::Up => Some(1.0),
+                baton_contract::PeerState::Down => Some(0.0),
+                baton_contract::PeerState::Unknown => None,
+            };
+            let registered = trunk.registered.map(|registered| f64::from(u8::from(registered)));
+            for (name, value) in [("baton_trunk_up", state), ("baton_trunk_registered", registered)] {
+                if let Some(value) = value {
+                    self.set(name, &[("trunk", &trunk.name)], value);
+                }
             }
             for (reason, count) in [("channels", trunk.full_channels), ("cps", trunk.full_rate)] {
                 self.set("baton_trunk_full_total", &[("trunk", &trunk.name), ("reason", reason)], exact(count));

@@ -2,6 +2,7 @@
 
 mod bind;
 mod lock;
+mod lookups;
 mod open;
 mod plan;
 mod retention;

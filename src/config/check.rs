@@ -34,6 +34,21 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     voices(findings, draft);
     languages(findings, draft);
     confirmation(findings, draft);
+    accounts(findings, draft);
+}
+
+/// One password for each user name: a digest names nobody but the user.
+fn accounts(findings: &mut Findings<'_>, draft: &Draft) {
+    let phones = draft.phones().map(|(places, phone)| (places, "password", phone.account.as_ref()));
+    let callers = draft.trunks.iter().map(|trunk| (&trunk.places, "inbound_password", trunk.value.line.inbound.as_ref()));
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for (places, key, account) in callers.chain(phones).filter_map(|(places, key, account)| Some((places, key, account?))) {
+        if !seen.insert(&account.username) {
+            let what =
+                format!("belongs to `{}`, a user name that somebody else has too, write another `username`", account.username);
+            findings.add(places.of(key), places.key(key), what);
+        }
+    }
 }
 
 /// One webhook for each URL: its events wait under it.

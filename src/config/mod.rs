@@ -6,6 +6,7 @@ mod check;
 mod expand;
 mod fault;
 mod language;
+mod lines;
 mod observe;
 mod peers;
 mod read;
@@ -24,7 +25,9 @@ use toml_edit::Document;
 
 pub(crate) use expand::Surroundings;
 pub(crate) use fault::{Fault, Faults};
-pub(crate) use settings::{Ai, Config, HttpVoice, Route, RouteIn, RtpPath, Secret, Transcriber, Trunk, VoiceSpec};
+pub(crate) use settings::{
+    Ai, Config, Credentials, HttpVoice, Phone, Route, RouteIn, RtpPath, Secret, Transcriber, Trunk, VoiceSpec,
+};
 
 use fault::Findings;
 use walk::Walk;

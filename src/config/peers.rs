@@ -9,7 +9,7 @@ use super::read::limits;
 use super::settings::{Ai, Credentials, Route, RouteIn, RtpPath, Trunk};
 use super::value::one_of;
 use super::walk::{Found, Parsed, Section, Walk};
-use super::{tls, uri, value};
+use super::{lines, tls, uri, value};
 
 /// The most channels or calls per second that a trunk may have.
 const COUNT_MAX: u32 = 100_000;
@@ -28,6 +28,7 @@ pub(super) fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trun
         (None, Some(_)) => at.incomplete(walk, "password", "username"),
     };
     let tls = tls::of_peer(walk, &mut at, &uri, &sources);
+    let line = lines::trunk(walk, &mut at, credentials.is_some());
     let trunk = Trunk {
         name,
         uri,
@@ -42,8 +43,9 @@ pub(super) fn read_trunk(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Trun
         number: at.text(walk, "number", value::number),
         capacity: capacity(walk, &mut at),
         cold_by: at.text(walk, "cold", cold_by).unwrap_or_default(),
+        line,
     };
-    at.finish(walk, &["register", "srtp"], trunk)
+    at.finish(walk, &["srtp"], trunk)
 }
 
 /// `channels`, `reserve`, `cps`; a tenth of the channels is kept where nothing is said.
@@ -68,6 +70,7 @@ pub(super) fn read_ai(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Ai> {
     let name = at.required(walk, "name", "\"agent\"", value::id).unwrap_or_default();
     let uri = at.required(walk, "uri", "\"sip:ai@127.0.0.1:5080\"", uri::ai).unwrap_or_default();
     let ai = Ai {
+        phone: lines::phone(walk, &mut at, &name),
         name,
         tls: tls::of_peer(walk, &mut at, &uri.replace("{to}", "0"), &[]),
         uri,

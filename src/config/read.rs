@@ -10,11 +10,12 @@ use toml_edit::Table;
 use super::fault::hint;
 use super::language::{self, Tongue};
 use super::settings::{
-    Ai, Config, Http, HttpVoice, Listen, Media, Node, Recording, Route, Secret, Shown, Sip, Store, Transcriber, Trunk, VoiceSpec,
+    Ai, Config, Http, HttpVoice, Listen, Media, Node, Phone, Recording, Route, Secret, Shown, Sip, Store, Transcriber, Trunk,
+    VoiceSpec,
 };
 use super::tls::{self, TlsDraft};
-use super::walk::{Found, Section, Walk};
-use super::{beyond, callback, observe, peers, uri, value};
+use super::walk::{Found, Places, Section, Walk};
+use super::{beyond, callback, lines, observe, peers, uri, value};
 use crate::capture::CaptureSettings;
 use crate::telemetry::TelemetrySettings;
 use crate::tls::Identity;
@@ -49,6 +50,9 @@ const TABLES: &[&str] = &[
 /// Tables of parts that are not here.
 const TABLES_LATER: &[&str] = &["policy"];
 
+/// What stands for our own domain in the URI of a phone that registers.
+const HERE: &str = "registered.invalid";
+
 /// Everything that a file says, with the places where it says it.
 pub(super) struct Draft {
     pub(super) node: Found<Node>,
@@ -68,6 +72,8 @@ pub(super) struct Draft {
     pub(super) aes: Vec<Found<AeSettings>>,
     /// What AEs are shown, in the order of `aes`.
     pub(super) shown: Vec<Shown>,
+    /// The phones of AEs, in the order of `aes`.
+    ae_phones: Vec<Phone>,
     pub(super) groups: Vec<Found<GroupSettings>>,
     pub(super) webhooks: Vec<Found<Option<Hook>>>,
     pub(super) recording: Found<Recording>,
@@ -132,7 +138,8 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         trunks: each(walk, root, "trunk", peers::read_trunk),
         ais: each(walk, root, "ai", peers::read_ai),
         routes: each(walk, root, "route", peers::read_route),
-        shown: aes.iter().map(|(_, shown)| *shown).collect(),
+        shown: aes.iter().map(|(_, (shown, _))| *shown).collect(),
+        ae_phones: aes.iter().map(|(_, (_, phone))| phone.clone()).collect(),
         aes: aes.into_iter().map(|(ae, _)| ae).collect(),
         groups: each(walk, root, "group", read_group),
         webhooks: each(walk, root, "webhook", beyond::webhook),
@@ -166,7 +173,9 @@ fn read_sip(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Sip> {
     let listen = at.list(walk, "listen", true, value::listen).unwrap_or_else(both);
     let advertise = at.list(walk, "advertise", true, value::advertise).unwrap_or_default();
     let domain = at.text(walk, "domain", value::domain).unwrap_or_default();
-    at.finish(walk, &[], Sip { listen, advertise, domain })
+    let strangers = at.text(walk, "strangers", lines::strangers).unwrap_or_default();
+    let nameservers = at.list(walk, "nameservers", true, lines::name_server).unwrap_or_default();
+    at.finish(walk, &[], Sip { listen, advertise, domain, strangers, nameservers })
 }
 
 fn read_media(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<MediaDraft> {
@@ -258,13 +267,23 @@ fn read_briefing(
     (at.finish(walk, &[], voices), (max, by, language))
 }
 
-fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Shown) {
+fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, (Shown, Phone)) {
     let id = at.required(walk, "id", "\"michael\"", value::id).unwrap_or_default();
     let trunk = at.text(walk, "trunk", value::id);
+    let phone = lines::phone(walk, &mut at, &id);
+    if trunk.is_some() && phone.account.is_some() {
+        at.fault(
+            walk,
+            "password",
+            "is for a phone that registers, but `trunk` says that they are called over a trunk, leave one out",
+        );
+    }
+    // Who registers is called where they have registered, whatever their own address is.
+    let own = phone.account.as_ref().filter(|_| !at.has("uri")).map(|account| format!("sip:{}@{HERE}", account.username));
     let ae = AeSettings {
         name: at.text(walk, "name", value::title).unwrap_or_else(|| id.clone()),
         id: AeId(id),
-        uri: at.required(walk, "uri", "\"sip:michael@192.0.2.5:5060\"", uri::ae).unwrap_or_default(),
+        uri: own.or_else(|| at.required(walk, "uri", "\"sip:michael@192.0.2.5:5060\"", uri::ae)).unwrap_or_default(),
         numbers: at.list(walk, "numbers", true, value::number).unwrap_or_default(),
         backup: at.text(walk, "backup", value::id).map(AeId),
         timezone: at.text(walk, "timezone", value::timezone).unwrap_or(Zone::UTC),
@@ -280,7 +299,7 @@ fn read_ae(walk: &mut Walk<'_>, mut at: Section<'_>) -> (Found<AeSettings>, Show
         caller_id: at.text(walk, "caller_id", peers::caller_id),
         uui: at.text(walk, "uui", peers::uui).unwrap_or_default(),
     };
-    (at.finish(walk, &[], ae), shown)
+    (at.finish(walk, &[], ae), (shown, phone))
 }
 
 fn read_group(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<GroupSettings> {
@@ -291,6 +310,12 @@ fn read_group(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<GroupSettings> 
 }
 
 impl Draft {
+    /// The phones that AEs and AIs register with.
+    pub(super) fn phones(&self) -> impl Iterator<Item = (&Places, &Phone)> {
+        let aes = self.aes.iter().zip(&self.ae_phones).map(|(ae, phone)| (&ae.places, phone));
+        aes.chain(self.ais.iter().map(|ai| (&ai.places, &ai.value.phone)))
+    }
+
     /// The address of the first socket of SIP.
     fn sip_address(&self) -> IpAddr {
         self.sip.value.listen.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |listen| listen.address.ip())
@@ -331,6 +356,7 @@ impl Draft {
         };
         let mut capture = self.capture.value.clone();
         capture.hep.iter_mut().for_each(|hep| hep.node.clone_from(&self.node.value.name));
+        let domain = sip.domain.clone();
         let tls = tls::settings(&self);
         let address = self.media_address();
         let advertise = self.media_advertise().unwrap_or(address);
@@ -343,6 +369,7 @@ impl Draft {
         let trunks: Vec<Trunk> = values(self.trunks);
         let mut aes: Vec<AeSettings> = values(self.aes);
         for ae in &mut aes {
+            ae.uri = ae.uri.replace(HERE, &domain);
             ae.ringing = trunks.iter().find(|trunk| Some(&trunk.name) == ae.trunk.as_ref()).and_then(|trunk| trunk.ringing);
         }
         Config {
@@ -363,6 +390,7 @@ impl Draft {
             ais: values(self.ais),
             routes: values(self.routes),
             shown: aes.iter().map(|ae| ae.id.clone()).zip(self.shown).collect(),
+            phones: aes.iter().map(|ae| ae.id.clone()).zip(self.ae_phones).collect(),
             aes,
             groups: values(self.groups),
             webhooks: values(self.webhooks).into_iter().flatten().collect(),

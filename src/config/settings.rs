@@ -9,7 +9,8 @@ use std::time::Duration;
 use baton_contract::AeId;
 use baton_sip::Transport;
 use baton_switchboard::{
-    AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, Outsiders, Rescue, UserToUser,
+    AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, NumberPlan, Outsiders, Rescue,
+    Strangers, UserToUser,
 };
 use baton_transfer::{AeSettings, GroupSettings, Language, Limits};
 
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) aes: Vec<AeSettings>,
     /// What their phones are shown.
     pub(crate) shown: BTreeMap<AeId, Shown>,
+    /// Their phones.
+    pub(crate) phones: BTreeMap<AeId, Phone>,
     /// Groups of them, in the order of the file.
     pub(crate) groups: Vec<GroupSettings>,
     /// Who hears of events.
@@ -91,6 +94,10 @@ pub(crate) struct Sip {
     pub(crate) advertise: Vec<Advertise>,
     /// The host of From and of our own addresses of record; never empty.
     pub(crate) domain: String,
+    /// What a stranger hears who asks by OPTIONS whether we are there.
+    pub(crate) strangers: Strangers,
+    /// Who is asked for names; whoever this machine asks if none is configured.
+    pub(crate) nameservers: Vec<SocketAddr>,
 }
 
 /// A socket that SIP listens on.
@@ -272,6 +279,38 @@ pub(crate) struct Trunk {
     pub(crate) cold_by: ColdWay,
     /// What it says about TLS for itself.
     pub(crate) tls: Option<Peer>,
+    /// Registration, passwords of its calls, health and numbers.
+    pub(crate) line: TrunkLine,
+}
+
+/// What a trunk says of registrations, passwords, health and numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TrunkLine {
+    /// Whether we register with it.
+    pub(crate) registers: bool,
+    /// The registrar's domain; the host of `uri` if none is configured.
+    pub(crate) registrar: Option<String>,
+    /// How long a registration shall last.
+    pub(crate) expires: Duration,
+    /// What calls from it must prove.
+    pub(crate) inbound: Option<Credentials>,
+    /// How often it is asked by OPTIONS whether it is there.
+    pub(crate) options: Option<Duration>,
+    /// Whether calls over it go where a 3xx leads.
+    pub(crate) follows_redirects: bool,
+    /// Whether calls are let go once caller and human are both on it.
+    pub(crate) releases: bool,
+    /// How it writes numbers.
+    pub(crate) numbers: NumberPlan,
+}
+
+/// What is said of the phone of an AE or an AI.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Phone {
+    /// With what it registers.
+    pub(crate) account: Option<Credentials>,
+    /// Whether it, or its PBX, is asked to tell its dialogs.
+    pub(crate) watches_dialogs: bool,
 }
 
 /// User name and password for digest authentication.
@@ -309,6 +348,8 @@ pub(crate) struct Ai {
     pub(crate) silence: AiSilence,
     /// What it says about TLS for itself.
     pub(crate) tls: Option<Peer>,
+    /// With what it registers.
+    pub(crate) phone: Phone,
 }
 
 /// `[[route]]`

@@ -139,10 +139,18 @@ fn every_key_is_read() {
     assert_eq!(carrier.ringing.map(|limits| limits.worst), Some(Duration::from_secs(12)));
     assert_eq!(config.trunks[1].sources, ["192.0.2.20".parse().unwrap()]);
     assert_eq!(carrier.rtp, RtpPath::Signalled);
+    assert!(carrier.line.registers && carrier.line.follows_redirects && carrier.line.releases);
+    assert_eq!((carrier.line.expires, carrier.line.options), (Duration::from_secs(300), Some(Duration::from_secs(30))));
+    assert_eq!(carrier.line.numbers.dialled("+4930123456"), "030123456");
+    assert_eq!(config.sip.nameservers, ["192.0.2.53:53".parse().unwrap(), "127.0.0.1:5353".parse().unwrap()]);
+    let kim = config.aes.last().expect("an AE");
+    assert_eq!(kim.uri, "sip:kim-desk@baton.example");
+    let phone = &config.phones[&kim.id];
+    assert_eq!((phone.account.as_ref().map(|own| own.username.as_str()), phone.watches_dialogs), (Some("kim-desk"), true));
     let Route::In(route) = &config.routes[0] else { panic!("{:?}", config.routes) };
     assert_eq!(route.ais, ["agent", "second"]);
     assert!(!config.ais[1].trust_context);
-    let [michael, sara, anna] = config.aes.as_slice() else { panic!("three AEs") };
+    let [michael, sara, anna, _] = config.aes.as_slice() else { panic!("four AEs") };
     assert_eq!((michael.name.as_str(), michael.timezone.name(), michael.trusted), ("Michael", "America/New_York", true));
     assert_eq!((sara.name.as_str(), sara.hours.to_string().as_str()), ("sara", "Mon-Sun 00:00-24:00"));
     assert_eq!((anna.uri.as_str(), anna.trusted, anna.ring_max), ("tel:+15550144", false, Some(Duration::from_secs(25))));
@@ -417,7 +425,29 @@ fn trunks_and_ais_are_whole() {
         ),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nusername = \"u\"", &["f:4:12: trunk.username: stands without `password`"]),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\npassword = \"u\"", &["f:4:12: trunk.password: stands without `username`"]),
-        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nregister = true", &["f:4:1: trunk.register: is not built yet"]),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nregister = true",
+            &["f:4:12: trunk.register: needs `username` and `password`"],
+        ),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nregistrar = \"r\"", &["f:4:13: trunk.registrar: is for a registration"]),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\noptions = \"1s\"",
+            &["f:4:11: trunk.options: `1s` is too often, write at least `5s`"],
+        ),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ndial = \"national\"", &["f:4:8: trunk.dial: needs `country`"]),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ncountry = \"49\"", &["f:4:11: trunk.country: `49` is no code of a country"]),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ninbound_username = \"u\"",
+            &["f:4:20: trunk.inbound_username: stands without"],
+        ),
+        ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nredirect = \"on\"", &["f:4:12: trunk.redirect: `on`"]),
+        ("[sip]\nstrangers = \"angry\"", &["f:2:13: sip.strangers: `angry`"]),
+        ("[sip]\nnameservers = \"dns\"", &["f:2:15: sip.nameservers: `dns` is no name server"]),
+        ("[[ae]]\nid = \"a\"\nusername = \"u\"\nuri = \"sip:a@192.0.2.1\"", &["f:3:12: ae.username: stands without `password`"]),
+        (
+            "[[ae]]\nid = \"a\"\npassword = \"p\"\n[[ai]]\nname = \"a\"\nuri = \"sip:a@192.0.2.1\"\npassword = \"q\"",
+            &["f:7:12: ai.password: belongs to `a`, a user name that somebody else has too"],
+        ),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nrtp = \"odd\"",
             &["f:4:7: trunk.rtp: `odd` is not known, write `symmetric` or `signalled`"],

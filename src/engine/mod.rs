@@ -77,6 +77,8 @@ pub(crate) enum Request {
     },
     /// Callbacks as the store has them.
     Callbacks(Vec<baton_contract::CallbackView>),
+    /// The name of a peer was looked up again.
+    Resolved(baton_switchboard::Named, Vec<baton_sip::Hop>),
     /// Counts what the gauges show.
     Gauges(oneshot::Sender<Snapshot>),
     /// Takes no new calls.

@@ -152,6 +152,7 @@ impl Engine {
             Request::Transcribed { transfer, text } => self.handle(now, Input::Transcribed { transfer, text }),
             Request::WrittenDown { ticket, text } => self.handle(now, Input::WrittenDown { ticket, text }),
             Request::Prompts { language, clips } => self.handle(now, Input::Prompts { language, clips }),
+            Request::Resolved(whom, hops) => self.handle(now, Input::Resolved { whom, hops }),
             Request::Callbacks(rows) => self.handle(now, Input::Callbacks(rows)),
             Request::Gauges(asker) => {
                 self.outlets.recordings.hand_on();

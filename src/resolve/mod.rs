@@ -7,8 +7,8 @@ mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-use baton_sip::Transport;
 use baton_sip::wire::Uri;
+use baton_sip::{Hop, ServerName, Transport};
 
 pub(crate) use names::{Names, NamesError};
 use order::{Naptr, Srv};
@@ -25,6 +25,13 @@ pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
     /// The host of the URI: what TLS asks for by SNI, and what the peer's certificate must name (RFC 5922 §4), wherever DNS has led.
     pub(crate) server_name: String,
+}
+
+impl Target {
+    /// The next hop that this is.
+    pub(crate) fn hop(&self) -> Hop {
+        Hop::new(self.transport, self.addr).named(ServerName::new(&self.server_name))
+    }
 }
 
 /// Why a URI leads to no address.
@@ -48,7 +55,11 @@ pub(crate) enum ResolveError {
 ///
 /// # Errors
 /// When the URI names nobody, or DNS knows nobody by that name.
-pub(crate) async fn resolve(uri: &Uri, names: &Names, chance: &mut dyn FnMut(u64) -> u64) -> Result<Vec<Target>, ResolveError> {
+pub(crate) async fn resolve(
+    uri: &Uri,
+    names: &Names,
+    chance: &mut (dyn FnMut(u64) -> u64 + Send),
+) -> Result<Vec<Target>, ResolveError> {
     let host = uri.host().ok_or(ResolveError::NoHost)?.to_string();
     let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
     let wanted = wanted(uri)?;
@@ -105,17 +116,11 @@ impl Wanted {
 
 fn wanted(uri: &Uri) -> Result<Wanted, ResolveError> {
     let is_secure = uri.scheme_text().eq_ignore_ascii_case("sips");
-    match uri.param("transport").flatten() {
-        None if is_secure => Ok(Wanted::Secure),
-        None => Ok(Wanted::Any),
-        Some(name) => match Transport::by_name(name).ok_or(ResolveError::NoTransport)? {
-            // RFC 3261 §26.2.2: `sips` with `transport=tcp` is TLS over TCP.
-            Transport::Tcp if is_secure => Ok(Wanted::Only(Transport::Tls)),
-            Transport::Ws if is_secure => Ok(Wanted::Only(Transport::Wss)),
-            transport @ (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
-                Ok(Wanted::Only(transport))
-            }
-        },
+    match Transport::of_uri(uri) {
+        baton_sip::Wanted::Any => Ok(Wanted::Any),
+        baton_sip::Wanted::Only(Transport::Tls) if is_secure => Ok(Wanted::Secure),
+        baton_sip::Wanted::Only(transport) => Ok(Wanted::Only(transport)),
+        baton_sip::Wanted::Unknown => Err(ResolveError::NoTransport),
     }
 }
 
@@ -124,7 +129,7 @@ async fn servers(
     names: &Names,
     host: &str,
     wanted: Wanted,
-    chance: &mut dyn FnMut(u64) -> u64,
+    chance: &mut (dyn FnMut(u64) -> u64 + Send),
 ) -> Result<Vec<(Transport, SocketAddr)>, ResolveError> {
     let failed = |fault| ResolveError::Names(host.to_owned(), fault);
     let services = match wanted {

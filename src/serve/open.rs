@@ -9,7 +9,7 @@ use baton_contract::{Event, IdSource, PopLink};
 use baton_media::{RoomSettings, Sabotage as MediaSabotage};
 use baton_relay::{Relay, RelaySettings};
 use baton_sip::wire::HostPort;
-use baton_sip::{Listen, Transport, UserAgent};
+use baton_sip::{Listen, OptionsFor, Transport, UserAgent};
 use baton_store::Store;
 use baton_switchboard::{Begin, Input, Network, Sabotage, Switchboard};
 use baton_transfer::{Language, Roster};
@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
 use super::lock::{self, StoreLock};
+use super::lookups::Lookups;
 use super::retention::Retention;
 use super::{bind, plan};
 use crate::capture::Scribe;
@@ -82,7 +83,7 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let fetch = Arc::new(Fetch::new());
     let voices = Arc::new(Voices::new(config.transfer.language, &config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
-    let names = Names::new(&[]);
+    let names = Names::new(&config.sip.nameservers);
     let settings = plan::settings(config, &names, spoken, self_test.switchboard).await?;
     learn_languages(config, &voices, &door, &runtime);
     let links = PopLink::new(store.secret());
@@ -103,8 +104,11 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let connections = Connections::new(door.clone(), runtime.clone(), tls.clone(), known(&settings));
     let (asked, kept) = (door.clone(), store.clone());
     let outlets = Outlets::new(relay, ports, kept, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
+    let named = plan::named(config, &settings);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
+    board.handle(clock.now(), Input::Up);
+    Lookups::new(names, named, door.clone()).start();
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
     Ok(Opened {
         parts,
@@ -253,7 +257,11 @@ async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, lis
         roster.restore(clock.now(), &row);
     }
     Ok(Begin {
-        agent: UserAgent::new(baton_sip::Settings::new(listen, random_seed()?)),
+        agent: UserAgent::new(baton_sip::Settings {
+            accounts: plan::accounts(config),
+            options: OptionsFor::WhomOwnerSays,
+            ..baton_sip::Settings::new(listen, random_seed()?)
+        }),
         roster,
         ids: IdSource::seeded(random_seed()?),
         links,

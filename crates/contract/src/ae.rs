@@ -43,6 +43,21 @@ pub enum Presence {
     Away,
 }
 
+/// What is known of an AE's phone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phone {
+    /// Nothing: it has an address, and nobody tells more.
+    #[default]
+    Unknown,
+    /// It has registered.
+    Registered,
+    /// It should have registered, and has not.
+    Gone,
+    /// It talks to somebody.
+    InUse,
+}
+
 /// What an AE is doing, as Baton sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +89,9 @@ pub struct AeView {
     pub presence: Presence,
     /// What they are doing.
     pub state: AeState,
+    /// What is known of their phone.
+    #[serde(default)]
+    pub phone: Phone,
     /// Who is rung when they cannot take it.
     pub backup: Option<AeId>,
     /// IANA name of their time zone.

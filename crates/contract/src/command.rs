@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, Driver, NewCall, NewCallback, Presence, RecordingState,
-    RecordingView, Slot, TransferId, TransferRequest, TransferView, UpdateCallback,
+    RecordingView, Slot, TransferId, TransferRequest, TransferView, TrunkView, UpdateCallback,
 };
 
 /// A command or a question. The answer is a [`Reply`] or a [`crate::Problem`].
@@ -114,6 +114,8 @@ pub enum Command {
     CancelCallback(CallbackId),
     /// The callback as an iCalendar object; [`Reply::Calendar`].
     CallbackCalendar(CallbackId),
+    /// Lists the trunks; [`Reply::Trunks`].
+    Trunks,
     /// Takes no new calls from now on, or takes them again (`false`); those that are up go on; [`Reply::Drain`].
     Drain(bool),
     /// Shows whether new calls are taken, and how many there are; [`Reply::Drain`].
@@ -154,6 +156,8 @@ pub enum Reply {
     Callback(Box<CallbackView>),
     /// An iCalendar object (RFC 5545).
     Calendar(String),
+    /// Trunks, in the order of the configuration.
+    Trunks(Vec<TrunkView>),
     /// Whether new calls are taken.
     Drain(DrainView),
 }

@@ -17,8 +17,9 @@ mod problem;
 mod record;
 mod recording;
 mod transfer;
+mod trunk;
 
-pub use ae::{AeId, AeState, AeView, Presence, Slot};
+pub use ae::{AeId, AeState, AeView, Phone, Presence, Slot};
 pub use at::At;
 pub use call::{CallDirection, CallEnd, CallOutcome, CallState, CallView, Driver, LegRole, LegState, LegView, NewCall};
 pub use callback::{
@@ -38,3 +39,4 @@ pub use transfer::{
     Afterwards, AttemptOutcome, AttemptView, BriefingRequest, Meanwhile, MessageView, Mode, Outcome, OutcomeClass, Stage,
     StagesMs, TransferRequest, TransferState, TransferView,
 };
+pub use trunk::{AddressView, PeerState, RegistrationStage, RegistrationView, ReleaseMemory, TrunkView};

@@ -21,6 +21,7 @@ pub use dialog::{Dialog, Side};
 pub use timing::{Timing, Why};
 pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport, Wanted};
 pub use ua::{
-    Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount, Reason, ReferId, Rejected, SessionId, Settings,
-    UserAgent, VerbError, network_of,
+    Account, AccountUse, Accounts, Binding, Counts, Dial, Direction, Event, Gone, InviteRequest, Limits, MessageCount,
+    OptionsAnswer, OptionsFor, Ping, PingId, QuestionId, Reason, Redirects, ReferId, Registration, RegistrationId,
+    RegistrationState, Rejected, SessionId, Settings, Subscribe, SubscriptionId, UserAgent, VerbError, network_of,
 };

@@ -56,4 +56,8 @@ pub enum Why {
     SessionExpired,
     /// A cancelled INVITE has got no final answer for 32 s (RFC 3261 §9.1).
     CancelUnanswered,
+    /// A registration or subscription is to be refreshed, a binding ends, or a question has had no answer.
+    Errand,
+    /// A server has not answered: the next one is tried (RFC 3263 §4.3).
+    NextServer,
 }

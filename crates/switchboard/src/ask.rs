@@ -94,6 +94,7 @@ impl Switchboard {
                 let callback = self.callback_view(id);
                 Some(callback.map(|view| Reply::Calendar(baton_transfer::callback::ics(&view, &self.roster))))
             }
+            Command::Trunks => Some(Ok(Reply::Trunks(self.trunk_views(now)))),
             Command::Drain(on) => Some(Ok(self.drain(on))),
             Command::Draining => Some(Ok(self.draining())),
         };

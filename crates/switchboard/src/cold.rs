@@ -2,8 +2,8 @@
 
 use baton_contract::{CallId, LegId, LegRole};
 use baton_media::Command;
+use baton_sip::ReferId;
 use baton_sip::wire::{Header, NameAddr, Uri};
-use baton_sip::{Hop, ReferId, Transport};
 use baton_time::Now;
 use baton_transfer::{Callee, ColdBy, Event, SceneName};
 use bytes::Bytes;
@@ -86,7 +86,7 @@ impl Switchboard {
         let identity = self.identity_over(call, to.trunk, None, None, &to.uri)?;
         Some(Dialling {
             target: to.uri,
-            route: Hop::new(Transport::Udp, to.address),
+            way: self.way_over(to.trunk)?,
             from: identity.from,
             headers: identity.headers,
             credentials: self.settings.trunks.get(to.trunk)?.answers(),

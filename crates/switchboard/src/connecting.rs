@@ -5,7 +5,6 @@ use std::time::Duration;
 use baton_contract::{CallId, CallOutcome, Driver, EventKind, LegId, LegRole, LegState};
 use baton_media::{Command, sdp};
 use baton_sip::wire::{Header, Uri};
-use baton_sip::{Hop, Transport};
 use baton_time::Now;
 use baton_transfer::{Event, SceneName};
 use serde_json::{Map, json};
@@ -46,8 +45,11 @@ impl Switchboard {
     pub(crate) fn dial_ai(&mut self, now: Now, id: CallId, place: usize, mut headers: Vec<Header>) -> Option<LegId> {
         let call = self.calls.get(&id)?;
         let ai = self.settings.ais.get(place)?;
-        let target: Uri = ai.uri.replace("{to}", &escaped_user(call.ours())).parse().ok()?;
-        let route = Hop::new(Transport::Udp, ai.address);
+        let (way, phone) = self.way_to_ai(place)?;
+        let target: Uri = match phone {
+            Some(phone) => phone,
+            None => ai.uri.replace("{to}", &escaped_user(call.ours())).parse().ok()?,
+        };
         let from = self.caller_address(call, None)?;
         headers.insert(0, Header::new("X-Baton-Call", id.to_string()));
         if matches!(call.beginning, Beginning::Outbound(_)) {
@@ -56,7 +58,7 @@ impl Switchboard {
         if let Some(session) = &call.session_id {
             headers.push(Header::new("Session-ID", session.as_str()));
         }
-        let dialling = Dialling { target, route, from, headers, credentials: None, trunk: None };
+        let dialling = Dialling { target, way, from, headers, credentials: None, trunk: None };
         let leg = self.dial_leg(now, id, LegRole::Ai, None, dialling)?;
         if let Some(leg) = self.calls.get_mut(&id).and_then(|call| call.leg_mut(leg)) {
             leg.ai = Some(place);

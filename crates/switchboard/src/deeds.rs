@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use baton_contract::{CallId, Driver, EventKind, LegId, LegRole, Record, TransferId};
 use baton_media::{Clip, Playlist, Then};
+use baton_sip::Reason;
 use baton_sip::wire::Header;
-use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
 use baton_transfer::briefing::Briefing;
 use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact, Line, SayId, SceneName};
@@ -150,6 +150,9 @@ impl Switchboard {
         if matches!(scene, SceneName::Human | SceneName::AeHolds) {
             self.settle_move_back(now, id);
         }
+        if scene == SceneName::Human {
+            self.consider_release(now, id);
+        }
     }
 
     fn dial_human(&mut self, now: Now, id: CallId, leg: LegId, to: &Callee) {
@@ -203,15 +206,9 @@ impl Switchboard {
         let display = line.trusted.then(|| display_name(&call.context, call.human()));
         let credentials = line.trunk.and_then(|trunk| self.settings.trunks.get(trunk)?.answers());
         let identity = self.consult_identity(call, ae, display)?;
+        let (way, target) = self.way_to_ae(ae)?;
         headers.extend(identity.headers);
-        Some(Dialling {
-            target: line.uri.clone(),
-            route: Hop::new(Transport::Udp, line.address),
-            from: identity.from,
-            headers,
-            trunk: line.trunk,
-            credentials,
-        })
+        Some(Dialling { target, way, from: identity.from, headers, trunk: line.trunk, credentials })
     }
 
     /// The signed link to a transfer's screen-pop.

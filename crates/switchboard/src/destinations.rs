@@ -1,8 +1,6 @@
 //! What may be dialled outside: by the API, by a REFER, by an AI's INVITE, for a callback. Everything that leads to a number goes through
 //! [`Settings::destination`].
 
-use std::net::SocketAddr;
-
 use baton_sip::wire::{HostPort, Scheme, Uri};
 
 use crate::Settings;
@@ -89,8 +87,6 @@ pub(crate) struct Destination {
     pub(crate) trunk: usize,
     /// The Request-URI.
     pub(crate) uri: Uri,
-    /// Where the INVITE is sent.
-    pub(crate) address: SocketAddr,
 }
 
 impl Allowed {
@@ -120,6 +116,16 @@ impl Allowed {
     }
 }
 
+impl Allowed {
+    /// Whether a pattern names this number, not only permits everything usual.
+    fn names(&self, number: &str) -> bool {
+        match self {
+            Allowed::Usual => false,
+            Allowed::Patterns(patterns) => patterns.iter().any(|pattern| glob(pattern, number)),
+        }
+    }
+}
+
 impl Settings {
     /// Where a number, a `tel:` or a SIP URI leads, if it may be dialled. Of a SIP URI the user part counts, its host only where it is a
     /// trunk's: nobody has us send an INVITE to an address of their choice.
@@ -136,14 +142,22 @@ impl Settings {
         };
         let mut denied = Denied::NoTrunk;
         for (place, trunk) in places.into_iter().filter_map(|place| Some((place, self.trunks.get(place)?))) {
-            match trunk.allow.check(&number) {
+            // As it is dialled at home it may be a number that costs extra, which it is no longer in full; and the other way round.
+            let full = trunk.numbers.full(&number);
+            let at_home = if trunk.numbers.country.is_some() { Allowed::Usual.check(&number) } else { Ok(()) };
+            let number = full;
+            match trunk
+                .allow
+                .check(&number)
+                .and_then(|()| at_home.or_else(|why| trunk.allow.names(&number).then_some(()).ok_or(why)))
+            {
                 Ok(()) => {
                     let host = trunk.uri.host_port().unwrap_or_else(|| HostPort::from(trunk.address));
-                    let plain = Uri::sip(&number, &host);
+                    let plain = Uri::sip(&trunk.numbers.dialled(&number), &host);
                     let by_tls = (trunk.uri.scheme() == Scheme::Sips).then_some("tls");
                     let transport = trunk.uri.param("transport").flatten().filter(|_| by_tls.is_none()).or(by_tls);
                     let uri = transport.map_or_else(|| plain.clone(), |transport| plain.with_param("transport", Some(transport)));
-                    return Ok(Destination { number, trunk: place, uri, address: trunk.address });
+                    return Ok(Destination { number, trunk: place, uri });
                 }
                 Err(why) => denied = why,
             }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use baton_contract::{AeState, CallbackState, LegRole};
+use baton_contract::{AeState, CallbackState, LegRole, PeerState, Phone};
 use baton_time::Now;
 
 use crate::switchboard::Switchboard;
+use crate::watch::Watch;
 
 /// How many there are of what, right now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Gauges {
     pub calls: usize,
     /// AEs by what they are doing.
     pub aes: BTreeMap<AeState, usize>,
+    /// AEs whose phone has registered or is in use.
+    pub phones: usize,
     /// What each trunk carries, in the order of the configuration.
     pub trunks: Vec<TrunkGauge>,
     /// Callbacks by how far they have come.
@@ -37,6 +40,10 @@ pub struct TrunkGauge {
     pub full_channels: u64,
     /// Calls that came too fast, since the start.
     pub full_rate: u64,
+    /// Whether it answers.
+    pub state: PeerState,
+    /// Whether we are registered with it; none where it wants no registration.
+    pub registered: Option<bool>,
 }
 
 impl Gauges {
@@ -46,7 +53,7 @@ impl Gauges {
             let live = |call: &crate::call::Call| call.legs.iter().filter(|leg| leg.role == role && leg.is_live()).count();
             gauges.legs.insert(role, board.calls.values().map(live).sum());
         }
-        for (trunk, load) in board.settings.trunks.iter().zip(&board.loads) {
+        for (place, (trunk, load)) in board.settings.trunks.iter().zip(&board.loads).enumerate() {
             gauges.trunks.push(TrunkGauge {
                 name: trunk.name.clone(),
                 used: load.used,
@@ -54,9 +61,12 @@ impl Gauges {
                 reserve: trunk.capacity.reserve,
                 full_channels: load.full_channels,
                 full_rate: load.full_rate,
+                state: board.watches.get(place).map(Watch::state).unwrap_or_default(),
+                registered: board.is_registered(place),
             });
         }
         for view in board.roster.views(now) {
+            gauges.phones += usize::from(matches!(view.phone, Phone::Registered | Phone::InUse));
             *gauges.aes.entry(view.state).or_default() += 1;
         }
         for callback in board.callbacks.values() {

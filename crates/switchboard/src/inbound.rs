@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use baton_contract::{CallId, LegId, LegRole};
 use baton_media::{Command, Role, Sources, sdp};
+use baton_sip::digest::Verdict;
 use baton_sip::wire::{Header, NameAddr, Uri};
-use baton_sip::{Dial, Hop, InviteRequest, SessionId};
+use baton_sip::{Dial, InviteRequest, OptionsAnswer, QuestionId, SessionId};
 use baton_time::Now;
 use bytes::Bytes;
 
@@ -19,13 +20,17 @@ use crate::leg::{Agreement, Leg};
 use crate::outbound::Opening;
 use crate::payload::printable;
 use crate::peer::Peer;
-use crate::settings::AnswerCaller;
+use crate::reach::Way;
+use crate::settings::{AnswerCaller, Strangers};
 use crate::switchboard::{RETRY_AFTER, Switchboard, UNKNOWN_PEER};
+
+/// The reason in the log and in the metric where a password is wrong.
+const WRONG_PASSWORD: &str = "wrong_password";
 
 impl Switchboard {
     /// An INVITE outside of any dialog.
     pub(crate) fn on_invite(&mut self, now: Now, session: SessionId, source: SocketAddr, invite: InviteRequest) {
-        let peer = self.settings.peer(source);
+        let Some(peer) = self.proved_peer(now, session, source, &invite) else { return };
         if matches!(peer, Peer::Trunk(_) | Peer::Ae(_)) && self.is_our_own_consult(&invite) {
             return self.refuse(now, session, 482, Vec::new());
         }
@@ -42,7 +47,7 @@ impl Switchboard {
                 return self.refuse(now, session, 403, Vec::new());
             }
         };
-        let user = dialled_user(&invite);
+        let user = self.dialled_over(trunk, &invite);
         let trunk_name = self.settings.trunks[trunk].name.clone();
         let ais: VecDeque<usize> = self.settings.ai_places_for(&user, &trunk_name).into();
         if ais.is_empty() {
@@ -57,6 +62,65 @@ impl Switchboard {
         } else {
             self.loads[trunk].release();
         }
+    }
+
+    /// Who calls. A trunk whose calls must be proved is asked for the password, and so is everybody where a trunk is known by that alone; none: the
+    /// call has been refused.
+    fn proved_peer(&mut self, now: Now, session: SessionId, source: SocketAddr, invite: &InviteRequest) -> Option<Peer> {
+        let peer = self.peer(source);
+        let wanted: Vec<(usize, String)> = match &peer {
+            Peer::Trunk(place) => {
+                let account = self.settings.trunks.get(*place)?.caller_account.clone();
+                account.map(|account| (*place, account)).into_iter().collect()
+            }
+            Peer::Stranger => {
+                let anywhere = self.settings.trunks.iter().enumerate().filter(|(_, trunk)| trunk.sources.is_empty());
+                anywhere.filter_map(|(place, trunk)| Some((place, trunk.caller_account.clone()?))).collect()
+            }
+            Peer::Ai(_) | Peer::Ae(_) => Vec::new(),
+        };
+        if wanted.is_empty() {
+            return Some(peer);
+        }
+        let verdict = self.agent.verify(now.mono, invite);
+        let proved = match &verdict {
+            Verdict::Proved(user) => wanted.iter().find(|(_, account)| account == user).map(|(place, _)| Peer::Trunk(*place)),
+            Verdict::Missing | Verdict::Stale => {
+                if let Err(fault) = self.agent.challenge(now.mono, session, &verdict) {
+                    tracing::debug!(%fault, "cannot ask for a password");
+                }
+                return None;
+            }
+            Verdict::Wrong => None,
+        };
+        if proved.is_none() {
+            self.unknown_peers += 1;
+            self.reject_line(now, source, WRONG_PASSWORD);
+            self.refuse(now, session, 403, Vec::new());
+        }
+        proved
+    }
+
+    /// The number that was dialled, in full. A trunk that we register with calls the user of our Contact; whom it means stands in To then.
+    fn dialled_over(&self, trunk: usize, invite: &InviteRequest) -> String {
+        let trunk = &self.settings.trunks[trunk];
+        let own = trunk.registration.as_ref().map(|registering| registering.user.as_str());
+        let user = dialled_user(invite);
+        let user = match invite.to.uri.user_plain() {
+            Some(to) if own == Some(user.as_str()) => printable(&to, 128),
+            Some(_) | None => user,
+        };
+        trunk.numbers.full(&user)
+    }
+
+    /// Somebody asks whether we are there.
+    pub(crate) fn on_options(&mut self, now: Now, question: QuestionId, source: SocketAddr) {
+        let answer = match (self.peer(source), self.settings.strangers) {
+            (Peer::Ai(_) | Peer::Ae(_) | Peer::Trunk(_), _) | (Peer::Stranger, Strangers::Answered) => OptionsAnswer::Abilities,
+            (Peer::Stranger, Strangers::Refused) => OptionsAnswer::Forbidden,
+            (Peer::Stranger, Strangers::Silence) => OptionsAnswer::Silence,
+        };
+        self.agent.answer_options(now.mono, question, answer);
     }
 
     /// Whether an AE's phone was forwarded to a number of ours, so that our consult comes back to us.
@@ -92,7 +156,9 @@ impl Switchboard {
         };
         let opening = Opening {
             id: None,
-            from: printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128),
+            from: self.settings.trunks[trunk]
+                .numbers
+                .full(&printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128)),
             to: user,
             trunk: self.settings.trunks[trunk].name.clone(),
             beginning: Beginning::Inbound,
@@ -191,8 +257,11 @@ impl Switchboard {
         let offer = sdp::offer(&local, &self.capabilities(id));
         let dial = Dial {
             target: to.target,
-            route: to.route,
-            flow: None,
+            route: to.way.route,
+            flow: to.way.flow,
+            others: to.way.others,
+            routes: to.way.routes,
+            redirects: to.way.redirects,
             from: to.from,
             to: None,
             headers: to.headers,
@@ -256,7 +325,7 @@ impl Switchboard {
 /// What is needed to send the INVITE of a new leg.
 pub(crate) struct Dialling {
     pub(crate) target: Uri,
-    pub(crate) route: Hop,
+    pub(crate) way: Way,
     pub(crate) from: NameAddr,
     pub(crate) headers: Vec<Header>,
     pub(crate) credentials: Option<baton_sip::digest::Credentials>,

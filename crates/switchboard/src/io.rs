@@ -87,7 +87,16 @@ pub enum Input {
         /// What Retry-After says.
         retry_after: std::time::Duration,
     },
-    /// Hangs up every call.
+    /// The sockets are open: registers with trunks, and looks who is there. Comes once.
+    Up,
+    /// The name of a peer was looked up again.
+    Resolved {
+        /// Whose.
+        whom: crate::Named,
+        /// Its addresses, the first to be tried first; none: nothing is known, and what was known goes on.
+        hops: Vec<baton_sip::Hop>,
+    },
+    /// Hangs up every call, and takes registrations with trunks back.
     HangUpAll,
     /// Time has gone by.
     Wake,

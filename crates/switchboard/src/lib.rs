@@ -27,14 +27,18 @@ mod io;
 mod keys;
 mod leg;
 mod midcall;
+mod numbers;
 mod offers;
 mod outbound;
 mod payload;
 mod peer;
+mod phones;
 mod placing;
+mod reach;
 mod recorder;
 mod recording;
 mod refer;
+mod release;
 mod replaced;
 mod rescue;
 mod scene;
@@ -43,17 +47,20 @@ mod switchboard;
 mod tongue;
 mod transcript;
 mod voicemail;
+mod watch;
 
 pub use capacity::Full;
 pub use destinations::{Allowed, Denied, normalised};
 pub use gauges::{Gauges, TrunkGauge};
 pub use io::{Input, Output, Spoken};
+pub use numbers::{DialForm, NumberPlan};
 pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
 pub use settings::{
     AI_LOST_AFTER_MS, AeLine, Ai, AiEnds, AiRoute, AiSilence, AnswerCaller, CallerId, Capacity, ColdWay, Credentials, Network,
-    NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Trunk, UserToUser,
+    NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Strangers, Trunk, UserToUser,
 };
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
+pub use watch::{Named, Registering};
 
 /// Why the switchboard wants to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +75,8 @@ pub enum Why {
     MessageIsLong,
     /// A key of the AE waits for another one.
     KeyIsHeld,
+    /// A trunk is asked whether it is there, or a call may be let go.
+    Trunk,
     /// A callback is due, or its run waits for something.
     Callback,
     /// A transfer waits for something.

@@ -32,8 +32,23 @@ impl Switchboard {
             Event::Gone { session, why } => self.on_gone(now, session, &why),
             Event::Released { session, status } => self.on_released(now, session, status),
             Event::Stranger { source, reason, .. } => self.on_stranger(now, source, reason),
-            Event::ReferAnswered { refer, status, .. } => self.on_refer_answered(now, refer, status),
-            Event::Notified { refer, status, .. } => self.on_notified(now, refer, status),
+            Event::ReferAnswered { refer, status, .. } => {
+                if !self.on_release(now, refer, status, false) {
+                    self.on_refer_answered(now, refer, status);
+                }
+            }
+            Event::Notified { refer, status, .. } => {
+                if !self.on_release(now, refer, status, true) {
+                    self.on_notified(now, refer, status);
+                }
+            }
+            Event::Redirected { session, contacts } => self.on_redirected(now, session, &contacts),
+            Event::Registration { registration, state } => self.on_registration(registration, &state),
+            Event::Bound { account, bindings } => self.on_bound(now, &account, bindings),
+            Event::Pong { ping, hop, status, took, message } => self.on_pong(now, ping, &hop, status, took, message.is_some()),
+            Event::Notification { subscription, body } => self.on_notification(now, subscription, &body),
+            Event::SubscriptionLost { subscription } => self.on_subscription_lost(now, subscription),
+            Event::Options { question, source } => self.on_options(now, question, source),
         }
     }
 
@@ -157,7 +172,14 @@ fn session_of(event: &Event) -> SessionId {
         | Event::ReferAnswered { session, .. }
         | Event::Notified { session, .. }
         | Event::Gone { session, .. }
+        | Event::Redirected { session, .. }
         | Event::Released { session, .. } => *session,
-        Event::Stranger { .. } => SessionId(u64::MAX),
+        Event::Stranger { .. }
+        | Event::Registration { .. }
+        | Event::Bound { .. }
+        | Event::Pong { .. }
+        | Event::Notification { .. }
+        | Event::SubscriptionLost { .. }
+        | Event::Options { .. } => SessionId(u64::MAX),
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use baton_contract::{CallEnd, CallId, CallOutcome, EventKind, LegId, LegRole};
 use baton_media::RoomId;
+use baton_sip::Reason;
 use baton_sip::wire::Header;
-use baton_sip::{Hop, Reason, Transport};
 use baton_time::Now;
 use serde_json::{Map, json};
 
@@ -86,11 +86,12 @@ impl Switchboard {
         let trunk = self.settings.trunks.get(dial.to.trunk).ok_or(NotDialled::NoRoom)?;
         let ring_max = dial.ring_max.unwrap_or(trunk.ring_max);
         let identity = self.identity_over(call, dial.to.trunk, None, None, &dial.to.uri).ok_or(NotDialled::NoRoom)?;
+        let way = self.way_over(dial.to.trunk).ok_or(NotDialled::NoRoom)?;
         let mut headers = dial.headers;
         headers.extend(identity.headers);
         let to = Dialling {
             target: dial.to.uri,
-            route: Hop::new(Transport::Udp, dial.to.address),
+            way,
             from: identity.from,
             headers,
             credentials: trunk.answers(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
+use baton_sip::Hop;
 use baton_transfer::{Language, Line};
 
 use crate::destinations::Allowed;
@@ -44,8 +45,22 @@ pub struct Settings {
     pub ai_answer_max: Duration,
     /// Which calls are recorded.
     pub recording: crate::RecordingSettings,
+    /// What a stranger hears who asks by OPTIONS whether we are there.
+    pub strangers: Strangers,
     /// Makes the switchboard misbehave on purpose, so that a self-test can show that it is noticed.
     pub sabotage: Option<Sabotage>,
+}
+
+/// What a stranger hears who asks by OPTIONS whether we are there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// 403.
+    #[default]
+    Refused,
+    /// Nothing.
+    Silence,
+    /// What everybody hears.
+    Answered,
 }
 
 /// Misbehaviour on purpose, for self-tests.
@@ -82,6 +97,21 @@ pub struct Trunk {
     pub capacity: Capacity,
     /// How a caller of it is passed on to somebody outside.
     pub cold_by: ColdWay,
+    /// All its addresses, the first to be tried first; `address` alone where there are none.
+    pub hops: Vec<Hop>,
+    /// With which registrar we register, and as whom.
+    pub registration: Option<crate::Registering>,
+    /// The user name that calls from it must prove; its `sources` alone say who it is where there is none. Without `sources` whoever proves it is
+    /// this trunk.
+    pub caller_account: Option<String>,
+    /// How often it is asked by OPTIONS whether it is there; never, where nothing is said.
+    pub options: Option<Duration>,
+    /// How it writes numbers.
+    pub numbers: crate::NumberPlan,
+    /// Whether a call over it goes where a 3xx leads, if that may be dialled over it.
+    pub follows_redirects: bool,
+    /// Whether a call is let go once a human has it, where caller and human are both on this trunk.
+    pub releases: bool,
 }
 
 /// Whose number a call shows.
@@ -131,7 +161,20 @@ impl Trunk {
             number: None,
             capacity: Capacity::default(),
             cold_by: ColdWay::Bridge,
+            hops: Vec::new(),
+            registration: None,
+            caller_account: None,
+            options: None,
+            numbers: crate::NumberPlan::default(),
+            follows_redirects: false,
+            releases: false,
         }
+    }
+
+    /// The same at these addresses.
+    #[must_use]
+    pub fn at(self, hops: Vec<Hop>) -> Trunk {
+        Trunk { hops, ..self }
     }
 
     /// Whether `host` is this trunk.
@@ -170,8 +213,12 @@ pub struct Ai {
     pub name: String,
     /// Its URI; `{to}` stands for the dialled number.
     pub uri: String,
-    /// The address behind `uri`.
+    /// The address behind `uri`; the first of `hops` where there are several.
     pub address: SocketAddr,
+    /// All its addresses, the first to be tried first; `address` alone where there are none.
+    pub hops: Vec<Hop>,
+    /// The account with which it registers; it is called where it has registered then.
+    pub account: Option<String>,
     /// Whether `X-Baton-*` and `User-to-User` from it are believed.
     pub trust_context: bool,
     /// What becomes of its REFER to somebody who is neither an AE nor a group.
@@ -216,12 +263,20 @@ pub enum AiSilence {
 pub const AI_LOST_AFTER_MS: u64 = 10_000;
 
 impl Ai {
+    /// The same at these addresses.
+    #[must_use]
+    pub fn at(self, hops: Vec<Hop>) -> Ai {
+        Ai { hops, ..self }
+    }
+
     /// An AI as it is where nothing else is said.
     pub fn new(name: &str, uri: &str, address: SocketAddr) -> Ai {
         Ai {
             name: name.to_owned(),
             uri: uri.to_owned(),
             address,
+            hops: Vec::new(),
+            account: None,
             trust_context: true,
             outsiders: Outsiders::Cold,
             bye: AiEnds::Call,
@@ -320,6 +375,12 @@ pub struct AeLine {
     pub caller_id: Option<CallerId>,
     /// How their phone is told the transfer.
     pub uui: UserToUser,
+    /// All addresses behind `uri`, the first to be tried first; `address` alone where there are none.
+    pub hops: Vec<Hop>,
+    /// The account with which their phone registers; it is called where it has registered then.
+    pub account: Option<String>,
+    /// Whether their phone, or its PBX, is asked to tell its dialogs (RFC 4235).
+    pub watches_dialogs: bool,
 }
 
 /// In which form User-to-User is sent.
@@ -330,6 +391,23 @@ pub enum UserToUser {
     Hex,
     /// As exchanges hand it on to ISDN (RFC 7434).
     Isdn,
+}
+
+impl AeLine {
+    /// A phone at a fixed address.
+    pub fn new(uri: baton_sip::wire::Uri, address: SocketAddr) -> AeLine {
+        AeLine {
+            uri,
+            address,
+            trunk: None,
+            trusted: true,
+            caller_id: None,
+            uui: UserToUser::Hex,
+            hops: Vec::new(),
+            account: None,
+            watches_dialogs: false,
+        }
+    }
 }
 
 /// A range of addresses: `192.0.2.0/24`.

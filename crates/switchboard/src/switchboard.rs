@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::{
-    At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, LegRole, PopLink, Record,
-    TransferId,
+    AeId, At, CallId, CallView, CallbackId, CallbackView, CommitLevel, Event, EventKind, IdSource, LegId, LegRole, PopLink,
+    Record, TransferId,
 };
 use baton_media::{Clip, RoomId, TapId};
-use baton_sip::{ReferId, SessionId, UserAgent};
+use baton_sip::{PingId, ReferId, SessionId, SubscriptionId, UserAgent};
 use baton_time::{Deadline, Mono, Now, Timers};
 use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
@@ -21,7 +21,9 @@ use crate::complaints::Complaints;
 use crate::destinations::Destination;
 use crate::ended::Ended;
 use crate::invited::Invited;
+use crate::phones::Watched;
 use crate::placing::Placed;
+use crate::watch::Watch;
 use crate::{Input, Output, Settings, Why};
 
 /// The stock of free ports is filled up when it falls below this many.
@@ -74,6 +76,16 @@ pub struct Switchboard {
     pub(crate) ports: Ports,
     /// What each trunk carries, in the order of the settings.
     pub(crate) loads: Vec<Load>,
+    /// What is known of each trunk, in the order of the settings.
+    pub(crate) watches: Vec<Watch>,
+    /// Which trunk was asked whether it is there.
+    pub(crate) pings: BTreeMap<PingId, usize>,
+    /// Whose phone tells its dialogs.
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, AeId>,
+    /// What is known of the phones of AEs.
+    pub(crate) watched: BTreeMap<AeId, Watched>,
+    /// Calls that a trunk was asked to take over.
+    pub(crate) releases: BTreeMap<ReferId, (CallId, usize)>,
     /// INVITEs of AIs that ask for a human.
     pub(crate) invited: BTreeMap<SessionId, Invited>,
     /// Calls that were placed with an idempotency key.
@@ -147,6 +159,10 @@ enum Alarm {
     Callback(CallbackId),
     /// The store is asked for the callbacks that come next.
     Page,
+    /// A trunk is asked whether it is there.
+    Look(usize),
+    /// It is looked whether a call can be let go.
+    Release(CallId),
 }
 
 impl Alarm {
@@ -158,8 +174,9 @@ impl Alarm {
             | Alarm::Quiet(call)
             | Alarm::Message(call)
             | Alarm::Key(call)
-            | Alarm::Transfer(call) => Some(call),
-            Alarm::Callback(_) | Alarm::Page => None,
+            | Alarm::Transfer(call)
+            | Alarm::Release(call) => Some(call),
+            Alarm::Callback(_) | Alarm::Page | Alarm::Look(_) => None,
         }
     }
 }
@@ -173,6 +190,7 @@ impl Switchboard {
         }
         let callbacks = begin.callbacks.into_iter().map(|callback| (callback.id, callback)).collect();
         let loads = settings.trunks.iter().map(|_| Load::default()).collect();
+        let watches = settings.trunks.iter().map(|_| Watch::default()).collect();
         Switchboard {
             settings,
             agent: begin.agent,
@@ -192,6 +210,11 @@ impl Switchboard {
             renders: BTreeMap::new(),
             ports: Ports::default(),
             loads,
+            watches,
+            pings: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            releases: BTreeMap::new(),
             invited: BTreeMap::new(),
             placed: Placed::default(),
             referrals: BTreeMap::new(),
@@ -227,7 +250,12 @@ impl Switchboard {
             Input::Transcribed { transfer, text } => self.on_transcribed(now, transfer, text),
             Input::Ports(ports) => self.ports.put(ports),
             Input::Drain { retry_after } => self.agent.set_accepting(false, retry_after),
-            Input::HangUpAll => self.hang_up_all(now),
+            Input::HangUpAll => {
+                self.unregister_all(now);
+                self.hang_up_all(now);
+            }
+            Input::Up => self.begin_watching(now),
+            Input::Resolved { whom, hops } => self.on_resolved(now, &whom, hops),
             Input::Wake => {}
         }
         self.wake(now);
@@ -256,6 +284,7 @@ impl Switchboard {
                 Alarm::Key(_) => Why::KeyIsHeld,
                 Alarm::Transfer(call) => self.transfer_why(*call),
                 Alarm::Callback(_) | Alarm::Page => Why::Callback,
+                Alarm::Look(_) | Alarm::Release(_) => Why::Trunk,
             };
             (at, why)
         });
@@ -313,6 +342,8 @@ impl Switchboard {
                 Alarm::Quiet(call) => self.quiet_for_long(call),
                 Alarm::Message(call) => self.end_message(call),
                 Alarm::Key(call) => self.held_for_long(call),
+                Alarm::Look(place) => self.look(now, place),
+                Alarm::Release(call) => self.release(now, call),
                 Alarm::Transfer(call) => self.tell(now, call, baton_transfer::Event::Wake),
             }
         }
@@ -401,6 +432,14 @@ impl Switchboard {
 
     pub(crate) fn clear_message_alarm(&mut self, call: CallId) {
         self.timers.clear(&Alarm::Message(call));
+    }
+
+    pub(crate) fn set_look_alarm(&mut self, trunk: usize, at: Mono) {
+        self.timers.set(Alarm::Look(trunk), at);
+    }
+
+    pub(crate) fn set_release_alarm(&mut self, call: CallId, at: Mono) {
+        self.timers.set(Alarm::Release(call), at);
     }
 
     pub(crate) fn clear_ai_alarm(&mut self, call: CallId) {

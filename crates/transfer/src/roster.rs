@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use baton_contract::{AeId, AeState, AeView, At, LeaseRow, Presence, TransferId};
+use baton_contract::{AeId, AeState, AeView, At, LeaseRow, Phone, Presence, TransferId};
 use baton_time::{Mono, Now, Wall};
 
 use crate::{AeSettings, GroupSettings};
@@ -21,6 +21,7 @@ pub struct Roster {
 struct Ae {
     settings: AeSettings,
     presence: Presence,
+    phone: Phone,
     /// Of the last lease; the next one is higher.
     epoch: u64,
     hold: Hold,
@@ -96,7 +97,14 @@ impl Roster {
                 roster.order.push(id.clone());
                 roster.aes.insert(
                     id,
-                    Ae { settings, presence: Presence::Available, epoch: 0, hold: Hold::Free, booked: BTreeSet::new() },
+                    Ae {
+                        settings,
+                        presence: Presence::Available,
+                        phone: Phone::Unknown,
+                        epoch: 0,
+                        hold: Hold::Free,
+                        booked: BTreeSet::new(),
+                    },
                 );
             }
         }
@@ -140,6 +148,7 @@ impl Roster {
             name: ae.settings.name.clone(),
             presence: ae.presence,
             state: ae.state(now),
+            phone: ae.phone,
             backup: ae.settings.backup.clone(),
             timezone: ae.settings.timezone.name().to_owned(),
             hours: ae.settings.hours.to_string(),
@@ -155,6 +164,12 @@ impl Roster {
     /// Sets what an AE says of themselves; false where there is no such AE. A transfer that rings them goes on.
     pub fn set_presence(&mut self, id: &AeId, presence: Presence) -> bool {
         self.aes.get_mut(id).map(|ae| ae.presence = presence).is_some()
+    }
+
+    /// Sets what is known of an AE's phone; true where that is news. A transfer that rings them goes on.
+    pub fn set_phone(&mut self, id: &AeId, phone: Phone) -> bool {
+        let Some(ae) = self.aes.get_mut(id) else { return false };
+        std::mem::replace(&mut ae.phone, phone) != phone
     }
 
     /// Puts a lease back that was on record when Baton stopped; a lapsed one only keeps the epochs rising.
@@ -262,7 +277,11 @@ impl Ae {
             (Hold::Free, Presence::Available) if !self.settings.hours.contain(now.wall, &self.settings.timezone) => {
                 AeState::OffHours
             }
-            (Hold::Free, Presence::Available) => AeState::Available,
+            (Hold::Free, Presence::Available) => match self.phone {
+                Phone::Unknown | Phone::Registered => AeState::Available,
+                Phone::Gone => AeState::Away,
+                Phone::InUse => AeState::OnCall,
+            },
         }
     }
 }
@@ -360,6 +379,13 @@ pub(crate) mod tests {
         assert_eq!(roster.lease(NOW, &"b".into(), one, Duration::ZERO), Err(Some(AeState::Dnd)));
         assert_eq!(roster.lease(NOW, &"z".into(), one, Duration::ZERO), Err(None));
         assert!(!roster.set_presence(&"z".into(), Presence::Dnd));
+        assert!(roster.set_presence(&"b".into(), Presence::Available));
+        for (phone, state) in [(Phone::Gone, AeState::Away), (Phone::InUse, AeState::OnCall)] {
+            assert!(roster.set_phone(&"b".into(), phone) && !roster.set_phone(&"b".into(), phone), "told once");
+            assert_eq!(roster.lease(NOW, &"b".into(), one, Duration::ZERO), Err(Some(state)));
+        }
+        assert!(roster.set_phone(&"b".into(), Phone::Registered) && !roster.set_phone(&"z".into(), Phone::Gone));
+        assert!(roster.lease(NOW, &"b".into(), one, Duration::ZERO).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod aes;
 mod callbacks;
 mod calls;
 mod transfers;
+mod trunks;
 
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
@@ -46,7 +47,7 @@ const WINDOW: &[&str] = &["query:limit", "query:cursor"];
 
 /// Every operation.
 pub(crate) fn operations() -> Vec<Operation> {
-    [calls(), midcall(), transfers(), aes(), callbacks(), drain(), rest()].into_iter().flatten().collect()
+    [calls(), midcall(), transfers(), aes(), callbacks(), trunks(), drain(), rest()].into_iter().flatten().collect()
 }
 
 fn operation(method: &'static str, path: &'static str, name: &'static str, summary: &'static str, answer: Answer) -> Operation {
@@ -213,6 +214,11 @@ fn aes() -> Vec<Operation> {
             ..operation("get", "/v1/aes/{id}/slots", "listSlots", "Times at which the AE could call back.", Answer::List("Slot"))
         },
     ]
+}
+
+fn trunks() -> Vec<Operation> {
+    let list = operation("get", "/v1/trunks", "listTrunks", "The trunks, and whether they are there.", Answer::List("Trunk"));
+    vec![Operation { handler: get(trunks::list), ..list }]
 }
 
 fn callbacks() -> Vec<Operation> {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use baton_contract::{AttemptOutcome, AttemptView, DrainView, LegId, LegRole, LegState, LegView};
+use baton_contract::{
+    AddressView, AttemptOutcome, AttemptView, DrainView, LegId, LegRole, LegState, LegView, PeerState, RegistrationStage,
+    RegistrationView, ReleaseMemory, TrunkView,
+};
 use serde::Serialize;
 
 use super::*;
@@ -77,6 +80,20 @@ fn the_shapes_that_are_sent_are_the_ones_that_are_described() {
     agrees("Attempt", &attempt);
     agrees("Ae", &ae());
     agrees("Slot", &slot());
+    let registration = RegistrationView { state: RegistrationStage::Failed, at: Some(slot().at), sip_status: Some(403) };
+    let address = AddressView { address: "udp:192.0.2.1:5060".to_owned(), state: PeerState::Up, answered_ms: Some(12) };
+    agrees("Registration", &registration);
+    agrees("Address", &address);
+    let trunk = TrunkView {
+        name: "carrier".to_owned(),
+        state: PeerState::Up,
+        registration: Some(registration),
+        addresses: vec![address],
+        calls: 1,
+        channels: Some(10),
+        release: ReleaseMemory::Untried,
+    };
+    agrees("Trunk", &trunk);
     agrees("Callback", &callback());
     agrees("Event", &Event { transfer: Some(ids().1), ..event(1) });
     agrees("Drain", &DrainView { draining: true, calls: 2 });

@@ -205,6 +205,7 @@ pub(super) fn ae() -> AeView {
         name: "Michael".to_owned(),
         presence: Presence::Available,
         state: AeState::Available,
+        phone: Default::default(),
         backup: Some(AeId::from("sara")),
         timezone: "America/New_York".to_owned(),
         hours: "Mon-Fri 09:00-17:00".to_owned(),

@@ -9,7 +9,7 @@ use baton_contract::{AeId, IdSource, PopLink};
 use baton_media::Clip;
 use baton_party::{Identity, Lines, Party, Pilot, Script, Step};
 use baton_sip::{Listen, Transport, UserAgent};
-use baton_switchboard::{AeLine, Begin, Settings, Trunk};
+use baton_switchboard::{AeLine, Begin, Settings, Strangers, Trunk};
 use baton_time::Mono;
 use baton_transfer::{AeSettings, GroupSettings, Language, Line, Roster};
 
@@ -77,10 +77,8 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
         let host = u8::try_from(place).unwrap_or(u8::MAX) + 3;
         let at = if ae.script.is_some() { address(host, 5060) } else { address(250, 5060) };
         let uri = format!("sip:{}@{at}", ae.id).parse().expect("a URI of letters and an address");
-        (
-            AeId::from(ae.id.as_str()),
-            AeLine { uri, address: at, trunk, trusted: trunk.is_none(), caller_id: None, uui: setup.wiring.uui },
-        )
+        let line = AeLine { trunk, trusted: trunk.is_none(), uui: setup.wiring.uui, ..AeLine::new(uri, at) };
+        (AeId::from(ae.id.as_str()), line)
     });
     let carrier = Trunk { cold_by: setup.cold, ..setup.wiring.trunk.clone() };
     let outside = setup.aes.iter().position(|ae| setup.outside.as_ref() == Some(&ae.id)).map(|place| {
@@ -103,6 +101,7 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
         words_per_second: 3.0,
         ai_answer_max: Duration::from_secs(4),
         recording: setup.recording,
+        strangers: Strangers::default(),
         sabotage: None,
     }
 }

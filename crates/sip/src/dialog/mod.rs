@@ -61,6 +61,26 @@ impl Dialog {
         self.remote_target.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
     }
 
+    /// What is not a dialog yet: nobody is named, and nothing leads anywhere but to this hop.
+    pub(crate) fn nowhere(hop: Hop) -> Dialog {
+        Dialog {
+            side: Side::Caller,
+            call_id: String::new(),
+            local_tag: String::new(),
+            remote_tag: String::new(),
+            local: String::new(),
+            remote: String::new(),
+            local_seq: 0,
+            remote_seq: None,
+            remote_target: String::new(),
+            route_set: Vec::new(),
+            local_addr: hop.addr,
+            hop,
+            connection: None,
+            remote_session: None,
+        }
+    }
+
     /// The CSeq number of our next request; ours only ever rise (RFC 3261 §12.2.1.1).
     pub fn next_seq(&mut self) -> u32 {
         self.local_seq += u32::from(!baton_time::bug!(24));

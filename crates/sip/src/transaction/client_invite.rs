@@ -113,6 +113,13 @@ impl ClientInvite {
         answer
     }
 
+    /// Somebody else is asked instead: nothing is repeated any more, but whatever is said to it is still heard.
+    pub(crate) fn hush(&mut self) {
+        if let State::Calling { request, .. } = &self.state {
+            self.state = State::Proceeding { request: request.clone() };
+        }
+    }
+
     /// Nobody waits for the answer any more. A 2xx that comes late would ring on at the far side: it is still let through, to be ended.
     pub(crate) fn forsake(&mut self, now: Mono) {
         if let State::Calling { .. } | State::Proceeding { .. } = self.state {

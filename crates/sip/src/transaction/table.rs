@@ -103,6 +103,14 @@ impl<C: Clone, S> Transactions<C, S> {
         }
     }
 
+    /// Repeats an INVITE no more.
+    pub(crate) fn hush(&mut self, key: ClientKey) {
+        if let Some((ClientMachine::Invite(machine), _)) = self.clients.get_mut(&key) {
+            machine.hush();
+            self.rearm_client(key);
+        }
+    }
+
     /// Takes a client transaction out before its time.
     pub(crate) fn drop_client(&mut self, key: ClientKey) -> Option<C> {
         self.timers.clear(&Key::Client(key));

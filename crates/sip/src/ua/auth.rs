@@ -4,8 +4,8 @@ use super::UserAgent;
 use super::door::Response;
 use super::session::Session;
 use super::tables::AskAgain;
-use crate::digest::{Ask, challenges};
-use crate::wire::Name;
+use crate::digest::{Ask, Credentials, challenges};
+use crate::wire::{Message, Name};
 
 /// Nonces that are answered for one request; a server that asks for more does not want us.
 const NONCES_MAX: usize = 4;
@@ -33,11 +33,22 @@ impl UserAgent {
         method: &str,
         response: &Response,
     ) -> Option<AskAgain> {
-        let credentials = session.credentials.as_ref().filter(|_| matches!(response.status, 401 | 407))?;
-        let mut ask = *again?;
+        let credentials = session.credentials.clone().filter(|_| matches!(response.status, 401 | 407))?;
         let uri = session.request_uri()?;
+        self.answer_challenges(&credentials, &uri, *again?, method, &response.message)
+    }
+
+    /// A request again, with an answer to each challenge of the response whose nonce has not been answered yet; none if there is no such.
+    pub(crate) fn answer_challenges(
+        &mut self,
+        credentials: &Credentials,
+        uri: &str,
+        mut ask: AskAgain,
+        method: &str,
+        response: &Message,
+    ) -> Option<AskAgain> {
         let mut is_new = false;
-        for challenge in challenges(&response.message) {
+        for challenge in challenges(response) {
             if ask.nonces.len() >= NONCES_MAX || ask.nonces.iter().any(|nonce| nonce == challenge.nonce()) {
                 continue;
             }
@@ -50,7 +61,7 @@ impl UserAgent {
             ask.nonces.push(challenge.nonce().to_owned());
             let body = ask.body.as_ref().map_or(&[][..], |(_, body)| body);
             let cnonce = self.random.token();
-            let answer = credentials.answer(&challenge, &Ask { method, uri: &uri, body, nonce_count: 1, cnonce: &cnonce });
+            let answer = credentials.answer(&challenge, &Ask { method, uri, body, nonce_count: 1, cnonce: &cnonce });
             ask.authorization.push(answer);
         }
         is_new.then_some(ask)

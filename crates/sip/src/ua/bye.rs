@@ -95,7 +95,7 @@ impl UserAgent {
 
     fn refuse_called(&mut self, now: Mono, session: &Session, called: &Called, reply: Reply) {
         let status = reply.status;
-        if status != 403 {
+        if !matches!(status, 401 | 403) {
             self.sources.befriend(now, called.request.source);
         }
         self.respond(now, called.key, &called.request, reply.tag(&token(session.tag)));

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use super::door::Response;
 use super::prack::Reliability;
 use super::print::{self, Outgoing, phrase};
-use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, Session, Stage, Up};
+use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, OwnerDecides, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose};
-use super::{Dial, Event, SessionId, UserAgent, VerbError};
+use super::{Dial, Event, Redirects, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Side};
 use crate::random::token;
 use crate::transaction::{ClientKey, ClientMachine};
@@ -25,12 +25,14 @@ impl UserAgent {
     /// When nothing listens on the transport, or a table is full.
     pub fn dial(&mut self, now: Mono, dial: Dial) -> Result<SessionId, VerbError> {
         self.datagrams_only.forget(now);
-        let hop = hop(&dial)?;
+        self.shunned.forget(now);
+        let (route, others) = self.ranked(dial.route, dial.others);
+        let hop = hop(&dial.target, route)?;
         let local_addr = self.listen_towards(&hop).ok_or(VerbError::NoTransport)?.addr;
         if self.sessions.len() >= self.settings.limits.sessions || self.transactions.is_full() {
             return Err(VerbError::Full);
         }
-        self.sources.befriend(now, dial.route.addr);
+        self.sources.befriend(now, hop.addr);
         let (id, tag) = self.new_session();
         let call_id = format!("{}{}", self.random.token(), self.random.token());
         let target = dial.target.to_string();
@@ -45,7 +47,7 @@ impl UserAgent {
             local_seq: 0,
             remote_seq: None,
             remote_target: target,
-            route_set: Vec::new(),
+            route_set: dial.routes,
             hop,
             connection: dial.flow,
             local_addr,
@@ -54,6 +56,10 @@ impl UserAgent {
         let mut session = Box::new(Session::new(id, call_id, tag, dial.credentials));
         session.described = dial.sdp.clone();
         session.redirects = self.settings.redirects;
+        if let Redirects::Asked(times) = dial.redirects {
+            (session.redirects, session.elsewhere.owner_decides) = (times, OwnerDecides::When3xx);
+        }
+        session.elsewhere.others = others;
         let mut headers = dial.headers;
         if let Some(hops) = dial.max_forwards {
             headers.push(Header::new("Max-Forwards", hops.to_string()));
@@ -66,7 +72,8 @@ impl UserAgent {
         Ok(id)
     }
 
-    fn send_first_invite(&mut self, now: Mono, session: &mut Session, mut half: Dialog, ask: AskAgain) -> ClientKey {
+    pub(crate) fn send_first_invite(&mut self, now: Mono, session: &mut Session, mut half: Dialog, ask: AskAgain) -> ClientKey {
+        self.watch_server(now, session, &ask);
         let seq = half.next_seq();
         let request = self.request(&half, "INVITE", seq, &ask.all_headers(), ask.body.as_ref());
         let key = request.key;
@@ -85,6 +92,9 @@ impl UserAgent {
         again: Option<Box<AskAgain>>,
         response: Response,
     ) {
+        if self.server_answered(now, session, key, &response) {
+            return;
+        }
         match response.status {
             100..=199 => self.invite_provisional(now, session, key, response),
             200..=299 => self.invite_accepted(now, session, key, response),
@@ -217,6 +227,8 @@ impl UserAgent {
         let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
         if let Some(mut half) = half {
             let next = match response.status {
+                300..=399 if self.ask_owner(session, &again, &half, &response) => return,
+                503 if self.next_server(now, session) => return,
                 300..=399 => self.elsewhere(session, again, &mut half, &response),
                 _ => self.once_more(session, again, "INVITE", &response),
             };
@@ -242,14 +254,14 @@ impl UserAgent {
     ) -> Option<AskAgain> {
         let left = session.redirects.checked_sub(1)?;
         let ask = *again?;
-        response.message.contacts().iter().any(|contact| self.redirect(half, &contact.uri)).then(|| {
+        response.message.contacts().iter().any(|contact| self.points_to(half, &contact.uri)).then(|| {
             session.redirects = left;
             ask
         })
     }
 
     /// Points the next INVITE to where a 3xx leads; false if it leads nowhere that we can reach, or back.
-    fn redirect(&self, half: &mut Dialog, contact: &Uri) -> bool {
+    fn points_to(&self, half: &mut Dialog, contact: &Uri) -> bool {
         let target = contact.without_headers();
         if !contact.is_sip() || target.to_string() == half.remote_target {
             return false;
@@ -261,7 +273,10 @@ impl UserAgent {
     }
 
     /// Nobody has answered the INVITE that began the session, or it could not be sent.
-    pub(crate) fn invite_unanswered(&mut self, session: &mut Session, status: u16) {
+    pub(crate) fn invite_unanswered(&mut self, now: Mono, session: &mut Session, status: u16) {
+        if self.next_server(now, session) {
+            return;
+        }
         let Stage::Dialing(dialing) = &session.stage else { return };
         let event = match dialing.ending {
             Cancel::No => {
@@ -300,7 +315,7 @@ impl UserAgent {
         }
     }
 
-    fn send_cancel(&mut self, now: Mono, session: SessionId, key: ClientKey, reason: Option<&str>) {
+    pub(crate) fn send_cancel(&mut self, now: Mono, session: SessionId, key: ClientKey, reason: Option<&str>) {
         let Some((ClientMachine::Invite(machine), _)) = self.transactions.client(key) else { return };
         let Some(transmit) = machine.request().and_then(|invite| print::cancel(invite, reason)) else { return };
         let key = ClientKey { is_cancel: true, ..key };
@@ -327,14 +342,14 @@ impl UserAgent {
 
 /// Where a call goes first. RFC 3263 §4.1: a transport that the URI names is the one that is taken; RFC 5922 §4: who is called under TLS must
 /// be who the URI names.
-fn hop(dial: &Dial) -> Result<Hop, VerbError> {
-    let transport = match Transport::of_uri(&dial.target) {
-        Wanted::Any => dial.route.transport,
-        Wanted::Only(Transport::Ws) if dial.route.transport == Transport::Wss => Transport::Wss,
+pub(crate) fn hop(target: &Uri, route: Hop) -> Result<Hop, VerbError> {
+    let transport = match Transport::of_uri(target) {
+        Wanted::Any => route.transport,
+        Wanted::Only(Transport::Ws) if route.transport == Transport::Wss => Transport::Wss,
         Wanted::Only(transport) => transport,
         Wanted::Unknown => return Err(VerbError::NoTransport),
     };
-    let host = || dial.target.host().map(|host| ServerName::new(&host.to_string()));
-    let server = dial.route.server.clone().or_else(host).filter(|_| transport.is_secure());
-    Ok(Hop { transport, addr: dial.route.addr, server })
+    let host = || target.host().map(|host| ServerName::new(&host.to_string()));
+    let server = route.server.or_else(host).filter(|_| transport.is_secure());
+    Ok(Hop { transport, addr: route.addr, server })
 }

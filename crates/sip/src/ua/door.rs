@@ -146,8 +146,10 @@ impl UserAgent {
 
     /// A request outside of all dialogs, checked in the order of RFC 3261 §8.2.
     fn outside(&mut self, now: Mono, key: ServerKey, request: Request) {
-        let is_served =
-            matches!(request.method(), "INVITE" | "OPTIONS" | "BYE" | "INFO" | "NOTIFY" | "REFER" | "UPDATE" | "PRACK");
+        let is_served = matches!(
+            request.method(),
+            "REGISTER" | "INVITE" | "OPTIONS" | "BYE" | "INFO" | "NOTIFY" | "REFER" | "UPDATE" | "PRACK"
+        );
         if !is_served {
             return self.bad_method(now, key, &request);
         }
@@ -163,7 +165,8 @@ impl UserAgent {
                 self.reject(now, key, &request, Reply::new(483), Rejected::TooManyHops);
             }
             "INVITE" => self.on_invite(now, key, request),
-            "OPTIONS" => self.on_options(now, key, &request),
+            "OPTIONS" => self.on_options_outside(now, key, request),
+            "REGISTER" => self.on_register(now, key, &request),
             "REFER" => self.on_refer_outside(now, key, &request),
             _ => self.reject(now, key, &request, Reply::new(481), Rejected::UnknownDialog),
         }
@@ -282,6 +285,11 @@ impl Response {
 
     pub(crate) fn to_tag(&self) -> Option<&str> {
         self.message.to().tag()
+    }
+
+    /// The stream that it came by.
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        self.connection
     }
 
     pub(crate) fn sdp(&self) -> Option<Bytes> {

@@ -162,6 +162,60 @@ pub enum Event {
         /// None: nothing at all.
         status: Option<u16>,
     },
+    /// Our INVITE got a 3xx and may go elsewhere ([`Redirects::Asked`](super::Redirects)): to be followed by `redirect`.
+    Redirected {
+        /// Whose INVITE.
+        session: SessionId,
+        /// Where to, in the order in which the far side wants them tried.
+        contacts: Vec<Uri>,
+    },
+    /// A registration of ours stands, or has failed.
+    Registration {
+        /// Which.
+        registration: super::RegistrationId,
+        /// How it stands now.
+        state: super::RegistrationState,
+    },
+    /// Somebody has registered with us, or a registration has ended.
+    Bound {
+        /// Whose account.
+        account: String,
+        /// How many bindings it has now.
+        bindings: usize,
+    },
+    /// What became of a question whether somebody is there. Any answer says that they are; without one the status is 408 or 503.
+    Pong {
+        /// Which question.
+        ping: super::PingId,
+        /// Where it was sent.
+        hop: crate::transport::Hop,
+        /// The status.
+        status: u16,
+        /// How long the answer took.
+        took: Duration,
+        /// The answer, if there is one.
+        message: Option<Message>,
+    },
+    /// Somebody whose state we have subscribed to tells it.
+    Notification {
+        /// Which subscription.
+        subscription: super::SubscriptionId,
+        /// What they say; empty if there is nothing to be said.
+        body: Bytes,
+    },
+    /// A subscription has ended or cannot be had: nothing is known. It is tried again by itself.
+    SubscriptionLost {
+        /// Which subscription.
+        subscription: super::SubscriptionId,
+    },
+    /// Somebody asks by OPTIONS whether we are there, and [`Settings::options`](super::Settings) leaves it to the owner whether they are answered:
+    /// to be followed by `answer_options`.
+    Options {
+        /// Names the question.
+        question: super::QuestionId,
+        /// Where it came from.
+        source: SocketAddr,
+    },
     /// Something outside of all dialogs that deserves a line in the log. It has been answered by rule.
     Stranger {
         /// Where it came from.
@@ -253,6 +307,10 @@ pub enum Rejected {
     Flood,
     /// A table is full: 503.
     Full,
+    /// A password that is wrong, or an account of somebody else: 403.
+    WrongPassword,
+    /// An OPTIONS of somebody whom it does not concern whether we are there: 403, or nothing.
+    Unasked,
     /// We take no new calls: 503.
     Draining,
 }
@@ -277,6 +335,8 @@ impl Rejected {
             Rejected::OutsideDialog => "outside_dialog",
             Rejected::Flood => "flood",
             Rejected::Full => "full",
+            Rejected::WrongPassword => "wrong_password",
+            Rejected::Unasked => "options",
             Rejected::Draining => "draining",
         }
     }

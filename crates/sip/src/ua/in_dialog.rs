@@ -26,6 +26,9 @@ impl UserAgent {
     pub(crate) fn in_dialog(&mut self, now: Mono, key: ServerKey, request: &Request) {
         let id = request.to_tag().and_then(|tag| self.by_tag(tag));
         let Some(mut session) = id.and_then(|id| self.sessions.remove(&id)) else {
+            if request.method() == "NOTIFY" && self.on_notification(now, key, request) {
+                return;
+            }
             self.unknown_dialog(now, key, request);
             return;
         };

@@ -7,16 +7,21 @@ mod counts;
 mod dial;
 mod door;
 mod event;
+mod failover;
 mod in_dialog;
 mod info;
 mod invite;
 mod multipart;
 mod offer;
 mod options;
+mod outside;
+mod ping;
 mod prack;
 mod print;
 mod recent;
 mod refer;
+mod register;
+mod registrar;
 mod replaces;
 mod response;
 mod ring;
@@ -24,6 +29,7 @@ mod session;
 mod session_id;
 mod settings;
 mod sources;
+mod subscribe;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -44,9 +50,14 @@ use crate::transport::Transmit;
 
 pub use counts::{Counts, Direction, MessageCount};
 pub use event::{Event, Gone, InviteRequest, ReferId, Rejected, SessionId};
-pub use settings::{Limits, Settings};
+pub use options::{OptionsAnswer, QuestionId};
+pub use ping::{Ping, PingId};
+pub use register::{Registration, RegistrationId, RegistrationState};
+pub use registrar::{Account, AccountUse, Accounts, Binding};
+pub use settings::{Limits, OptionsFor, Settings};
 pub use sources::network_of;
-pub use verb::{Dial, Reason, VerbError};
+pub use subscribe::{Subscribe, SubscriptionId};
+pub use verb::{Dial, Reason, Redirects, VerbError};
 
 use recent::Recent;
 use session::Session;
@@ -74,6 +85,16 @@ pub struct UserAgent {
     sources: Sources,
     /// Peers that have refused a stream.
     datagrams_only: Recent,
+    /// Addresses that have not answered a short while ago: others of the same peer come first.
+    shunned: Recent,
+    registrations: BTreeMap<RegistrationId, register::Registering>,
+    pings: BTreeMap<PingId, ping::Asking>,
+    subscriptions: BTreeMap<SubscriptionId, subscribe::Subscribing>,
+    registrar: registrar::Registrar,
+    /// OPTIONS that wait for the owner.
+    questions: BTreeMap<QuestionId, (ServerKey, door::Request)>,
+    errands: Timers<outside::Errand>,
+    last_errand: u64,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     counts: Counts,
@@ -92,8 +113,10 @@ impl UserAgent {
     /// A user agent without sessions. Two with the same settings that are told the same give the same bytes.
     pub fn new(settings: Settings) -> UserAgent {
         let mut random = Random::new(settings.seed);
+        let secret = [random.draw(), random.draw()];
+        let registrar = registrar::Registrar::new(settings.accounts.clone(), settings.seed);
         UserAgent {
-            secret: [random.draw(), random.draw()],
+            secret,
             random,
             transactions: Transactions::new(settings.limits.transactions),
             sources: Sources::new(&settings.limits),
@@ -104,6 +127,14 @@ impl UserAgent {
             tags: BTreeMap::new(),
             timers: Timers::default(),
             datagrams_only: Recent::default(),
+            shunned: Recent::default(),
+            registrations: BTreeMap::new(),
+            pings: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            registrar,
+            questions: BTreeMap::new(),
+            errands: Timers::default(),
+            last_errand: 0,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counts: Counts::default(),
@@ -126,7 +157,8 @@ impl UserAgent {
     pub fn poll_timeout(&self) -> Option<(Mono, Why)> {
         let transaction = self.transactions.poll_timeout();
         let session = self.timers.next().and_then(|(_, id)| self.sessions.get(id)?.poll_timeout());
-        [transaction, session].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let errand = self.errands.next().map(|(at, _)| (at, Why::Errand));
+        [transaction, session, errand].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Takes no new calls (drain) or takes them again. Calls that are up go on; INVITEs and OPTIONS from outside get 503 with this Retry-After.

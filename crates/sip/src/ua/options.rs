@@ -7,7 +7,7 @@ use baton_time::Mono;
 use super::door::Request;
 use super::event::whole_seconds;
 use super::tables::Reply;
-use super::{Accepting, Rejected, UserAgent};
+use super::{Accepting, Event, OptionsFor, Rejected, UserAgent};
 use crate::transaction::ServerKey;
 use crate::wire::Header;
 
@@ -22,7 +22,53 @@ pub(crate) const EXTENSIONS: [&str; 5] = ["100rel", "timer", "replaces", "norefe
 /// The body types that we read.
 const ACCEPT: &str = "application/sdp, message/sipfrag;version=2.0";
 
+/// How many questions may wait for the owner; they are answered in the same turn.
+const QUESTIONS_MAX: usize = 1_024;
+
+/// Names one OPTIONS that waits for the owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QuestionId(u64);
+
+/// What becomes of an OPTIONS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionsAnswer {
+    /// It is answered as everybody's are.
+    Abilities,
+    /// 403.
+    Forbidden,
+    /// Nothing: whoever asks at random learns nothing.
+    Silence,
+}
+
 impl UserAgent {
+    /// An OPTIONS outside of all dialogs.
+    pub(crate) fn on_options_outside(&mut self, now: Mono, key: ServerKey, request: Request) {
+        match self.settings.options {
+            OptionsFor::WhomOwnerSays if self.questions.len() < QUESTIONS_MAX => {
+                self.last_errand += 1;
+                let question = QuestionId(self.last_errand);
+                let source = request.source;
+                self.questions.insert(question, (key, request));
+                self.tell(Event::Options { question, source });
+            }
+            OptionsFor::WhomOwnerSays => self.counts.reject(Rejected::Full),
+            OptionsFor::Everybody => self.on_options(now, key, &request),
+        }
+    }
+
+    /// Answers an OPTIONS, or does not.
+    pub fn answer_options(&mut self, now: Mono, question: QuestionId, answer: OptionsAnswer) {
+        let Some((key, request)) = self.questions.remove(&question) else { return };
+        match answer {
+            OptionsAnswer::Abilities => self.on_options(now, key, &request),
+            OptionsAnswer::Forbidden => {
+                self.counts.reject(Rejected::Unasked);
+                self.respond(now, key, &request, Reply::new(403));
+            }
+            OptionsAnswer::Silence => self.counts.reject(Rejected::Unasked),
+        }
+    }
+
     /// Answers OPTIONS: 200 with our abilities, 503 while no new calls are taken (RFC 3261 §11.2: as an INVITE would be).
     pub(crate) fn on_options(&mut self, now: Mono, key: ServerKey, request: &Request) {
         let reply = match self.accepting {

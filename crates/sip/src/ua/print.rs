@@ -74,7 +74,7 @@ impl UserAgent {
         builder =
             builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
-        if matches!(method, "INVITE" | "REFER" | "NOTIFY" | "UPDATE") {
+        if matches!(method, "INVITE" | "REFER" | "NOTIFY" | "UPDATE" | "SUBSCRIBE") {
             let listen = self.listen(routing.hop.transport, routing, dialog);
             builder = builder.header(Name::Contact, contact(listen, dialog.is_secure()));
         }
@@ -265,6 +265,7 @@ pub(crate) fn phrase(status: u16) -> &'static str {
         (420, "Bad Extension"),
         (421, "Extension Required"),
         (422, "Session Interval Too Small"),
+        (423, "Interval Too Brief"),
         (480, "Temporarily Unavailable"),
         (481, "Call/Transaction Does Not Exist"),
         (482, "Loop Detected"),

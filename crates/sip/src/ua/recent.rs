@@ -24,6 +24,10 @@ impl Recent {
         self.0.set(addr, now + REMEMBERED);
     }
 
+    pub(crate) fn remove(&mut self, addr: SocketAddr) {
+        self.0.clear(&addr);
+    }
+
     pub(crate) fn contains(&self, addr: SocketAddr) -> bool {
         self.0.get(&addr).is_some()
     }

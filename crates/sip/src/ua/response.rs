@@ -47,13 +47,16 @@ impl UserAgent {
         }
     }
 
-    fn deliver(&mut self, now: Mono, id: SessionId, purpose: Purpose, again: Option<Box<AskAgain>>, response: Response) {
+    fn deliver(&mut self, now: Mono, id: SessionId, purpose: Purpose, mut again: Option<Box<AskAgain>>, response: Response) {
+        if self.answered_outside(now, purpose, &mut again, &response) {
+            return;
+        }
         let Some(mut session) = self.sessions.remove(&id) else { return };
         let key = response.key;
         match purpose {
             Purpose::Invite => self.invite_answered(now, &mut session, key, again, response),
             Purpose::Reinvite => self.reinvite_answered(now, &mut session, key, again, &response),
-            Purpose::Cancel | Purpose::StrayBye => {}
+            Purpose::Cancel | Purpose::StrayBye | Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
             Purpose::Update => self.update_answered(now, &mut session, key, again, &response),
             Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack if response.status < 200 => {}
             Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
@@ -74,6 +77,7 @@ impl UserAgent {
             Purpose::Refer(refer) => self.refer_settled(now, session, refer, status, response),
             Purpose::Notify(refer) => Self::notify_settled(session, refer, status),
             Purpose::Invite | Purpose::Reinvite | Purpose::Update | Purpose::Prack | Purpose::Cancel | Purpose::StrayBye => {}
+            Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
         }
     }
 
@@ -132,12 +136,16 @@ impl UserAgent {
 
     /// Nobody has answered a request of ours (status 408), or it could not be sent (503).
     pub(crate) fn unanswered(&mut self, now: Mono, asked: &Asked, status: u16) {
+        if self.unanswered_outside(now, asked.purpose, status) {
+            return;
+        }
         let Some(mut session) = self.sessions.remove(&asked.session) else { return };
         match asked.purpose {
-            Purpose::Invite => self.invite_unanswered(&mut session, status),
+            Purpose::Invite => self.invite_unanswered(now, &mut session, status),
             Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, status),
             Purpose::Bye => self.bye_settled(&mut session, None),
             Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
+            Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
             Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
                 self.settled(now, &mut session, asked.purpose, status, None);
             }
@@ -172,11 +180,13 @@ impl UserAgent {
     /// Told by the owner of the sockets: this stream is closed. Sessions that used it go on by whatever stream comes next, and so do requests
     /// that nobody has said anything to yet: a stream repeats nothing by itself, and whether they have arrived is not known. `remote` is its far
     /// end, if that had said anything: requests that named no stream went by it, too.
-    pub fn connection_closed(&mut self, _now: Mono, connection: ConnectionId, remote: Option<std::net::SocketAddr>) {
+    pub fn connection_closed(&mut self, now: Mono, connection: ConnectionId, remote: Option<std::net::SocketAddr>) {
         for again in self.transactions.reroute(connection, remote) {
             self.counts.repeated += 1;
             self.transmits.push_back(again);
         }
+        self.registration_stream_closed(now, connection);
+        self.binding_stream_closed(now, connection);
         for session in self.sessions.values_mut() {
             for dialog in session.dialogs_mut() {
                 if dialog.connection == Some(connection) {
@@ -188,7 +198,7 @@ impl UserAgent {
 }
 
 impl Purpose {
-    fn method(self) -> &'static str {
+    pub(crate) fn method(self) -> &'static str {
         match self {
             Purpose::Invite | Purpose::Reinvite => "INVITE",
             Purpose::Cancel => "CANCEL",
@@ -198,6 +208,9 @@ impl Purpose {
             Purpose::Prack => "PRACK",
             Purpose::Refer(_) => "REFER",
             Purpose::Notify(_) => "NOTIFY",
+            Purpose::Register(_) => "REGISTER",
+            Purpose::Ping(_) => "OPTIONS",
+            Purpose::Subscribe(_) => "SUBSCRIBE",
         }
     }
 }

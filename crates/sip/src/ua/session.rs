@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::door::Request;
 use super::prack::Reliable;
+use super::tables::AskAgain;
 use super::timer::{Abilities, SessionTimer};
 use super::{ReferId, SessionId};
 use crate::dialog::Dialog;
@@ -12,7 +13,7 @@ use crate::digest::Credentials;
 use crate::timing::Why;
 use crate::transaction::{ClientKey, ServerKey};
 use crate::transport::{Hop, Transmit};
-use crate::wire::Header;
+use crate::wire::{Header, Message};
 
 /// A session. What it may do depends on its stage; what it still owes to its transactions does not.
 #[derive(Debug)]
@@ -37,10 +38,37 @@ pub(crate) struct Session {
     pub(crate) timer: Option<SessionTimer>,
     /// How many times its INVITE may still be sent elsewhere.
     pub(crate) redirects: u8,
+    /// Where else its INVITE may go.
+    pub(crate) elsewhere: Elsewhere,
     /// Subscriptions that outlive it.
     pub(crate) remnant: Option<Box<Remnant>>,
     /// When INVITEs of ours that still have no final answer are given up, once the session is over or cancelled.
     pub(crate) abandon_at: Option<Mono>,
+}
+
+/// Where else the INVITE of a session may go.
+#[derive(Debug, Default)]
+pub(crate) struct Elsewhere {
+    /// Servers that have not been tried.
+    pub(crate) others: Vec<Hop>,
+    /// When the next one is tried, unless the last one is heard of.
+    pub(crate) next_at: Option<Mono>,
+    /// The INVITE as it was sent last; none where there is no other server.
+    pub(crate) ask: Option<Box<AskAgain>>,
+    /// Whether the owner says where a 3xx leads.
+    pub(crate) owner_decides: OwnerDecides,
+}
+
+/// Whether the owner says where a 3xx leads.
+#[derive(Debug, Default)]
+pub(crate) enum OwnerDecides {
+    /// It is not asked.
+    #[default]
+    Never,
+    /// It would be asked.
+    When3xx,
+    /// It has been asked; this is what is sent, and what is told if it goes nowhere.
+    Asked { half: Box<Dialog>, ask: Box<AskAgain>, refusal: Message },
 }
 
 /// Where a session stands.
@@ -280,6 +308,7 @@ impl Session {
             far: Abilities::default(),
             timer: None,
             redirects: 0,
+            elsewhere: Elsewhere::default(),
             remnant: None,
             abandon_at: None,
         }
@@ -299,13 +328,14 @@ impl Session {
         let reliable = if let Stage::Called(called) = &self.stage { called.reliable.poll_timeout() } else { None };
         let timer = self.timer.as_ref().filter(|_| matches!(self.stage, Stage::Up(_))).map(SessionTimer::poll_timeout);
         let remnant = self.remnant.as_ref().map(|remnant| (remnant.until, Why::Forget));
-        [unacked, abandon, later, reliable, timer, remnant].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let server = self.elsewhere.next_at.map(|at| (at, Why::NextServer));
+        [server, unacked, abandon, later, reliable, timer, remnant].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Where its messages go.
     pub(crate) fn hop(&self) -> Option<Hop> {
         match &self.stage {
-            Stage::Dialing(_) | Stage::Over => self.invites.first().map(|invite| invite.dialog.hop.clone()),
+            Stage::Dialing(_) | Stage::Over => self.invites.last().map(|invite| invite.dialog.hop.clone()),
             Stage::Called(called) => Some(called.dialog.hop.clone()),
             Stage::Up(up) => Some(up.dialog.hop.clone()),
             Stage::Ending(ending) => Some(ending.dialog.hop.clone()),
@@ -315,7 +345,7 @@ impl Session {
     /// The Request-URI of its next request.
     pub(crate) fn request_uri(&self) -> Option<String> {
         match &self.stage {
-            Stage::Dialing(_) => self.invites.first().map(|invite| invite.dialog.routing().request_uri),
+            Stage::Dialing(_) => self.invites.last().map(|invite| invite.dialog.routing().request_uri),
             Stage::Up(up) => Some(up.dialog.routing().request_uri),
             Stage::Ending(ending) => Some(ending.dialog.routing().request_uri),
             Stage::Called(_) | Stage::Over => None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Accounts;
 use crate::timing::Timing;
 use crate::transport::Listen;
 
@@ -25,6 +26,12 @@ pub struct Settings {
     pub session_expires: Duration,
     /// The shortest such span that we let others ask for.
     pub min_se: Duration,
+    /// Who may register with us, and prove whose calls are theirs.
+    pub accounts: Accounts,
+    /// Who is answered who asks by OPTIONS whether we are there.
+    pub options: OptionsFor,
+    /// How long a server of several may be silent before the next one is tried (RFC 3263 §4.3).
+    pub server_patience: Duration,
 }
 
 impl Settings {
@@ -39,8 +46,20 @@ impl Settings {
             redirects: 0,
             session_expires: Duration::from_secs(1_800),
             min_se: Duration::from_secs(90),
+            accounts: Accounts::default(),
+            options: OptionsFor::Everybody,
+            server_patience: Duration::from_millis(1_200),
         }
     }
+}
+
+/// Who is answered who asks by OPTIONS, outside of calls, whether we are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionsFor {
+    /// Everybody.
+    Everybody,
+    /// Whom the owner says: [`Event::Options`](super::Event) asks.
+    WhomOwnerSays,
 }
 
 /// Ends of the tables; what comes when one is full gets 503 with Retry-After.

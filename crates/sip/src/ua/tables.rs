@@ -46,6 +46,12 @@ pub(crate) enum Purpose {
     Refer(super::ReferId),
     /// A NOTIFY about a REFER.
     Notify(super::ReferId),
+    /// A registration of ours.
+    Register(super::RegistrationId),
+    /// A question whether somebody is there.
+    Ping(super::PingId),
+    /// A subscription of ours.
+    Subscribe(super::SubscriptionId),
 }
 
 /// What it takes to send a request once more.
@@ -98,6 +104,7 @@ impl UserAgent {
                 Expired::ServerOver(key, served) => self.forget_server(key, &served),
             }
         }
+        self.run_errands(now);
         while let Some((_, id)) = self.timers.pop_due(now) {
             if let Some(mut session) = self.sessions.remove(&id) {
                 self.session_due(now, &mut session);
@@ -111,6 +118,7 @@ impl UserAgent {
         self.offer_again(now, session);
         self.repeat_provisional(now, session);
         self.timer_due(now, session);
+        self.server_due(now, session);
         if session.remnant.as_ref().is_some_and(|remnant| remnant.until <= now) {
             session.remnant = None;
         }

@@ -18,6 +18,12 @@ pub struct Dial {
     pub route: Hop,
     /// The stream that it is sent by: that of whoever has registered by it (RFC 5626 §5.3), for there may be no other way to them.
     pub flow: Option<ConnectionId>,
+    /// Further servers of the same peer, in order: the next one is tried where one is silent, cannot be reached or says 503 (RFC 3263 §4.3).
+    pub others: Vec<Hop>,
+    /// Elements to pass first, nearest first, as values of Route (RFC 3608).
+    pub routes: Vec<String>,
+    /// What a 3xx means.
+    pub redirects: Redirects,
     /// Who calls; the tag is ours to add.
     pub from: NameAddr,
     /// Whom; the target itself if none.
@@ -30,6 +36,16 @@ pub struct Dial {
     pub credentials: Option<Credentials>,
     /// How many elements the call may pass; 70 if none.
     pub max_forwards: Option<u8>,
+}
+
+/// What a 3xx to a call of ours means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// As [`Settings.redirects`](super::Settings) says.
+    #[default]
+    Usual,
+    /// The owner is asked where it may go ([`Event::Redirected`](super::Event)), so many times at most.
+    Asked(u8),
 }
 
 /// Why a session ends (RFC 3326), as told to the far side.

@@ -7,7 +7,7 @@ use baton_time::Mono;
 use bytes::Bytes;
 
 use crate::wire::{Header, HostPort, NameAddr, Uri};
-use crate::{Dial, Event, Hop, Incoming, Listen, SessionId, Settings, Transmit, Transport, UserAgent, Why};
+use crate::{Dial, Event, Hop, Incoming, Listen, RegistrationState, SessionId, Settings, Transmit, Transport, UserAgent, Why};
 
 pub(super) const US: &str = "192.0.2.1:5060";
 pub(super) const PEER: &str = "192.0.2.9:5070";
@@ -99,6 +99,19 @@ impl Desk {
         self.wait(Duration::from_millis(ms));
     }
 
+    /// Waits until this is what it is woken for, whatever comes before.
+    pub(super) fn wait_until(&mut self, wanted: Why) {
+        for _ in 0..10_000 {
+            let (at, why) = self.ua.poll_timeout().expect("something to wait for");
+            self.now = at;
+            self.ua.on_timeout(at);
+            if why == wanted {
+                return;
+            }
+        }
+        panic!("{wanted:?} never comes");
+    }
+
     /// Jumps to the next deadline, which must be for this reason.
     pub(super) fn wait_for(&mut self, why: Why) {
         let (at, reason) = self.ua.poll_timeout().expect("a deadline");
@@ -158,6 +171,9 @@ pub(super) fn call(sdp: Option<&'static str>) -> Dial {
         target: uri("sip:far@192.0.2.9:5070"),
         route: Hop::new(Transport::Udp, addr(PEER)),
         flow: None,
+        others: Vec::new(),
+        routes: Vec::new(),
+        redirects: crate::Redirects::Usual,
         from: name("\"Baton\" <sip:baton@192.0.2.1>"),
         to: None,
         headers: vec![Header::new("X-Baton-Call", "c_1")],
@@ -277,5 +293,20 @@ pub(super) fn word(event: &Event) -> String {
         Event::Gone { why, .. } => format!("Gone {why:?}"),
         Event::Released { status, .. } => format!("Released {status:?}"),
         Event::Stranger { reason, .. } => format!("Stranger {}", reason.name()),
+        Event::Redirected { contacts, .. } => {
+            format!("Redirected {}", contacts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        }
+        Event::Registration { state, .. } => match state {
+            RegistrationState::Trying => "Trying to register".to_owned(),
+            RegistrationState::Registered { .. } => "Registered".to_owned(),
+            RegistrationState::Failed { status, .. } => format!("Not registered {status}"),
+            RegistrationState::Ended => "Registration ended".to_owned(),
+        },
+        Event::Bound { account, bindings } => format!("Bound {account} {bindings}"),
+        Event::Pong { status, message: Some(_), .. } => format!("Pong {status}"),
+        Event::Pong { status, .. } => format!("No pong {status}"),
+        Event::Notification { body, .. } => format!("Notification {} bytes", body.len()),
+        Event::SubscriptionLost { .. } => "SubscriptionLost".to_owned(),
+        Event::Options { .. } => "Options".to_owned(),
     }
 }

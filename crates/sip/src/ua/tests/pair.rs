@@ -245,6 +245,13 @@ impl Pair {
             Event::Stranger { .. } | Event::Trying { .. } | Event::Ringing { .. } | Event::OfferAnswered { .. } => {}
             Event::OfferRefused { .. } | Event::Info { .. } | Event::ReferAnswered { .. } | Event::Notified { .. } => {}
             Event::Refused { .. } | Event::Gone { .. } | Event::Released { .. } => unreachable!("handled above"),
+            Event::Redirected { .. }
+            | Event::Registration { .. }
+            | Event::Bound { .. }
+            | Event::Pong { .. }
+            | Event::Notification { .. }
+            | Event::SubscriptionLost { .. }
+            | Event::Options { .. } => {}
         }
     }
 
@@ -326,7 +333,14 @@ fn subject(event: &Event) -> (Option<SessionId>, bool) {
             (Some(*session), false)
         }
         Event::ReferAnswered { session, .. } | Event::Notified { session, .. } => (Some(*session), false),
-        Event::Stranger { .. } => (None, false),
+        Event::Redirected { session, .. } => (Some(*session), false),
+        Event::Stranger { .. }
+        | Event::Registration { .. }
+        | Event::Bound { .. }
+        | Event::Pong { .. }
+        | Event::Notification { .. }
+        | Event::SubscriptionLost { .. }
+        | Event::Options { .. } => (None, false),
     }
 }
 
