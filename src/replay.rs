@@ -41,8 +41,8 @@ const EXTENSION: &str = "call";
 /// Folders are not looked into deeper than this.
 const DEPTH_MAX: usize = 16;
 
-/// How many stories play at the same time over real sockets: most of their time they wait.
-const AT_ONCE_MAX: usize = 24;
+/// How many stories play at the same time over real sockets on each processor: most of their time they wait.
+const AT_ONCE_EACH: usize = 4;
 
 /// What became of one story.
 struct Played {
@@ -84,9 +84,10 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
 /// Plays many stories at the same time, each on sockets of its own; real time goes by anyway.
 fn play_really(stories: &[Story]) -> Vec<Played> {
     let next = AtomicUsize::new(0);
+    let at_once = AT_ONCE_EACH * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let played: Mutex<Vec<Option<Played>>> = Mutex::new(stories.iter().map(|_| None).collect());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE_MAX.min(stories.len()) {
+        for _ in 0..at_once.min(stories.len()) {
             scope.spawn(|| {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);

@@ -33,7 +33,8 @@ static NEXT: AtomicU8 = AtomicU8::new(0);
 /// The sockets of one story.
 pub(super) struct Loopback {
     clock: Clock,
-    begun: Mono,
+    /// When it was first waited for: whatever prepares a story takes none of its time.
+    begun: Option<Mono>,
     network: u8,
     poll: Poll,
     events: Events,
@@ -51,7 +52,7 @@ impl Loopback {
         for turn in 0..NETWORKS.1 {
             let mut loopback = Loopback {
                 clock,
-                begun: clock.now().mono,
+                begun: None,
                 network: NETWORKS.0 + first.wrapping_add(turn) % NETWORKS.1,
                 poll: Poll::new()?,
                 events: Events::with_capacity(64),
@@ -124,7 +125,9 @@ impl Carrier for Loopback {
     }
 
     fn wait(&mut self, until: Duration) -> (Vec<Arrival>, Duration) {
-        let gone = self.clock.now().mono.since(self.begun);
+        let now = self.clock.now().mono;
+        let begun = *self.begun.get_or_insert(now);
+        let gone = now.since(begun);
         let nap = until.saturating_sub(gone);
         let mut arrivals = self.read();
         if arrivals.is_empty() && !nap.is_zero() {
@@ -133,7 +136,7 @@ impl Carrier for Loopback {
             }
             arrivals = self.read();
         }
-        (arrivals, self.clock.now().mono.since(self.begun))
+        (arrivals, self.clock.now().mono.since(begun))
     }
 }
 
