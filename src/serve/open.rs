@@ -72,9 +72,10 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let receipts = Arc::new(Receipts::default());
     let lock = lock::take(&config.store.url)?;
     let store = Arc::new(open_store(config, &door, receipts.clone()).await?);
-    let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
     let tls = open_tls(config)?;
     let (udp, streams, listen) = open_sip(config)?;
+    // After SIP: whoever finds HTTP open may call.
+    let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
     let self_test = SelfTest::from_environment();
     let recorder = open_recorder(config, &door)?;
     let relay = open_relay(config, clock, &door, self_test.media, recorder.clone())?;

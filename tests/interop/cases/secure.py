@@ -59,6 +59,9 @@ def s_client(baton, authority, *words, said=""):
         client.stdin.write(said)
         client.stdin.flush()
         time.sleep(1)
+        if "-quiet" in words:
+            # It does not end with its input.
+            client.terminate()
         return client.communicate(timeout=10)[0]
     finally:
         client.kill()
@@ -100,6 +103,7 @@ def renewal(desk):
     stayer.stdin.flush()
     time.sleep(1)
     expect(stayer.poll() is None, "the old connection is up")
+    stayer.terminate()
     heard = stayer.communicate(timeout=10)[0]
     expect(heard.count("SIP/2.0 200 OK") == 2, f"and is answered: {heard!r}")
 
