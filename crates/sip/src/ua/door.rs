@@ -186,6 +186,16 @@ impl Request {
         self.message.method()
     }
 
+    /// Who sends it: the address that it came from. The port of a stream that they have opened says nothing; the one that they listen at stands in
+    /// their Via (RFC 5923 §7), and the address is theirs beyond doubt, or there would be no stream.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        let port = self.via.sent_by.port.unwrap_or(self.way.transport.default_port());
+        match self.way.transport.is_reliable() {
+            true => SocketAddr::new(self.source.ip(), port),
+            false => self.source,
+        }
+    }
+
     pub(crate) fn uri(&self) -> &Uri {
         self.message.request_uri().unwrap_or(&self.message.to().uri)
     }

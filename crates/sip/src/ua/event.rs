@@ -26,7 +26,7 @@ pub enum Event {
     Invite {
         /// The new session.
         session: SessionId,
-        /// Where the INVITE came from.
+        /// Where the INVITE came from; by a stream, with the port at which they say that they listen.
         source: SocketAddr,
         /// What carried it.
         transport: Transport,

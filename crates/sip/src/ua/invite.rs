@@ -44,7 +44,7 @@ impl UserAgent {
         }
         let dialog = request.dialog(&token(tag), &contact);
         let invite = request.invite(contact, replaces);
-        let (source, transport) = (request.source, request.way.transport);
+        let (source, transport) = (request.peer(), request.way.transport);
         let mut session = Box::new(Session::new(id, request.call_id().to_owned(), tag, None));
         session.far.learn(&request.message);
         let reliable = Box::new(Reliable::new(&request, self.random.draw()));

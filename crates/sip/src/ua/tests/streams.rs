@@ -233,3 +233,22 @@ fn whoever_has_registered_by_a_websocket_is_called_by_it_and_by_nothing_else() {
     let ways: Vec<_> = desk.transmits().iter().map(|sent| (sent.transport, sent.connection)).collect();
     assert_eq!(ways, [(Transport::Wss, Some(STREAM)); 2], "ACK and BYE");
 }
+
+#[test]
+fn whoever_opens_a_stream_is_known_by_the_port_in_their_via() {
+    for (via, transport, from, peer) in [
+        ("SIP/2.0/TCP 192.0.2.9:5070", Transport::Tcp, "192.0.2.9:41000", "192.0.2.9:5070"),
+        ("SIP/2.0/TCP agent.example", Transport::Tcp, "192.0.2.9:41000", "192.0.2.9:5060"),
+        ("SIP/2.0/UDP 192.0.2.9:5070", Transport::Udp, "192.0.2.9:41000", "192.0.2.9:41000"),
+    ] {
+        let mut desk = Desk::new();
+        let invite = invite("z9hG4bKa", 1, OFFER);
+        let written = value(&invite, "Via").split(';').next().unwrap().to_owned();
+        let stream = transport.is_reliable().then_some(STREAM);
+        desk.hear_by(transport, stream, from, &invite.replacen(&written, via, 1));
+        match desk.ua.poll_event() {
+            Some(crate::Event::Invite { source, .. }) => assert_eq!(source, addr(peer), "{via}"),
+            other => panic!("no INVITE but {other:?}"),
+        }
+    }
+}
