@@ -69,7 +69,7 @@ pub(super) fn read_certificate(walk: &mut Walk<'_>, mut at: Section<'_>) -> Foun
     at.finish(walk, &[], Identity { certificate, key })
 }
 
-/// The keys of a trunk or an AI that begin with `tls_`.
+/// The keys of a trunk or an AI that begin with `tls_`; none where it is not called by TLS.
 pub(super) fn of_peer(walk: &mut Walk<'_>, at: &mut Section<'_>, uri: &str, sources: &[Network]) -> Option<Peer> {
     let identity = pair(walk, at, "tls_certificate", "tls_key");
     let roots = at.text(walk, "tls_roots", path);
@@ -90,7 +90,7 @@ pub(super) fn of_peer(walk: &mut Walk<'_>, at: &mut Section<'_>, uri: &str, sour
         );
     }
     let host = ServerName::new(&uri.host()?.to_string());
-    has_any.then(|| Peer { host, name, identity, roots, pin, sources: sources.to_vec() })
+    is_secure(&uri).then(|| Peer { host, name, identity, roots, pin, sources: sources.to_vec() })
 }
 
 /// What is looked at when everything is read: whoever is called by TLS, or listens by it, needs something for that.

@@ -162,7 +162,7 @@ impl Live {
         };
         let usual = Arc::new(usual);
         let mut peers = BTreeMap::new();
-        for peer in &settings.peers {
+        for peer in settings.peers.iter().filter(|peer| peer.has_own()) {
             let roots = match &peer.roots {
                 Some(path) => Arc::new(files::roots(path)?),
                 None => usual.clone(),

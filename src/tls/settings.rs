@@ -19,7 +19,7 @@ pub(crate) struct TlsSettings {
     pub(crate) oldest: Oldest,
     /// Whether `*.example.com` is good for `sip.example.com`.
     pub(crate) wildcards: Wildcards,
-    /// Peers with settings of their own; one for each host.
+    /// Who is called by TLS; one for each host.
     pub(crate) peers: Vec<Peer>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Wildcards {
     Taken,
 }
 
-/// A peer with settings of its own.
+/// A peer that is called by TLS, with what it says for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// The host of its URI.
@@ -94,6 +94,13 @@ pub(crate) struct Peer {
 /// SHA-256 of a certificate in DER.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pin(pub(crate) [u8; 32]);
+
+impl Peer {
+    /// Whether anything is other than usual.
+    pub(super) fn has_own(&self) -> bool {
+        self.identity.is_some() || self.roots.is_some() || self.pin.is_some()
+    }
+}
 
 impl TlsSettings {
     /// Every file that something is read from.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use baton_switchboard::Network;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
@@ -96,6 +97,10 @@ fn name(host: &str) -> ServerName {
 
 /// What came of a call: the name in the certificate that we were shown, or none.
 fn call(runtime: &Runtime, server: &Tls, client: &Tls, host: &str) -> Result<Vec<String>, String> {
+    call_by(runtime, server, client, Some(&name(host)))
+}
+
+fn call_by(runtime: &Runtime, server: &Tls, client: &Tls, host: Option<&ServerName>) -> Result<Vec<String>, String> {
     runtime.block_on(async {
         let listener = TcpListener::bind((HERE, 0)).await.expect("a port");
         let at = listener.local_addr().expect("it is bound");
@@ -109,7 +114,7 @@ fn call(runtime: &Runtime, server: &Tls, client: &Tls, host: &str) -> Result<Vec
                 },
                 async {
                     let stream = TcpStream::connect(at).await.expect("somebody listens");
-                    let mut stream = client.connect(Some(&name(host)), HERE, stream).await.map_err(|fault| fault.to_string())?;
+                    let mut stream = client.connect(host, HERE, stream).await.map_err(|fault| fault.to_string())?;
                     // TLS 1.3: whether our own certificate was good shows with what is read first.
                     stream.read_exact(&mut [0; 5]).await.map_err(|fault| fault.to_string())?;
                     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).expect("a certificate");
@@ -178,6 +183,17 @@ fn a_peer_may_have_roots_a_name_or_one_certificate_of_its_own() {
     let pin = |octets: [u8; 32]| with(Peer { pin: Some(Pin(octets)), ..peer("10.0.0.7") });
     assert!(call(&runtime, &server, &pin(Sha256::digest(&der).into()), "10.0.0.7").is_ok());
     assert!(call(&runtime, &server, &pin([7; 32]), "10.0.0.7").is_err());
+}
+
+#[test]
+fn a_peer_that_is_called_by_its_address_is_still_known_by_its_name() {
+    let (folder, runtime, ca) = (Folder::new(), runtime(), Authority::new("Root"));
+    let server = open(showing(&[&ca.write(&folder, "sip", vec![dns("sip.carrier.example")])]));
+    let roots = ca.roots(&folder, "roots.pem");
+    let trunk = Peer { sources: vec![Network::only(HERE)], ..peer("sip.carrier.example") };
+    let client = open(TlsSettings { peers: vec![trunk], ..trusting(&roots) });
+    assert!(call_by(&runtime, &server, &client, None).is_ok(), "a call of theirs goes on by a new connection");
+    assert!(call_by(&runtime, &server, &open(trusting(&roots)), None).is_err(), "nobody knows whose address that is");
 }
 
 #[test]
