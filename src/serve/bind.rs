@@ -19,13 +19,18 @@ pub(super) fn all_descriptors() {
     }
 }
 
+/// Bytes of datagrams that may wait to be read: a fifth of a second of a flood, so that a call in its midst is not lost.
+const WAITING_BYTES: usize = 4 * 1_024 * 1_024;
+
 /// A socket for datagrams.
 pub(super) fn datagrams(at: SocketAddr) -> io::Result<UdpSocket> {
-    if at.is_ipv4() {
-        return UdpSocket::bind(at);
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    if at.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    let socket = net::socket_with(AddressFamily::INET6, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_ipv6_v6only(&socket, true)?;
+    // The kernel gives as much of it as the machine's limit permits (net.core.rmem_max).
+    sockopt::set_socket_recv_buffer_size(&socket, WAITING_BYTES)?;
     net::bind(&socket, &at)?;
     Ok(UdpSocket::from(socket))
 }

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import time
 
 from lab.desk import expect
@@ -92,6 +93,54 @@ def stranger(desk):
     expect(caught == ["127.0.0.9"], f"the fail2ban filter of deploy/ catches it, once: {caught}")
     baton.wait("it is counted", lambda: 'baton_sip_rejected_total{reason="unknown-peer"} 1' in baton.get("/metrics"), 2)
     expect(baton.get("/v1/calls")["items"] == [], "no call began")
+
+
+FLOOD = """
+import socket, sys, time
+port, seconds, per_second = map(int, sys.argv[1:])
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+out.bind(("127.0.0.9", 0))
+sdp = "v=0\\r\\no=- 1 1 IN IP4 127.0.0.9\\r\\ns=-\\r\\nc=IN IP4 127.0.0.9\\r\\nt=0 0\\r\\nm=audio 4000 RTP/AVP 0\\r\\n"
+text = ("INVITE sip:100@127.0.0.1 SIP/2.0\\r\\nVia: SIP/2.0/UDP 127.0.0.9:5060;branch=z9hG4bKf%d;rport\\r\\nMax-Forwards: 70\\r\\n"
+        "From: <sip:x@127.0.0.9>;tag=f%d\\r\\nTo: <sip:100@127.0.0.1>\\r\\nCall-ID: f%d@x\\r\\nCSeq: 1 INVITE\\r\\n"
+        "Contact: <sip:x@127.0.0.9>\\r\\nContent-Type: application/sdp\\r\\nContent-Length: " + str(len(sdp)) + "\\r\\n\\r\\n" + sdp)
+begun, sent = time.monotonic(), 0
+while (now := time.monotonic() - begun) < seconds:
+    for number in range(sent, min(int(now * per_second), sent + 400)):
+        out.sendto((text % (number, number, number)).encode(), ("127.0.0.1", port))
+        sent = number + 1
+    time.sleep(0.002)
+print(sent)
+"""
+
+
+def resident_mb(baton):
+    with open(f"/proc/{baton.process.pid}/status", encoding="utf-8") as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) / 1024
+
+
+@case("a minute of 20,000 INVITEs a second from nobody: no more than 64 MB, and whoever may call is answered", full_only=True)
+def flood(desk):
+    seconds = int(os.environ.get("FLOOD_SECONDS", "60"))
+    baton = desk.serve()
+    before = resident_mb(baton)
+    command = [sys.executable, "-c", FLOOD, str(baton.sip), str(seconds), "20000"]
+    flooding = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    desk.at_end(flooding.kill)
+    time.sleep(2)
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller", hold=3000)
+    baton.call(20)
+    ai_leg.finish(40)
+    caller_leg.finish(40)
+    sent = int(flooding.communicate(timeout=seconds + 30)[0])
+    grown = resident_mb(baton) - before
+    metrics = baton.get("/metrics")
+    dropped = re.search(r'baton_sip_rejected_total\{reason="flood"\} (\d+)', metrics)
+    lines = len(re.findall("sip-reject src=127.0.0.9", baton.log()))
+    print(f"         {sent} sent in {seconds} s, {dropped and dropped.group(1)} dropped, {grown:.0f} MB more, {lines} lines in the log", flush=True)
+    expect(grown <= 64, f"it has grown by {grown:.0f} MB")
+    expect(0 < lines <= seconds + 5, f"a line a second: {lines}")
 
 
 @case("the systemd unit is sound", needs=("systemd-analyze",))
