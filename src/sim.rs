@@ -1,5 +1,7 @@
 //! `baton sim`: random worlds against the production core, in virtual time.
 
+mod soak;
+
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -21,6 +23,9 @@ pub(crate) struct SimArgs {
     /// Tells everything that happens in the one seed: always the same bytes.
     #[arg(long, requires = "seed")]
     pub(crate) trace: bool,
+    /// Plays calls on one switchboard until there were so many transfers, and looks whether anything of them is left.
+    #[arg(long, value_name = "TRANSFERS", conflicts_with_all = ["seed", "seeds", "first"])]
+    pub(crate) soak: Option<u64>,
     /// One JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
@@ -45,6 +50,9 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
     #[cfg(feature = "seeded-bugs")]
     if args.hunt {
         return hunt(args.seeds, &stock);
+    }
+    if let Some(transfers) = args.soak {
+        return soak::run(transfers, args.json, &stock);
     }
     if args.trace {
         let lines = chance::trace(args.seed.unwrap_or(args.first), &stock);

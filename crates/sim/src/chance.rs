@@ -5,6 +5,7 @@
 //! who hears whom is decided there. The fixtures listen to the real rooms.
 
 mod dice;
+mod disk;
 mod leg;
 mod plan;
 #[cfg(test)]
@@ -16,14 +17,15 @@ mod stock;
 mod story;
 mod tally;
 mod watch;
+mod ways;
 mod wire;
 
 pub use shrink::{Found, examine};
 pub use stock::Stock;
 pub use tally::{Fault, Tally};
 
-use plan::Plan;
-use run::Run;
+use plan::{Plan, Rules};
+use run::{Lived, Run};
 
 /// What came of a seed.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,54 @@ pub fn play(seed: u64, stock: &Stock) -> Outcome {
     let violation = run.play();
     Outcome { violation, tally: run.tally }
 }
+
+/// What came of many calls on one switchboard.
+#[derive(Debug, Clone, Default)]
+pub struct Soaked {
+    /// How many calls there were.
+    pub calls: u64,
+    /// How many transfers.
+    pub transfers: u64,
+    /// What did not hold, and in the call of which seed; none: all held.
+    pub violation: Option<(u64, String)>,
+    /// The classes of faults that were met.
+    pub tally: Tally,
+}
+
+/// Plays calls on one switchboard, one after the other, until there were so many transfers: after each of them nothing may be left.
+/// `look` is shown how many transfers there were, now and then.
+pub fn soak(transfers: u64, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked {
+    let rules = Rules::of_many();
+    let mut soaked = Soaked::default();
+    let mut lived: Option<Lived> = None;
+    while soaked.transfers < transfers && soaked.violation.is_none() {
+        soaked.calls += 1;
+        let plan = Plan::draw_one_of_many(soaked.calls, &rules);
+        let (run, violation) = match lived.take() {
+            None => {
+                let mut run = Run::new(&plan, stock);
+                let violation = run.play();
+                (run, violation)
+            }
+            Some(before) => {
+                let mut run = Run::after(&plan, stock, before);
+                let violation = run.play_on();
+                (run, violation)
+            }
+        };
+        soaked.transfers += run.transfers() as u64;
+        soaked.tally.add(&run.tally);
+        soaked.violation = violation.map(|what| (soaked.calls, what));
+        lived = Some(run.lived());
+        if soaked.calls % LOOK_EVERY == 0 {
+            look(soaked.transfers);
+        }
+    }
+    soaked
+}
+
+/// After so many calls somebody may look at the memory.
+const LOOK_EVERY: u64 = 1_000;
 
 /// The first seed, of so many, that finds the fault of this number (`baton_time::bug!`); none where it is not found.
 #[cfg(feature = "seeded-bugs")]

@@ -1,11 +1,18 @@
 //! Every fixture of `sip-fixtures` holds, and a wrong one fails.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fixture::{play, read};
+use crate::fixture::{Story, play, read};
 
 /// The plays are shared out, so that they run beside each other.
 const SHARES: usize = 4;
+
+/// At least so many different roads are gone.
+const ROADS_MIN: usize = 100;
+
+/// A road through a story: what was published, and what the caller heard, one after the other.
+type Road = (Vec<String>, Vec<String>);
 
 fn fixtures(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -33,41 +40,37 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sip-fixtures")
 }
 
-fn hold(share: usize) {
-    let mut count = 0;
-    let mut failed = Vec::new();
-    for (place, path) in fixtures(&root()).iter().enumerate() {
+/// Every story of every fixture.
+fn stories() -> Vec<Story> {
+    let read_one = |path: &PathBuf| {
         let name = path.strip_prefix(root()).unwrap().display().to_string();
-        let stories = read(&name, &std::fs::read_to_string(path).unwrap()).unwrap_or_else(|fault| panic!("{name}:{fault}"));
-        for (number, story) in stories.iter().enumerate() {
-            if (place + number) % SHARES == share {
-                count += 1;
-                failed.extend(play(story).err().map(|failure| format!("{}\n{failure}", story.name)));
-            }
-        }
-    }
+        read(&name, &std::fs::read_to_string(path).unwrap()).unwrap_or_else(|fault| panic!("{name}:{fault}"))
+    };
+    fixtures(&root()).iter().flat_map(read_one).collect()
+}
+
+#[test]
+fn every_fixture_holds_and_they_go_a_hundred_different_roads() {
+    let stories = stories();
+    let share = |share: usize| -> Vec<Result<Road, String>> {
+        let own = stories.iter().skip(share).step_by(SHARES);
+        let play = |story: &Story| match play(story) {
+            Ok(passed) => Ok((passed.states, passed.heard)),
+            Err(failure) => Err(format!("{}\n{failure}", story.name)),
+        };
+        own.map(play).collect()
+    };
+    let played: Vec<Result<Road, String>> = std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..SHARES).map(|own| scope.spawn(move || share(own))).collect();
+        shares.into_iter().flat_map(|share| share.join().expect("a share that does not panic")).collect()
+    });
+    let (roads, failed): (Vec<_>, Vec<_>) = played.into_iter().partition(Result::is_ok);
+    let failed: Vec<String> = failed.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(count > 30 || wanted().is_some(), "only {count} stories were played");
-}
-
-#[test]
-fn every_fixture_holds_first_share() {
-    hold(0);
-}
-
-#[test]
-fn every_fixture_holds_second_share() {
-    hold(1);
-}
-
-#[test]
-fn every_fixture_holds_third_share() {
-    hold(2);
-}
-
-#[test]
-fn every_fixture_holds_fourth_share() {
-    hold(3);
+    let count = roads.len();
+    let roads: BTreeSet<Road> = roads.into_iter().filter_map(Result::ok).collect();
+    println!("{count} stories, {} distinct pairs of state path and scene path", roads.len());
+    assert!(wanted().is_some() || count > 150 && roads.len() >= ROADS_MIN, "{count} stories go {} roads", roads.len());
 }
 
 /// What was made wrong, and the text with it.

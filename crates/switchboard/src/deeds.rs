@@ -11,7 +11,7 @@ use baton_transfer::briefing::Briefing;
 use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact, Line, SayId, SceneName};
 
 use crate::call::{Asked, Rests, Speech};
-use crate::handback::MOVED;
+use crate::handback::{MOVED, NOBODY_TO_MOVE, NOT_MOVED};
 use crate::inbound::Dialling;
 use crate::payload::{completeness, display_name};
 use crate::switchboard::{Switchboard, Waiting};
@@ -119,6 +119,9 @@ impl Switchboard {
             Action::Progress(progress) => self.progress(now, id, progress),
             Action::Report(kind, mut data) => {
                 let transfer = self.running_id(id);
+                if kind == EventKind::AttemptFailed && data.get("by").is_some_and(|by| by == "ae") {
+                    self.settle_move(now, id, &NOT_MOVED);
+                }
                 if let Some(call) = self.calls.get(&id).filter(|_| kind == EventKind::TransferRequested) {
                     data.insert("payload_completeness".to_owned(), completeness(&call.context).into());
                 }
@@ -149,6 +152,9 @@ impl Switchboard {
         self.swap_scene(id);
         if matches!(scene, SceneName::Human | SceneName::AeHolds) {
             self.settle_move_back(now, id);
+            self.settle_move_on(now, id);
+        } else if scene == SceneName::Conversation {
+            self.settle_move(now, id, &MOVED);
         }
         if scene == SceneName::Human {
             self.consider_release(now, id);
@@ -219,6 +225,8 @@ impl Switchboard {
     fn hang_up_ae(&mut self, now: Now, id: CallId, leg: LegId, cause: Cause) {
         if matches!(cause, Cause::HandedBack | Cause::MovedOn) {
             self.settle_move(now, id, &MOVED);
+        } else if cause == Cause::CallOver {
+            self.settle_move(now, id, &NOBODY_TO_MOVE);
         }
         self.end_leg(now, id, leg, Some(reason_of(cause)));
         if let Some(call) = self.calls.get_mut(&id) {

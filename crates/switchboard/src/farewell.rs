@@ -8,6 +8,7 @@ use baton_transfer::{CallbackEvent, Event as Told, LegEnd};
 
 use crate::call::Phase;
 use crate::ended::EndedCall;
+use crate::handback::NOBODY_TO_MOVE;
 use crate::settings::Sabotage;
 use crate::switchboard::{Leaving, Switchboard};
 
@@ -117,6 +118,7 @@ impl Switchboard {
 
     /// Ends every leg that is left.
     pub(crate) fn end_call(&mut self, now: Now, id: CallId) {
+        self.settle_move(now, id, &NOBODY_TO_MOVE);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.phase = Phase::Ending;
         let live: Vec<LegId> = call.legs.iter().filter(|leg| leg.is_live()).map(|leg| leg.id).collect();

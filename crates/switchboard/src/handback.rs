@@ -81,7 +81,7 @@ impl Switchboard {
     /// The AE whose REFER moves the call hears how that went, before our BYE.
     pub(crate) fn settle_move(&mut self, now: Now, id: CallId, progress: &Progress) {
         let running = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut());
-        if let Some(referrer) = running.and_then(|running| running.moving.take()) {
+        if let Some(referrer) = running.and_then(|running| running.moving.take()).filter(|_| !baton_time::bug!(99)) {
             self.notify(now, referrer, progress);
         }
     }
@@ -95,9 +95,22 @@ impl Switchboard {
             self.settle_move(now, id, &NOT_MOVED);
         }
     }
+
+    /// The caller is with somebody else, and whoever wanted that has left before it came about.
+    pub(crate) fn settle_move_on(&mut self, now: Now, id: CallId) {
+        let call = self.calls.get(&id);
+        let moving = call.and_then(|call| call.transfer.as_ref()).and_then(|running| running.moving);
+        let human = call.and_then(|call| call.ae()).map(|leg| leg.session);
+        if moving.is_some_and(|referrer| human.is_some_and(|human| human != referrer.session())) {
+            self.settle_move(now, id, &MOVED);
+        }
+    }
 }
+
+/// What the AE's REFER hears last when the caller has hung up meanwhile.
+pub(crate) const NOBODY_TO_MOVE: Progress = Progress { status: 487, phrase: "Request Terminated", outcome: None, last: true };
 
 /// What the AE's REFER hears last when the caller has gone where they wanted.
 pub(crate) const MOVED: Progress = Progress { status: 200, phrase: "OK", outcome: None, last: true };
 
-const NOT_MOVED: Progress = Progress { status: 503, phrase: "Service Unavailable", outcome: None, last: true };
+pub(crate) const NOT_MOVED: Progress = Progress { status: 503, phrase: "Service Unavailable", outcome: None, last: true };

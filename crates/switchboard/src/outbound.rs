@@ -135,7 +135,7 @@ impl Switchboard {
     /// Whom we call did not answer in time.
     pub(crate) fn caller_took_too_long(&mut self, now: Now, id: CallId) {
         let caller = self.calls.get(&id).and_then(Call::caller).filter(|leg| leg.is_live() && !leg.is_up());
-        let Some(leg) = caller.map(|leg| leg.id) else { return };
+        let Some(leg) = caller.map(|leg| leg.id).filter(|_| !baton_time::bug!(100)) else { return };
         self.end_leg(now, id, leg, Some(Reason::sip(480, "No answer")));
         self.caller_refused(now, id, leg, 408, "not answered within ring_max");
         self.settle(now, id);

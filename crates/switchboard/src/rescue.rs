@@ -37,6 +37,9 @@ impl Switchboard {
         tracing::warn!("no AI answers");
         let rescue = self.rescue_of(call);
         let Some(caller) = call.caller().filter(|leg| leg.is_live()) else { return self.end_call(now, id) };
+        if baton_time::bug!(96) {
+            return;
+        }
         let (leg, session, is_up) = (caller.id, caller.session, caller.is_up());
         if self.can_rescue(&rescue) && (is_up || self.answer_leg(now, id, leg, Vec::new())) {
             return self.run_plan(now, id, &rescue);
@@ -69,10 +72,16 @@ impl Switchboard {
     pub(crate) fn ai_is_silent(&mut self, now: Now, id: CallId, leg: LegId, silent_ms: u64) {
         let Some(call) = self.calls.get(&id) else { return };
         let counts = self.ai_setting(call, leg).is_none_or(|ai| ai.silence == AiSilence::Rescue);
-        if silent_ms >= AI_LOST_AFTER_MS && counts && matches!(call.phase, Phase::Active) && call.transfer.is_none() {
+        if silent_ms >= AI_LOST_AFTER_MS && counts && matches!(call.phase, Phase::Active) {
             tracing::warn!(silent_ms, "the AI's media is lost");
+            let is_asked_for = call.transfer.is_some();
             self.end_leg(now, id, leg, Some(Reason::sip(480, "Media lost")));
-            return self.ai_died(now, id);
+            if !is_asked_for {
+                return self.ai_died(now, id);
+            }
+            // Nobody goes back to it: where the transfer comes to nothing, a fresh one is dialled.
+            self.swap_scene(id);
+            return self.tell(now, id, baton_transfer::Event::AiGone);
         }
         if let Some(leg) = self.calls.get_mut(&id).filter(|_| counts).and_then(|call| call.leg_mut(leg)) {
             leg.sound = Sound::Missing;

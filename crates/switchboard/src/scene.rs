@@ -80,6 +80,7 @@ fn seeded(scene: SceneName) -> [Hears; 3] {
         (SceneName::AeHolds, baton_time::bug!(81), [Hears::Silence, Hears::Silence, Hears::Silence]),
         (SceneName::Conversation, baton_time::bug!(82), [Hears::Silence, Hears::Caller, Hears::Silence]),
         (SceneName::ConsultMusic, baton_time::bug!(83), [Hears::Music, Hears::Ae, Hears::Silence]),
+        (SceneName::ConsultLive, baton_time::bug!(98), [Hears::Ae, Hears::Ae, Hears::Ai]),
     ];
     let fault = faults.into_iter().find(|(name, is_on, _)| *is_on && *name == scene);
     fault.map_or_else(|| row(scene), |(_, _, heard)| heard)

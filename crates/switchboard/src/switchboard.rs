@@ -1,7 +1,7 @@
 //! Where SIP, media and transfers meet: told what came in, answers with what is to be done.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use baton_contract::{
@@ -28,6 +28,9 @@ use crate::{Input, Output, Settings, Why};
 
 /// The stock of free ports is filled up when it falls below this many.
 const PORTS_LOW: usize = 32;
+
+/// Made once: it is the same for everybody.
+static RINGBACK: LazyLock<Arc<Clip>> = LazyLock::new(|| Arc::new(baton_media::ringback()));
 
 /// The reason in the log and in the metric where an INVITE comes from nobody we know.
 pub(crate) const UNKNOWN_PEER: &str = "unknown-peer";
@@ -219,7 +222,7 @@ impl Switchboard {
             placed: Placed::default(),
             referrals: BTreeMap::new(),
             messages: BTreeMap::new(),
-            ringback: Arc::new(baton_media::ringback()),
+            ringback: RINGBACK.clone(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             audits: Vec::new(),

@@ -1,7 +1,7 @@
 //! Faults that are put in on purpose, so that the simulator can be seen to find them. Only builds with the feature `seeded-bugs` have any.
 
 /// How many faults there are, counted from 1.
-pub const COUNT: u32 = 88;
+pub const COUNT: u32 = 100;
 
 /// Whether this build has any.
 pub const ARE_IN: bool = cfg!(feature = "seeded-bugs");

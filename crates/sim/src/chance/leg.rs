@@ -65,6 +65,12 @@ pub(super) struct Facts {
     pub(super) acked: Option<Mono>,
     /// Its attempt has been told as failed.
     pub(super) given_up: bool,
+    /// It has taken a REFER.
+    pub(super) referred: bool,
+    /// The REFER that it has taken has come about, as it tells.
+    pub(super) passed_on: bool,
+    /// Baton has refreshed its session, or changed it.
+    pub(super) refreshed: bool,
 }
 
 impl Facts {
@@ -97,6 +103,8 @@ pub(super) struct Leg {
     remote_seq: Option<u32>,
     /// The INVITE that was got, as it came.
     invite: Bytes,
+    /// CSeq and branch of the INVITE that was got.
+    invited_by: (u32, String),
     /// Branch and CSeq of the INVITE that was sent.
     own_invite: (u64, u32),
     final_status: Option<u16>,
@@ -121,6 +129,8 @@ pub(super) struct Leg {
     /// A final answer had to be sent again.
     pub(super) is_overdue: bool,
     repeated: u32,
+    /// What it says to a REFER; 0: nothing.
+    pub(super) refer_status: u16,
 }
 
 /// What has become of the REFER of a leg.
@@ -144,6 +154,8 @@ pub(super) struct Turn {
     pub(super) invited: bool,
     pub(super) up: bool,
     pub(super) glare: bool,
+    /// A REFER has come, and is taken.
+    pub(super) referred: bool,
 }
 
 impl Leg {
@@ -161,6 +173,7 @@ impl Leg {
             seq: 1,
             remote_seq: None,
             invite: Bytes::new(),
+            invited_by: (0, String::new()),
             own_invite: (0, 0),
             final_status: None,
             unacked: None,
@@ -178,11 +191,15 @@ impl Leg {
             unheeded: None,
             is_overdue: false,
             repeated: 0,
+            refer_status: 202,
         }
     }
 
     /// A call that a phone makes.
-    pub(super) fn calling(now: Mono, who: Who, own: SocketAddr, user: &str, branch: u64, offer: bool) -> (Leg, Bytes) {
+    ///
+    /// `says` has whether it makes an offer, and further headers.
+    pub(super) fn calling(now: Mono, who: Who, own: SocketAddr, user: &str, branch: u64, says: (bool, &str)) -> (Leg, Bytes) {
+        let (offer, headers) = says;
         let mut leg = Leg::blank(who, own);
         leg.phase = Phase::Calling;
         leg.call_id = format!("sim-{}-{}@{own}", who.phone, who.nth);
@@ -191,7 +208,7 @@ impl Leg {
         leg.remote = format!("<{}>", leg.target);
         let body = if offer { sdp(own, 1, Talk::Both) } else { String::new() };
         leg.own_invite = (branch, 1);
-        let bytes = leg.send(now, "INVITE", branch, "", &body);
+        let bytes = leg.send(now, "INVITE", branch, headers, &body);
         (leg, bytes)
     }
 
@@ -206,6 +223,7 @@ impl Leg {
         leg.target = seen.target().to_owned();
         leg.remote_seq = Some(seen.seq());
         leg.invite = bytes.clone();
+        leg.invited_by = (seen.seq(), seen.branch().unwrap_or_default().to_owned());
         leg.port = seen.port().unwrap_or(0);
         leg.call = seen.call.parse().ok();
         leg
@@ -245,7 +263,13 @@ impl Leg {
 
     /// Whether a response is to the INVITE that began this leg.
     pub(super) fn is_first_invite(&self, seen: &Seen<'_>) -> bool {
-        Seen::read(&self.invite).is_ok_and(|invite| invite.cseq == seen.cseq && invite.branch() == seen.branch())
+        let (seq, branch) = &self.invited_by;
+        *seq == seen.seq() && Some(branch.as_str()) == seen.branch()
+    }
+
+    /// Whether Baton has dialled it.
+    pub(super) fn is_dialled(&self) -> bool {
+        !self.invite.is_empty()
     }
 
     /// Whether its phone has not heard of it yet.
@@ -348,6 +372,8 @@ impl Leg {
             return None;
         }
         self.sdp_version += 1;
+        // An INVITE that does not speak of a session timer ends the one that there was (RFC 4028 §7.4).
+        self.facts.refreshed = true;
         let body = if talk == Talk::Missing { String::new() } else { sdp(self.own, self.sdp_version, talk) };
         if !matches!(talk, Talk::Missing | Talk::StrangeCodec) {
             self.talk = talk;
@@ -409,15 +435,15 @@ impl Leg {
         if seen.method == "ACK" {
             return self.acked(seen, turn);
         }
+        if seen.method == "REFER" && (self.refer_status == 0 || self.phase == Phase::Calling) {
+            return; // It never answers; or our answer has not come to it, and it knows of no dialog.
+        }
         if let Some((_, kept)) = self.served.iter().find(|(known, _)| *known == key) {
             turn.out.push(kept.clone());
             return;
         }
         if seen.method == "CANCEL" {
-            let invite = self.invite.clone();
-            if Seen::read(&invite).ok().and_then(|invite| invite.branch().map(|branch| Some(branch) != seen.branch()))
-                != Some(false)
-            {
+            if Some(self.invited_by.1.as_str()) != seen.branch() {
                 turn.fault = Some("a CANCEL has not the branch of its INVITE".to_owned());
             }
             turn.out.push(response(seen, 200, &self.tag, self.own, "", ""));
@@ -457,6 +483,7 @@ impl Leg {
                 response(seen, 491, &self.tag, self.own, "", "")
             }
             "INVITE" => {
+                self.facts.refreshed = true;
                 let body = sdp(self.own, self.sdp_version, self.talk);
                 let bytes = response(seen, 200, &self.tag, self.own, &body, "");
                 self.unacked = Some((bytes.clone(), now + T1, T1, now + PATIENCE, seen.seq()));
@@ -472,7 +499,15 @@ impl Leg {
                 self.notified(seen, turn);
                 response(seen, 200, &self.tag, self.own, "", "")
             }
-            _ => response(seen, 200, &self.tag, self.own, "", ""),
+            "REFER" => {
+                turn.referred = self.refer_status < 300;
+                self.facts.referred |= turn.referred;
+                response(seen, self.refer_status, &self.tag, self.own, "", "")
+            }
+            method => {
+                self.facts.refreshed |= method == "UPDATE";
+                response(seen, 200, &self.tag, self.own, "", "")
+            }
         };
         self.keep(seen, &reply);
         turn.out.push(reply);
@@ -564,6 +599,7 @@ impl Leg {
                 turn.overtaken = Some(format!("{} comes again and again, acknowledged as it is", seen.title()));
             }
         }
+        turn.glare |= seen.status == 491 && is_new;
         if seen.status >= 300 {
             turn.out.push(self.ask("ACK", branch, seen.seq(), "", ""));
             if is_first {

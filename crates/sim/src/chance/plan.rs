@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use baton_contract::{EventKind, Presence};
+use baton_contract::{Driver, EventKind, Mode, Presence};
 use baton_transfer::{AcceptBy, AfterAe};
 
 use super::dice::Dice;
+use super::ways::{Beginning, SESSION, Timer, Ways};
 use super::wire::Talk;
 use crate::{Fate, Store};
 
@@ -32,6 +33,7 @@ pub(super) struct Rules {
     pub(super) after_ae: AfterAe,
     pub(super) wrap_up: Duration,
     pub(super) ports: u16,
+    pub(super) ways: Ways,
 }
 
 /// Something that happens once, some time after a moment.
@@ -57,6 +59,8 @@ pub(super) enum Moment {
     Invited(Who),
     /// This leg is up, as its phone sees it.
     Up(Who),
+    /// This leg's phone has got a REFER, and takes it.
+    Referred(Who),
     /// Baton has published this, for the n-th time from 0.
     Told(EventKind, u8),
 }
@@ -74,7 +78,9 @@ pub(super) enum What {
     HangUp(Who),
     Press(Who, char, By),
     Offer(Who, Talk),
-    Refer(Who, &'static str),
+    Refer(Who, Target),
+    /// How a REFER that was taken goes on.
+    Notify(Who, u16),
     Mute(Who),
     CutOff(usize),
     Strange(Who, Strange),
@@ -85,7 +91,45 @@ pub(super) enum What {
     Outage(Duration),
     /// From here on no voice can be had.
     NoVoice,
+    /// Another node claims the callback, and has it for half a minute.
+    OtherNode,
+    /// What Baton sends next to a phone cannot be sent.
+    Unsendable(usize),
 }
+
+/// Whom somebody wants to reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Ae(usize),
+    /// The AI of the call.
+    Ai,
+    /// Somebody outside, over a trunk.
+    Outside,
+    Nobody,
+}
+
+impl Target {
+    /// As a REFER or a request names it.
+    pub(super) fn name(self) -> String {
+        match self {
+            Target::Ae(ae) => format!("ae{ae}"),
+            Target::Ai => "ai".to_owned(),
+            Target::Outside => "lee".to_owned(),
+            Target::Nobody => "nobody".to_owned(),
+        }
+    }
+
+    /// As a URI.
+    pub(super) fn uri(self) -> String {
+        match self {
+            Target::Outside => OUTSIDE.to_owned(),
+            Target::Ae(_) | Target::Ai | Target::Nobody => format!("sip:{}@anywhere.example", self.name()),
+        }
+    }
+}
+
+/// The person outside, and the host of the trunk that leads to them.
+pub(super) const OUTSIDE: &str = "sip:lee@10.0.1.20";
 
 /// How a key is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,14 +160,35 @@ pub(super) enum Strange {
 /// What is asked through the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Api {
-    Transfer { caller: usize, to: Option<usize> },
+    Transfer {
+        caller: usize,
+        to: Option<Target>,
+        mode: Mode,
+    },
     Cancel,
     Accept,
-    Decline { later: bool },
+    Decline {
+        later: bool,
+    },
     HangUp,
     Presence(usize, Presence),
     Pick,
-    Callback(usize),
+    /// A callback is promised, without a call, for so many seconds from now.
+    Promise {
+        ae: usize,
+        in_s: u64,
+    },
+    /// The callback is moved to so many seconds from now.
+    Move {
+        in_s: u64,
+    },
+    /// The callback is called off.
+    Uncallback,
+    HandBack,
+    Drive(Driver),
+    Proceed,
+    /// Baton calls the caller for an AI.
+    Place,
 }
 
 /// Instants that crossings are made of, in microseconds.
@@ -139,11 +204,11 @@ pub(super) const CALLER: usize = 0;
 pub(super) const AI: usize = 1;
 pub(super) const FIRST_AE: usize = 2;
 
-const fn leg(phone: usize, nth: u8) -> Who {
+pub(super) const fn leg(phone: usize, nth: u8) -> Who {
     Who { phone, nth }
 }
 
-fn millis(ms: u64) -> Duration {
+pub(super) fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -152,18 +217,42 @@ impl Plan {
     pub(super) fn draw(seed: u64) -> Plan {
         let mut dice = Dice::new(seed);
         let rules = Rules::draw(&mut dice);
+        Plan::with(seed, dice, rules)
+    }
+
+    /// One call of many on the same switchboard, which nobody drains and whose AEs are there all the time.
+    pub(super) fn draw_one_of_many(seed: u64, rules: &Rules) -> Plan {
+        let mut plan = Plan::with(seed, Dice::new(seed), rules.clone());
+        let lasts = |what: &What| matches!(what, What::Drain | What::Api(Api::Presence(..)));
+        plan.deeds.retain(|deed| !lasts(&deed.what));
+        plan
+    }
+
+    fn with(seed: u64, mut dice: Dice, rules: Rules) -> Plan {
         let end = millis(dice.between(3_000, 40_000));
-        let mut drawing = Drawing { dice, rules, deeds: Vec::with_capacity(24) };
+        let beginning = Beginning::draw(&mut dice);
+        let mut drawing = Drawing { dice, rules, beginning, deeds: Vec::with_capacity(32) };
         drawing.callers();
         drawing.ai();
-        drawing.request();
+        let outside = drawing.request();
         drawing.aes();
+        if outside {
+            drawing.outsider();
+        }
+        drawing.afterwards();
+        drawing.done();
+        drawing.pause();
+        drawing.glare();
+        let promised = (beginning == Beginning::Callback || drawing.dice.percent(3)).then(|| drawing.callback());
         let troubles = drawing.dice.one(&[0, 0, 1, 1, 1, 2, 2, 3, 4]);
         for _ in 0..troubles {
             drawing.trouble();
         }
         let fates = drawing.fates();
-        let Drawing { mut dice, rules, deeds } = drawing;
+        let Drawing { mut dice, rules, deeds, .. } = drawing;
+        let end = promised.map_or(end, |promised| end.max(promised));
+        // A session timer has to have its time.
+        let end = if rules.ways.timer == Timer::Unasked { end } else { end.max(SESSION + millis(5_000)) };
         let end = if dice.percent(12) { end + millis(dice.between(20_000, 100_000)) } else { end };
         Plan { seed, rules, deeds, fates, end }
     }
@@ -180,6 +269,22 @@ impl Rules {
             after_ae: if dice.percent(25) { AfterAe::Ai } else { AfterAe::End },
             wrap_up: if dice.percent(10) { millis(20_000) } else { Duration::ZERO },
             ports: if dice.percent(3) { dice.between(0, 4) as u16 } else { 64 },
+            ways: Ways::draw(dice),
+        }
+    }
+
+    /// What holds for all calls of one switchboard.
+    pub(super) fn of_many() -> Rules {
+        Rules {
+            aes: 2,
+            callers: 1,
+            ring_max: millis(12_000),
+            attempts: 2,
+            accept: AcceptBy::Key,
+            after_ae: AfterAe::Ai,
+            wrap_up: Duration::ZERO,
+            ports: 64,
+            ways: Ways::USUAL,
         }
     }
 
@@ -189,32 +294,53 @@ impl Rules {
     }
 }
 
-struct Drawing {
-    dice: Dice,
-    rules: Rules,
+pub(super) struct Drawing {
+    pub(super) dice: Dice,
+    pub(super) rules: Rules,
+    pub(super) beginning: Beginning,
     deeds: Vec<Deed>,
 }
 
 impl Drawing {
-    fn on(&mut self, when: Moment, after: Duration, what: What) {
+    pub(super) fn on(&mut self, when: Moment, after: Duration, what: What) {
         self.deeds.push(Deed { when, after, what });
     }
 
-    fn any(&mut self, low_ms: u64, high_ms: u64) -> Duration {
+    pub(super) fn any(&mut self, low_ms: u64, high_ms: u64) -> Duration {
         millis(self.dice.between(low_ms, high_ms))
     }
 
     /// Right at a moment, give or take what makes two things cross; or some time later.
-    fn crossing(&mut self) -> Duration {
+    pub(super) fn crossing(&mut self) -> Duration {
         if self.dice.percent(60) { Duration::from_micros(self.dice.one(CROSSINGS)) } else { self.any(0, 4_000) }
     }
 
     fn callers(&mut self) {
         let offer = !self.dice.percent(5);
-        self.on(Moment::Begin, Duration::ZERO, What::Call { phone: CALLER, offer });
+        match self.beginning {
+            Beginning::Inbound => self.on(Moment::Begin, Duration::ZERO, What::Call { phone: CALLER, offer }),
+            Beginning::Placed => self.placed(),
+            Beginning::Callback => {}
+        }
         if self.rules.callers == 2 {
             let (after, phone) = (self.any(0, 3_000), self.rules.second_caller());
             self.on(Moment::Begin, after, What::Call { phone, offer: true });
+        }
+    }
+
+    /// Baton is asked to call the caller, who answers, nearly always.
+    fn placed(&mut self) {
+        self.on(Moment::Begin, Duration::ZERO, What::Api(Api::Place));
+        let who = leg(CALLER, 0);
+        let (ring, answer) = (self.any(1, 800), self.any(300, 5_000));
+        self.on(Moment::Invited(who), ring, What::Ring(who, 180));
+        match self.dice.below(100) {
+            0..10 => {
+                let status = self.dice.one(FINAL_CODES);
+                self.on(Moment::Invited(who), answer, What::Refuse(who, status));
+            }
+            10..15 => {}
+            _ => self.on(Moment::Invited(who), answer, What::Answer(who, Talk::Both)),
         }
     }
 
@@ -237,30 +363,48 @@ impl Drawing {
         }
     }
 
-    /// Somebody asks for a human.
-    fn request(&mut self) {
+    /// Somebody asks for a human; says whether anybody outside may be rung.
+    fn request(&mut self) -> bool {
         let after = self.any(100, 1_500);
         let first = Moment::Told(EventKind::DriverChanged, 0);
-        let to = if self.dice.percent(85) { Some(0) } else { None };
-        if self.dice.percent(65) {
-            self.on(first, after, What::Api(Api::Transfer { caller: CALLER, to }));
+        let (mode, to) = self.wanted();
+        let mut outside = to == Some(Target::Outside);
+        if self.dice.percent(65) || mode != Mode::Warm {
+            self.on(first, after, What::Api(Api::Transfer { caller: CALLER, to, mode }));
         } else {
-            let target = self.dice.one(&["ae0", "ae0", "ae0", "ae1", "nobody"]);
+            let target = self.dice.one(&[
+                Target::Ae(0),
+                Target::Ae(0),
+                Target::Ae(0),
+                Target::Ae(0),
+                Target::Ae(1),
+                Target::Nobody,
+                Target::Outside,
+            ]);
+            outside |= target == Target::Outside;
             self.on(first, after, What::Refer(leg(AI, 0), target));
         }
+        if mode == Mode::Cold || outside {
+            self.referral();
+        }
+        self.message(mode);
+        let warm = Mode::Warm;
         if self.rules.callers == 2 {
             let (after, caller) = (self.any(0, 1_500), self.rules.second_caller());
-            self.on(Moment::Told(EventKind::DriverChanged, 1), after, What::Api(Api::Transfer { caller, to: Some(0) }));
+            let transfer = Api::Transfer { caller, to: Some(Target::Ae(0)), mode: warm };
+            self.on(Moment::Told(EventKind::DriverChanged, 1), after, What::Api(transfer));
         }
         if self.dice.percent(8) {
             let after = self.any(500, 8_000);
-            self.on(Moment::Told(EventKind::TransferEnded, 0), after, What::Api(Api::Transfer { caller: CALLER, to: Some(0) }));
+            let again = Api::Transfer { caller: CALLER, to: Some(Target::Ae(0)), mode: warm };
+            self.on(Moment::Told(EventKind::TransferEnded, 0), after, What::Api(again));
         }
+        outside || self.dice.percent(10)
     }
 
     fn aes(&mut self) {
         for ae in 0..self.rules.aes {
-            for nth in 0..2 {
+            for nth in 0..3 {
                 self.ae(leg(FIRST_AE + ae, nth));
             }
         }
@@ -321,12 +465,12 @@ impl Drawing {
             47..51 => What::Api(Api::Accept),
             51..54 => What::Api(Api::Decline { later: self.dice.percent(40) }),
             54..56 => What::Api(Api::HangUp),
-            56..58 => What::Api(Api::Transfer { caller: CALLER, to: Some(0) }),
+            56..58 => What::Api(Api::Transfer { caller: CALLER, to: Some(Target::Ae(0)), mode: Mode::Warm }),
             58..61 => What::Api(Api::Presence(
                 self.dice.below(self.rules.aes as u64) as usize,
                 self.dice.one(&[Presence::Dnd, Presence::Away]),
             )),
-            61..62 => What::Api(Api::Callback(0)),
+            61..62 => What::Api(Api::Promise { ae: 0, in_s: 7_200 }),
             62..64 => What::Api(Api::Pick),
             64..70 => {
                 let store = self.dice.one(&[Store::Refuses, Store::Silent]);
@@ -341,8 +485,9 @@ impl Drawing {
                 self.some_leg(),
                 self.dice.one(&[Talk::SendOnly, Talk::Inactive, Talk::Both, Talk::Missing, Talk::StrangeCodec]),
             ),
-            90..92 => What::NoVoice,
-            92..94 => What::Refer(self.some_leg(), self.dice.one(&["ae0", "ae1", "nobody"])),
+            90..91 => What::NoVoice,
+            91..92 => What::Unsendable(self.some_leg().phone),
+            92..94 => What::Refer(self.some_leg(), self.dice.one(&[Target::Ae(0), Target::Ae(1), Target::Nobody])),
             _ => What::Strange(
                 self.some_leg(),
                 self.dice.one(&[

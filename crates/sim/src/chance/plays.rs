@@ -1,6 +1,6 @@
 //! Random worlds hold, and are the same every time.
 
-use super::{Stock, Tally, play, trace};
+use super::{Stock, Tally, play, soak, trace};
 
 /// How many seeds a run of the tests plays: `BATON_SEEDS` says another number.
 fn seeds() -> u64 {
@@ -8,7 +8,6 @@ fn seeds() -> u64 {
 }
 
 #[test]
-#[ignore = "the model does not know the newest modes whole; run it with --ignored, or `baton sim`"]
 fn random_worlds_hold_and_meet_every_class_of_faults() {
     let stock = Stock::default();
     let mut tally = Tally::default();
@@ -20,6 +19,15 @@ fn random_worlds_hold_and_meet_every_class_of_faults() {
     for (name, count) in tally.counts() {
         assert!(count > 0, "{name} was never met");
     }
+}
+
+/// A switchboard that has had many calls is as it was before them, but for what it remembers of the last ones.
+#[test]
+fn one_switchboard_has_many_calls_and_nothing_of_them_is_left() {
+    let mut looks = 0;
+    let soaked = soak(seeds() / 4, &Stock::default(), |_| looks += 1);
+    assert_eq!(soaked.violation, None);
+    assert!(soaked.transfers >= seeds() / 4 && soaked.calls > 100, "{soaked:?}");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) hears: Source,
     serial: u64,
     play: Option<(PlayId, Then)>,
+    /// How often it was waited for that nothing is said, and whether it still is.
+    waits: (u64, bool),
     /// Since when it hears nothing that there is.
     pub(super) quiet_since: Option<Mono>,
 }
@@ -42,7 +44,12 @@ pub(super) enum Later {
     Ends(Duration, Port, PlayId),
     /// Whether the leg has sent anything by then.
     Silent(Port),
+    /// A leg that speaks has said nothing for long enough by then, if this wait is still on.
+    SaysNothing(Duration, Port, u64),
 }
+
+/// So long somebody speaks who leaves a message, unless they press a key.
+const SPEAKS: Duration = Duration::from_secs(6);
 
 impl Rooms {
     /// Takes a command; what must not be asked for is answered in words.
@@ -62,6 +69,7 @@ impl Rooms {
                     hears,
                     serial: 0,
                     play,
+                    waits: (0, false),
                     quiet_since: None,
                 });
             }
@@ -94,9 +102,29 @@ impl Rooms {
                 }
             }
             Command::SendDigit { .. } => {}
-            Command::Tap { .. } | Command::AwaitQuiet { .. } => {}
+            Command::AwaitQuiet { port, after, .. } => {
+                // A leg that has just been closed is not waited for, whatever is asked.
+                let Some(line) = self.line_mut(port) else { return Ok(()) };
+                line.waits = (line.waits.0 + 1, after.is_some());
+                let wait = line.waits.0;
+                later.extend(after.map(|after| Later::SaysNothing(SPEAKS + after, port, wait)));
+            }
+            Command::Tap { .. } => {}
         }
         Ok(())
+    }
+
+    /// A wait is over, if it is still on: in which room.
+    pub(super) fn says_nothing(&mut self, port: Port, wait: u64) -> Option<RoomId> {
+        let line = self.line_mut(port).filter(|line| line.waits == (wait, true))?;
+        line.waits.1 = false;
+        Some(line.room)
+    }
+
+    /// Whoever hears nothing hears nothing from now on only.
+    pub(super) fn listen_anew(&mut self, now: Mono) {
+        self.lines.iter_mut().for_each(|line| line.quiet_since = None);
+        self.note_quiet(now);
     }
 
     fn hear(&mut self, at: usize, source: Source, serial: u64, later: &mut Vec<Later>) {

@@ -1,30 +1,37 @@
 //! A random world on its way: virtual time, the production switchboard, and phones that do what the plan says.
 
+mod api;
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use baton_contract::{At, Command, EventKind, NewCallback, Problem, Record, Reply, TransferRequest};
-use baton_media::{PlayId, Port, Role};
+use baton_contract::{Command, EventKind, Problem, Record, Reply};
+use baton_media::{PlayId, Port, Role, TapId};
 use baton_sip::{Incoming, Transport};
-use baton_switchboard::{Input, Output, Switchboard};
+use baton_switchboard::{Input, Output, RecordKind, RecordOrder, Recorded, Switchboard};
 use baton_time::{Mono, Now};
 use bytes::Bytes;
 
 use super::dice::Dice;
+use super::disk::Disk;
 use super::leg::{Facts, Leg, Phase};
-use super::plan::{AI, Api, By, CALLER, FIRST_AE, Moment, Plan, Strange, What, Who};
+use super::plan::{AI, By, CALLER, FIRST_AE, Moment, Plan, Strange, Target, What, Who};
 use super::rooms::{LOST, Later, Rooms};
 use super::stock::Stock;
 use super::tally::{Fault, Tally};
 use super::watch::{Check, Watch};
+use super::ways::{SESSION, Timer};
 use super::wire::{Seen, Talk};
 use crate::world::{BATON, BEGINNING, COMMIT, MORNING, RENDER, TRAVEL};
 use crate::{Fate, Store};
 
 /// What is left of a call is gone this long after its end (64 × T1, RFC 3261 §17).
 const SETTLED_AFTER: Duration = Duration::from_secs(80);
+
+/// A REFER of ours whose last NOTIFY never comes is waited for this long, beside what its call leaves (RFC 3515 §2.4.4).
+const REFERRED_AFTER: Duration = Duration::from_secs(270);
 
 /// More steps than any sound world takes.
 const STEPS_MAX: u32 = 60_000;
@@ -40,6 +47,8 @@ pub(super) enum Post {
     Ends(Port, PlayId),
     Silent(Port, Mono, u64),
     Quiet(Port, Mono),
+    /// A caller who leaves a message has said nothing for long enough, if it is still waited for.
+    SaysNothing(Port, u64),
     Deed(usize),
     Check(Check),
     StoreWorks,
@@ -83,6 +92,11 @@ pub(super) struct Run<'a> {
     phones: Vec<SocketAddr>,
     pub(super) dead: Vec<bool>,
     pub(super) store: Store,
+    pub(super) disk: Disk,
+    /// The messages that are recorded, and since when.
+    messages: Vec<(TapId, Mono)>,
+    /// What is sent to this phone next cannot be sent.
+    unsendable: Option<usize>,
     voice: bool,
     posts: BinaryHeap<Entry>,
     posted: u64,
@@ -100,11 +114,20 @@ pub(super) struct Run<'a> {
     pub(super) acts: Option<Vec<(Mono, String)>>,
 }
 
+/// A switchboard that has had calls.
+pub(super) struct Lived {
+    board: Switchboard,
+    board_at: Option<Mono>,
+    now: Now,
+    events: u64,
+}
+
 impl<'a> Run<'a> {
     pub(super) fn new(plan: &'a Plan, stock: &'a Stock) -> Run<'a> {
         let address = |host: u8| SocketAddr::from(([10, 0, 1, host], 5060));
         let mut phones: Vec<SocketAddr> = (1..=(2 + plan.rules.aes as u8)).map(address).collect();
         phones.push(address(9));
+        phones.push(address(20));
         Run {
             stock,
             now: Now { mono: BEGINNING, wall: MORNING },
@@ -115,6 +138,9 @@ impl<'a> Run<'a> {
             dead: vec![false; phones.len()],
             phones,
             store: Store::Well,
+            disk: Disk::default(),
+            messages: Vec::new(),
+            unsendable: None,
             voice: true,
             posts: BinaryHeap::with_capacity(64),
             posted: 0,
@@ -133,14 +159,43 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The next call of a switchboard that has had others, from the instant on at which the last one was over.
+    pub(super) fn after(plan: &'a Plan, stock: &'a Stock, before: Lived) -> Run<'a> {
+        let mut run = Run::new(plan, stock);
+        (run.board, run.board_at, run.now) = (before.board, before.board_at, before.now);
+        run.watch.begins_at(before.events);
+        run
+    }
+
+    /// The switchboard, for another call.
+    pub(super) fn lived(self) -> Lived {
+        Lived { board: self.board, board_at: self.board_at, now: self.now, events: self.watch.events() }
+    }
+
+    /// How many transfers were asked for.
+    pub(super) fn transfers(&self) -> usize {
+        self.told.iter().filter(|(kind, _)| *kind == EventKind::TransferRequested).count()
+    }
+
     /// Plays the world to its end; the first thing that does not hold.
     pub(super) fn play(&mut self) -> Option<String> {
         self.tell_board(Input::Ports((0..self.plan.rules.ports).map(|pair| 20_000 + 2 * pair).collect()));
+        self.play_on()
+    }
+
+    /// As [`Run::play`], with the ports that are there.
+    pub(super) fn play_on(&mut self) -> Option<String> {
         self.reach(Moment::Begin);
         let end = self.now.mono + self.plan.end;
         self.run_to(end);
         self.finish();
-        let settled = self.now.mono + SETTLED_AFTER;
+        for _ in 0..2 {
+            self.uncallback_all();
+            let soon = self.now.mono + Duration::from_secs(3);
+            self.run_to(soon);
+        }
+        let referred = self.legs.iter().any(|leg| leg.facts.referred);
+        let settled = self.now.mono + if referred { REFERRED_AFTER } else { SETTLED_AFTER };
         self.run_to(settled);
         if self.watch.fault.is_none() {
             self.last_look();
@@ -190,6 +245,13 @@ impl<'a> Run<'a> {
         for call in self.watch.calls_of_the_dead(&self.dead) {
             self.watch.api_hangs_up(call);
             self.ask(Command::HangUp(call));
+        }
+    }
+
+    /// Nobody is called back any more.
+    fn uncallback_all(&mut self) {
+        for id in self.disk.open_callbacks() {
+            self.ask(Command::CancelCallback(id));
         }
     }
 
@@ -255,8 +317,15 @@ impl<'a> Run<'a> {
             }
             Post::Silent(port, since, silent_ms) => self.silent(port, since, silent_ms),
             Post::Quiet(port, since) => {
-                if self.rooms.line(port).is_some_and(|line| line.quiet_since == Some(since)) {
+                let message = !self.messages.is_empty();
+                if !message && self.rooms.line(port).is_some_and(|line| line.quiet_since == Some(since)) {
                     self.watch.blame("the caller hears nothing for over a second (I1)".to_owned());
+                }
+            }
+            Post::SaysNothing(port, wait) => {
+                if let Some(room) = self.rooms.says_nothing(port, wait) {
+                    let at = self.now.mono;
+                    self.tell_board(Input::Media(baton_media::Event::Quiet { room, port, at }));
                 }
             }
             Post::Deed(at) => self.perform(at),
@@ -285,7 +354,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the network does with a datagram: the spans after which it arrives.
-    fn travel(&mut self) -> [Option<Duration>; 2] {
+    fn travel(&mut self, bytes: &Bytes) -> [Option<Duration>; 2] {
         self.datagrams += 1;
         if self.now.mono < self.outage_until {
             return [None, None];
@@ -295,6 +364,9 @@ impl<'a> Run<'a> {
             None | Some(Fate::Arrives) => [Some(TRAVEL), None],
             Some(fate) => {
                 self.tally.reach(Fault::Datagram);
+                if is_farewell(bytes) {
+                    self.tally.reach(Fault::Farewell);
+                }
                 match fate {
                     Fate::Lost => [None, None],
                     Fate::Twice => [Some(TRAVEL), Some(TRAVEL * 2)],
@@ -313,16 +385,21 @@ impl<'a> Run<'a> {
         }
         let from = self.legs[at].own;
         self.note(|| format!("{phone} -> baton {}", title(&bytes)));
-        for span in self.travel().into_iter().flatten() {
+        for span in self.travel(&bytes).into_iter().flatten() {
             self.post(span, Post::Datagram(Some(at), from, bytes.clone()));
         }
         self.wake_later(at);
     }
 
     /// Whether a datagram may overtake another: because it is late, or because the other one is lost and comes again.
-    fn is_lossy(&self) -> bool {
-        let outage = |deed: &super::plan::Deed| matches!(deed.what, What::Outage(_));
+    pub(super) fn is_lossy(&self) -> bool {
+        let outage = |deed: &super::plan::Deed| matches!(deed.what, What::Outage(_) | What::Unsendable(_));
         !self.plan.fates.is_empty() || self.plan.deeds.iter().any(outage)
+    }
+
+    /// Whether anything cannot be sent in this world.
+    pub(super) fn cannot_send(&self) -> bool {
+        self.plan.deeds.iter().any(|deed| matches!(deed.what, What::Unsendable(_)))
     }
 
     fn wake_later(&mut self, at: usize) {
@@ -374,6 +451,9 @@ impl<'a> Run<'a> {
         if turn.up {
             self.reach(Moment::Up(who));
         }
+        if turn.referred {
+            self.reach(Moment::Referred(who));
+        }
         if was_talking && !self.legs[at].sends_sound() {
             self.silent_later(at);
         }
@@ -417,21 +497,56 @@ impl<'a> Run<'a> {
             }
             Output::Answer { ticket, result } => self.answers.push((ticket, result)),
             Output::WantPorts => *wants_ports = true,
-            Output::Record(_)
-            | Output::WriteDown { .. }
-            | Output::Forget { .. }
-            | Output::WantCallbacks { .. }
-            | Output::WantCallback(_) => {}
+            // Nobody here understands what is said.
+            Output::WriteDown { ticket, .. } => {
+                self.post(RENDER, Post::Board(Box::new(Input::WrittenDown { ticket, text: None })));
+            }
+            Output::Forget { .. } => {}
+            Output::Record(order) => self.record(&order),
+            Output::WantCallbacks { .. } | Output::WantCallback(_) if self.store != Store::Well => {}
+            Output::WantCallbacks { before } => {
+                let rows = self.disk.callbacks_before(before);
+                self.post(COMMIT, Post::Board(Box::new(Input::Callbacks(rows))));
+            }
+            Output::WantCallback(id) => {
+                let rows = self.disk.callback(id).cloned().into_iter().collect();
+                self.post(COMMIT, Post::Board(Box::new(Input::Callbacks(rows))));
+            }
+        }
+    }
+
+    /// The writer of messages; other tracks are not recorded here.
+    fn record(&mut self, order: &RecordOrder) {
+        match order {
+            RecordOrder::Open(track) => {
+                let voicemail = track.kind == RecordKind::Voicemail;
+                self.watch.must(voicemail, || "a track is opened that nobody asked for".to_owned());
+                self.messages.push((track.tap, self.now.mono));
+            }
+            RecordOrder::Close(tap) => {
+                let Some(place) = self.messages.iter().position(|(open, _)| open == tap) else { return };
+                let (_, since) = self.messages.swap_remove(place);
+                let duration_ms = u64::try_from(self.now.mono.since(since).as_millis()).unwrap_or(0);
+                let speech_ms = duration_ms * self.plan.rules.ways.speech / 100;
+                let recorded = Recorded { file: "message.wav".to_owned(), duration_ms, speech_ms };
+                self.watch.message_closed(&recorded);
+                self.post(COMMIT, Post::Board(Box::new(Input::Recorded { tap: *tap, result: Ok(recorded) })));
+                // What is heard from here on counts.
+                self.rooms.listen_anew(self.now.mono);
+                self.look_at_quiet();
+            }
+            RecordOrder::Mark { .. } | RecordOrder::CloseCall(_) => {}
         }
     }
 
     fn commit(&mut self, ticket: Option<u64>, records: Vec<Record>) {
-        if self.store == Store::Well {
+        let taken = self.store == Store::Well && self.disk.write(&records);
+        if taken {
             records.iter().for_each(|record| self.watch.record(record));
         }
         let answer = match (ticket, self.store) {
-            (Some(ticket), Store::Well) => Input::Committed(ticket),
-            (Some(ticket), Store::Refuses) => Input::CommitRefused(ticket),
+            (Some(ticket), Store::Well) if taken => Input::Committed(ticket),
+            (Some(ticket), Store::Well | Store::Refuses) => Input::CommitRefused(ticket),
             (Some(_), Store::Silent) | (None, _) => return,
         };
         self.post(COMMIT, Post::Board(Box::new(answer)));
@@ -443,7 +558,13 @@ impl<'a> Run<'a> {
             return self.watch.blame(format!("a message leaves for {to}, which is nobody"));
         };
         self.watch_departure(phone, &bytes);
-        for span in self.travel().into_iter().flatten() {
+        if self.unsendable.take_if(|held| *held == phone).is_some() {
+            self.tally.reach(Fault::SendFails);
+            self.watch.unsent.push(phone);
+            let failed = Input::SendFailed { transport: Transport::Udp, remote: to };
+            return self.post(Duration::ZERO, Post::Board(Box::new(failed)));
+        }
+        for span in self.travel(&bytes).into_iter().flatten() {
             self.post(span, Post::Phone(phone, bytes.clone()));
         }
     }
@@ -452,7 +573,9 @@ impl<'a> Run<'a> {
     pub(super) fn new_leg(&mut self, phone: usize, seen: &Seen<'_>, bytes: &Bytes) -> usize {
         let nth = self.legs.iter().filter(|leg| leg.who.phone == phone).count();
         let who = Who { phone, nth: u8::try_from(nth).unwrap_or(u8::MAX) };
-        self.legs.push(Leg::called(who, self.phones[phone], seen, bytes));
+        let mut leg = Leg::called(who, self.phones[phone], seen, bytes);
+        leg.refer_status = self.plan.rules.ways.refer_status;
+        self.legs.push(leg);
         self.legs.len() - 1
     }
 
@@ -467,8 +590,13 @@ impl<'a> Run<'a> {
                 Later::Tell(after, event) => self.post(after, Post::Media(event)),
                 Later::Ends(after, port, play) => self.post(after, Post::Ends(port, play)),
                 Later::Silent(port) => self.silent_from(port),
+                Later::SaysNothing(after, port, wait) => self.post(after, Post::SaysNothing(port, wait)),
             }
         }
+        self.look_at_quiet();
+    }
+
+    fn look_at_quiet(&mut self) {
         let quiet: Vec<Port> =
             self.rooms.lines.iter().filter(|line| line.quiet_since == Some(self.now.mono)).map(|line| line.port).collect();
         quiet.into_iter().for_each(|port| self.quiet_later(port));
@@ -538,6 +666,7 @@ impl<'a> Run<'a> {
             What::Press(who, key, by) => self.press(who, key, by),
             What::Offer(who, talk) => self.offer(who, talk, branch),
             What::Refer(who, target) => self.refer(who, target, branch),
+            What::Notify(who, status) => self.notify(who, status, branch),
             What::Mute(who) => {
                 if let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].sends_sound()) {
                     self.legs[at].muted = true;
@@ -554,9 +683,11 @@ impl<'a> Run<'a> {
                 let span = Duration::from_secs(seconds.unsigned_abs());
                 self.now.wall = if seconds < 0 { self.now.wall - span } else { self.now.wall + span };
                 self.tally.reach(Fault::Clock);
+                self.watch.out_of_time = true;
             }
             What::Drain => {
                 self.tally.reach(Fault::Drain);
+                self.watch.out_of_time = true;
                 self.act(|| "baton drains".to_owned());
                 self.tell_board(Input::Drain { retry_after: Duration::from_secs(60) });
             }
@@ -569,6 +700,13 @@ impl<'a> Run<'a> {
                 self.tally.reach(Fault::Voice);
                 self.voice = false;
             }
+            What::OtherNode => {
+                if self.disk.claimed_elsewhere(self.now.wall) {
+                    self.tally.reach(Fault::OtherNode);
+                    self.watch.other_node = true;
+                }
+            }
+            What::Unsendable(phone) => self.unsendable = Some(phone),
         }
     }
 
@@ -576,8 +714,16 @@ impl<'a> Run<'a> {
     fn dial(&mut self, phone: usize, offer: bool, branch: u64) {
         let now = self.now.mono;
         let user = if phone == CALLER { "+15550123" } else { "+15550124" };
-        let (leg, bytes) = Leg::calling(now, Who { phone, nth: 0 }, self.phones[phone], user, branch, offer);
+        let timer = if phone == CALLER { self.plan.rules.ways.timer } else { Timer::Unasked };
+        let body = (offer, timer.headers());
+        let (mut leg, bytes) = Leg::calling(now, Who { phone, nth: 0 }, self.phones[phone], user, branch, body);
+        leg.refer_status = self.plan.rules.ways.refer_status;
         self.legs.push(leg);
+        if timer != Timer::Unasked {
+            self.tally.reach(Fault::SessionTimer);
+            let at = self.legs.len() - 1;
+            self.post(SESSION + Duration::from_secs(1), Post::Check(Check::Refreshed(at, timer)));
+        }
         let line = if offer { "caller calls" } else { "caller calls without offer" };
         self.act(|| line.to_owned());
         if !offer {
@@ -681,13 +827,28 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn refer(&mut self, who: Who, target: &str, branch: u64) {
+    fn refer(&mut self, who: Who, target: Target, branch: u64) {
         let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase == Phase::Up) else { return };
         self.tally.reach(Fault::Refer);
         let name = self.name(who);
-        self.act(|| format!("{name} refers to sip:{target}@anywhere.example"));
-        let extra = format!("Refer-To: <sip:{target}@anywhere.example>\r\n");
+        let uri = target.uri();
+        self.act(|| format!("{name} refers to {uri}"));
+        let extra = format!("Refer-To: <{uri}>\r\n");
         let bytes = self.legs[at].send(self.now.mono, "REFER", branch, &extra, "");
+        self.send(at, bytes);
+    }
+
+    /// The trunk tells how the REFER goes on that it has taken.
+    fn notify(&mut self, who: Who, status: u16, branch: u64) {
+        let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase == Phase::Up) else { return };
+        let name = self.name(who);
+        self.act(|| format!("{name} tells {status}"));
+        let state = if status < 200 { "active;expires=60" } else { "terminated;reason=noresource" };
+        let extra = format!("Event: refer\r\nSubscription-State: {state}\r\n");
+        let bytes = self.legs[at].send(self.now.mono, "NOTIFY", branch, &extra, &format!("SIP/2.0 {status} X\r\n"));
+        if (200..300).contains(&status) {
+            self.facts(at).passed_on = true;
+        }
         self.send(at, bytes);
     }
 
@@ -737,71 +898,6 @@ impl<'a> Run<'a> {
         self.answers.iter().any(|(known, _)| *known == ticket)
     }
 
-    fn api(&mut self, api: Api) {
-        let call = self.watch.call_of(CALLER);
-        let transfer = self.watch.last_transfer();
-        let command = match api {
-            Api::Transfer { caller, to } => {
-                let Some(call) = self.watch.call_of(caller) else { return };
-                let request = TransferRequest { to: to.map(|ae| format!("ae{ae}")), ..TransferRequest::default() };
-                let to = request.to.clone();
-                self.act(|| format!("api transfer {}", to.map(|to| format!("to={to}")).unwrap_or_default()));
-                Command::RequestTransfer { call, request: Box::new(request), idempotency_key: None }
-            }
-            Api::Cancel | Api::Accept | Api::Decline { .. } => {
-                let Some(transfer) = transfer else { return };
-                self.watch_order(api, transfer);
-                match api {
-                    Api::Accept => Command::Accept(transfer),
-                    Api::Decline { later } => Command::Decline { transfer, reason: None, retry_after: later.then_some(5) },
-                    Api::Cancel | Api::Transfer { .. } | Api::HangUp | Api::Presence(..) | Api::Pick | Api::Callback(_) => {
-                        Command::CancelTransfer(transfer)
-                    }
-                }
-            }
-            Api::HangUp => {
-                let Some(call) = call else { return };
-                self.watch.api_hangs_up(call);
-                self.act(|| "api hangup".to_owned());
-                Command::HangUp(call)
-            }
-            Api::Presence(ae, presence) => {
-                self.tally.reach(Fault::Presence);
-                self.watch.presence_changed = true;
-                Command::SetPresence { ae: format!("ae{ae}").as_str().into(), presence }
-            }
-            Api::Pick => {
-                let ticket = self.ask(Command::Slots { ae: "ae0".into(), timezone: None });
-                let slots = self.answers.iter().find(|(known, _)| *known == ticket);
-                let Some((_, Ok(Reply::Slots(slots)))) = slots else { return };
-                let Some(slot) = slots.first() else { return };
-                let new = NewCallback {
-                    call,
-                    ae: slot.ae.clone(),
-                    caller: "+15550123".to_owned(),
-                    at: slot.at,
-                    timezone: None,
-                    context: None,
-                };
-                self.act(|| "api pick".to_owned());
-                Command::NewCallback(Box::new(new))
-            }
-            Api::Callback(ae) => {
-                let at = At(self.now.wall + Duration::from_secs(7_200));
-                let ae = format!("ae{ae}").as_str().into();
-                Command::NewCallback(Box::new(NewCallback {
-                    call: None,
-                    ae,
-                    caller: "+15550199".to_owned(),
-                    at,
-                    timezone: None,
-                    context: None,
-                }))
-            }
-        };
-        self.ask(command);
-    }
-
     fn watch_key(&mut self, event: &baton_media::Event) {
         if let baton_media::Event::Digit { port, digit, .. } = event
             && let Some(at) = self.legs.iter().rposition(|leg| leg.port == port.0 && leg.facts.answered.is_some())
@@ -824,6 +920,11 @@ impl<'a> Run<'a> {
 fn of_another_branch(bytes: Bytes) -> Bytes {
     let text = String::from_utf8_lossy(&bytes).replacen("z9hG4bK", "z9hG4bKother", 1);
     Bytes::from(text)
+}
+
+/// An ACK, a BYE, or what is answered to a BYE.
+fn is_farewell(bytes: &Bytes) -> bool {
+    bytes.starts_with(b"ACK ") || Seen::read(bytes).is_ok_and(|seen| seen.cseq_method() == "BYE")
 }
 
 /// The first line of a message, and its CSeq.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_contract::{AeId, IdSource, PopLink};
 use baton_media::Clip;
 use baton_sip::{Listen, Transport, UserAgent};
-use baton_switchboard::{Begin, Settings, Spoken, Switchboard, Trunk};
+use baton_switchboard::{Allowed, Begin, Settings, Spoken, Switchboard, Trunk};
 use baton_transfer::{AeSettings, Line, Roster};
 
 use super::plan::Rules;
@@ -48,6 +48,12 @@ impl Default for Stock {
         second.name = "second".to_owned();
         second.sources = vec!["10.0.1.9".parse().expect("an address")];
         settings.trunks.push(second);
+        // Names are dialled over one trunk only, and there only one.
+        settings.trunks.iter_mut().for_each(|trunk| trunk.allow = Allowed::Patterns(vec!["+*".to_owned()]));
+        let host = "10.0.1.20:5060".parse().expect("an address");
+        let mut outside = Trunk::new("outside", "sip:10.0.1.20".parse().expect("a URI of an address"), host);
+        outside.allow = Allowed::Patterns(vec!["lee".to_owned()]);
+        settings.trunks.push(outside);
         let spoken = Spoken { full: said("briefing", &"word ".repeat(18)), short: said("briefing", &"word ".repeat(6)) };
         Stock { settings, aes: stage::ae_settings(&setup), spoken }
     }
@@ -69,6 +75,13 @@ impl Stock {
         transfer.accept = rules.accept;
         transfer.after_ae = rules.after_ae;
         transfer.wrap_up = rules.wrap_up;
+        let ways = rules.ways;
+        (transfer.while_dialing, transfer.briefing, transfer.introduce) = (ways.while_dialing, ways.briefing, ways.introduce);
+        settings.trunks.iter_mut().for_each(|trunk| trunk.cold_by = ways.cold);
+        settings.ais.iter_mut().for_each(|ai| ai.bye = ways.ai_bye);
+        for route in &mut settings.routes {
+            (route.answer, route.rescue.by) = (ways.answer, ways.rescue);
+        }
         let mut aes = self.aes[..rules.aes].to_vec();
         for (at, ae) in aes.iter_mut().enumerate() {
             ae.backup = (at + 1 < rules.aes).then(|| AeId(format!("ae{}", at + 1)));

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use baton_switchboard::{AiEnds, AnswerCaller, ColdWay, RescueBy};
 use baton_time::Mono;
-use baton_transfer::{AcceptBy, AfterAe};
+use baton_transfer::{AcceptBy, AfterAe, BriefingBy, WhileDialing};
 
 use super::plan::Plan;
+use super::ways::Ways;
 use crate::Fate;
 use crate::world::BEGINNING;
 
@@ -27,6 +29,7 @@ pub(super) fn write(plan: &Plan, violation: &str, acts: &[(Mono, String)]) -> St
     if rules.wrap_up > Duration::ZERO {
         text.push_str(&format!("set wrap_up {}\n", span(rules.wrap_up)));
     }
+    text.push_str(&ways(&rules.ways));
     text.push_str(&format!("set ports {}\n\n", rules.ports));
     for (number, fate) in &plan.fates {
         text.push_str(&match fate {
@@ -45,6 +48,23 @@ pub(super) fn write(plan: &Plan, violation: &str, acts: &[(Mono, String)]) -> St
         text.push_str(&format!("{act}\n"));
     }
     text
+}
+
+/// What is configured beside the usual.
+fn ways(ways: &Ways) -> String {
+    let lines = [
+        (ways.while_dialing == WhileDialing::Ai, "set while_dialing ai\n"),
+        (ways.while_dialing == WhileDialing::Ringback, "set while_dialing ringback\n"),
+        (ways.briefing == BriefingBy::Ai, "set briefing ai\n"),
+        (ways.introduce, "set introduce yes\n"),
+        (ways.answer == AnswerCaller::Immediate, "set route.answer immediate\n"),
+        (ways.rescue == RescueBy::Callback, "set route.rescue callback\n"),
+        (ways.rescue == RescueBy::Voicemail, "set route.rescue voicemail\n"),
+        (ways.rescue == RescueBy::Nothing, "set route.rescue none\n"),
+        (ways.ai_bye == AiEnds::Rescue, "set ai.bye rescue\n"),
+        (ways.cold == ColdWay::Refer, "set cold refer\n"),
+    ];
+    lines.iter().filter(|(is_so, _)| *is_so).map(|(_, line)| *line).collect()
 }
 
 fn span(span: Duration) -> String {

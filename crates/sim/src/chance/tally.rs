@@ -19,8 +19,12 @@ pub enum Fault {
     Glare,
     /// F6: hold and resume.
     Hold,
+    /// F7: an ACK, a BYE or the answer to a BYE is lost, doubled or late.
+    Farewell,
     /// F8: messages that no sound phone sends.
     Malformed,
+    /// F9: a session is to be refreshed, or nobody does it.
+    SessionTimer,
     /// F10: REFERs, wanted and not.
     Refer,
     /// F11: RTP stops.
@@ -31,6 +35,8 @@ pub enum Fault {
     Store,
     /// F16: the wall clock steps.
     Clock,
+    /// F18: a message cannot be sent at all.
+    SendFails,
     /// F20: no media port is left.
     NoPorts,
     /// F21: the AI leaves, refuses or is silent.
@@ -43,13 +49,17 @@ pub enum Fault {
     Presence,
     /// F23: a callback is promised.
     Callback,
+    /// F23: a callback is carried out.
+    CallbackRun,
     /// F25: a drain in mid-transfer.
     Drain,
+    /// F26: another node has claimed the callback, or the store has a newer epoch.
+    OtherNode,
 }
 
 impl Fault {
     /// All classes.
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 26] = [
         Fault::Datagram,
         Fault::FinalCode,
         Fault::NoAnswer,
@@ -58,19 +68,24 @@ impl Fault {
         Fault::Fork,
         Fault::Glare,
         Fault::Hold,
+        Fault::Farewell,
         Fault::Malformed,
+        Fault::SessionTimer,
         Fault::Refer,
         Fault::RtpStops,
         Fault::Sdp,
         Fault::Store,
         Fault::Clock,
+        Fault::SendFails,
         Fault::NoPorts,
         Fault::AiGone,
         Fault::Voice,
         Fault::TwoCallers,
         Fault::Presence,
         Fault::Callback,
+        Fault::CallbackRun,
         Fault::Drain,
+        Fault::OtherNode,
     ];
 
     /// Its name, which begins with its class.
@@ -84,6 +99,11 @@ impl Fault {
             Fault::Fork => "F5-fork",
             Fault::Glare => "F6-glare",
             Fault::Hold => "F6-hold",
+            Fault::Farewell => "F7-farewell",
+            Fault::SessionTimer => "F9-session-timer",
+            Fault::SendFails => "F18-send-fails",
+            Fault::CallbackRun => "F23-callback-run",
+            Fault::OtherNode => "F26-other-node",
             Fault::Malformed => "F8-malformed",
             Fault::Refer => "F10-refer",
             Fault::RtpStops => "F11-rtp-stops",

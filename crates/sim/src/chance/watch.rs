@@ -1,11 +1,15 @@
 //! What must hold in every world, looked at after every event: a small model of what Baton knows, and what it may do then.
 
+mod dials;
+mod later;
+
 use std::time::Duration;
 
-use baton_contract::{AeId, CallId, CallbackId, Event, EventKind, Record, TransferId};
+use baton_contract::{AeId, CallId, CallbackId, Event, EventKind, Mode, Record, TransferId};
 use baton_media::{Command, Port, Role, Source};
+use baton_switchboard::Recorded;
 use baton_time::Mono;
-use baton_transfer::AcceptBy;
+use baton_transfer::{AcceptBy, BriefingBy};
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -13,6 +17,7 @@ use super::leg::{Leg, Phase};
 use super::plan::{AI, Api, CALLER, FIRST_AE, Rules};
 use super::run::{Post, Run};
 use super::tally::Fault;
+use super::ways::Timer;
 use super::wire::Seen;
 
 /// Within this a caller's hang-up reaches everybody.
@@ -23,6 +28,12 @@ const PARTING_MAX: Duration = Duration::from_millis(2_200);
 
 /// From the acceptance to the bridge, a store that is silent for half a second and a late packet included.
 const BRIDGE_MAX: Duration = Duration::from_millis(1_700);
+
+/// An AI that says nothing for ten seconds has died; the next one has four to answer.
+const ALONE_MAX: Duration = Duration::from_secs(25);
+
+/// A session of 90 seconds that nobody refreshes is given up this long after its beginning (RFC 4028 §10).
+const EXPIRED_AFTER: Duration = Duration::from_secs(58);
 
 /// A transfer that never ends is stuck: its budget, an offer told five times and a recall are over by then.
 const TRANSFER_MAX: Duration = Duration::from_secs(420);
@@ -52,6 +63,12 @@ pub(super) enum Check {
     Ended(usize),
     /// After this attempt, the next.
     Next(usize, usize),
+    /// Somebody is with the caller, or is looked for.
+    Alone(usize),
+    /// The session was refreshed, or given up.
+    Refreshed(usize, Timer),
+    /// The callback that is due has been begun.
+    Due(CallbackId),
 }
 
 /// A transfer, as its events tell of it.
@@ -66,10 +83,20 @@ pub(super) struct Told {
     ended: Option<String>,
     cancel_asked: bool,
     has_callback: bool,
+    mode: Mode,
+}
+
+/// Who wants an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Plan,
+    /// The AE who passes the caller on.
+    Ae,
 }
 
 #[derive(Debug)]
 struct Attempt {
+    by: By,
     ae: usize,
     leg_id: String,
     leg: Option<usize>,
@@ -85,6 +112,17 @@ struct CallTold {
     ended: bool,
     gone: Option<Mono>,
     hung_up: bool,
+    origin: Origin,
+}
+
+/// Who began a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Caller,
+    /// Baton, for an AI that wants to speak to somebody.
+    Placed,
+    /// Baton, for a callback.
+    Callback,
 }
 
 #[derive(Debug)]
@@ -108,6 +146,15 @@ pub(super) struct Watch {
     seq: u64,
     pub(super) store_troubled: bool,
     pub(super) presence_changed: bool,
+    pub(super) other_node: bool,
+    /// The wall clock was set, or no new calls are taken: what is due may be late.
+    pub(super) out_of_time: bool,
+    /// A message of at least a second is there.
+    message: bool,
+    /// Callbacks in which caller and AE were connected.
+    kept: Vec<CallbackId>,
+    /// Phones to which something could not be sent: whatever it was is not sent again (RFC 3261 §17.1.4).
+    pub(super) unsent: Vec<usize>,
 }
 
 impl Watch {
@@ -124,7 +171,22 @@ impl Watch {
             seq: 0,
             store_troubled: false,
             presence_changed: false,
+            other_node: false,
+            out_of_time: false,
+            message: false,
+            kept: Vec::new(),
+            unsent: Vec::new(),
         }
+    }
+
+    /// So many events were published before.
+    pub(super) fn begins_at(&mut self, events: u64) {
+        self.seq = events;
+    }
+
+    /// How many events were published.
+    pub(super) fn events(&self) -> u64 {
+        self.seq
     }
 
     /// Something does not hold; the first thing counts.
@@ -132,14 +194,34 @@ impl Watch {
         self.fault.get_or_insert(what);
     }
 
-    fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
+    pub(super) fn must(&mut self, holds: bool, what: impl FnOnce() -> String) {
         if !holds {
             self.blame(what());
         }
     }
 
     pub(super) fn call_of(&self, phone: usize) -> Option<CallId> {
-        self.calls.iter().find(|call| call.phone == phone).map(|call| call.id)
+        let of_phone = || self.calls.iter().filter(|call| call.phone == phone);
+        of_phone().find(|call| !call.ended).or_else(|| of_phone().next()).map(|call| call.id)
+    }
+
+    /// The call that a leg of a caller belongs to: the one that they began, unless Baton has dialled them.
+    fn call_of_leg(&mut self, leg: &Leg) -> Option<&mut CallTold> {
+        let (phone, id) = (leg.who.phone, leg.call);
+        self.calls.iter_mut().find(|call| match id {
+            Some(id) => call.id == id,
+            None => call.phone == phone && call.origin == Origin::Caller,
+        })
+    }
+
+    /// Whether this call is a callback's.
+    pub(super) fn is_called_back(&self, id: Option<CallId>) -> bool {
+        self.calls.iter().any(|call| Some(call.id) == id && call.origin == Origin::Callback)
+    }
+
+    /// A message is at its end.
+    pub(super) fn message_closed(&mut self, recorded: &Recorded) {
+        self.message |= recorded.speech_ms >= 1_000;
     }
 
     pub(super) fn last_transfer(&self) -> Option<TransferId> {
@@ -177,13 +259,18 @@ impl Watch {
             Record::Release { ae, epoch } => self.leases.retain(|held| held.ae != *ae || held.epoch != *epoch),
             Record::Callback(view) => self.callbacks.push(view.id),
             Record::Journal { .. } | Record::Call(_) | Record::Transfer(_) | Record::Audit(_) => {}
-            Record::Claim { .. } | Record::Outbox(_) | Record::Placed(_) | Record::Forget(_) => {}
+            Record::Claim { from, callback } => {
+                let (from, to) = (*from, callback.progress.epoch);
+                self.must(to > from, || format!("the epoch of a callback goes from {from} to {to} (I9)"));
+            }
+            Record::Outbox(_) | Record::Placed(_) | Record::Forget(_) => {}
         }
     }
 
     /// What must have come of everything at the end.
     pub(super) fn last_look(&mut self, legs: &[Leg], dead: &[bool], lossy: bool) {
-        for leg in legs.iter().filter(|leg| !dead[leg.who.phone]) {
+        let unsent = std::mem::take(&mut self.unsent);
+        for leg in legs.iter().filter(|leg| !dead[leg.who.phone] && !unsent.contains(&leg.who.phone)) {
             let who = format!("leg {} of phone {}", leg.who.nth, leg.who.phone);
             let over = matches!(leg.phase, Phase::Over | Phase::Coming);
             self.must(lossy || !leg.is_overdue, || format!("{who} waits for an ACK that nothing keeps away (I5)"));
@@ -191,15 +278,18 @@ impl Watch {
                 self.blame(format!("{who}: {what} (I5)"));
             }
             self.must(over, || format!("{who} outlives its call: {:?} (I5, I6)", leg.phase));
-            self.must(lossy || leg.refer.accepted.is_none() || leg.refer.last.is_some() || leg.facts.bye_in.is_some(), || {
-                format!("{who}: its REFER was accepted and never came to an end")
-            });
+            self.must(
+                lossy || leg.refer.accepted.is_none() || leg.refer.last.is_some() || leg.facts.bye_in.is_some() || leg.muted,
+                || format!("{who}: its REFER was accepted and never came to an end"),
+            );
         }
-        if let ([told], Some(leg), false) = (&self.transfers[..], legs.iter().find(|leg| leg.refer.last.is_some()), lossy) {
+        if let ([told], Some(leg), false) =
+            (&self.transfers[..], legs.iter().find(|leg| leg.who.phone == AI && leg.refer.last.is_some()), lossy)
+        {
             let fits: &[u16] = match told.ended.as_deref() {
-                Some("bridged") => &[200],
+                Some("bridged" | "referred") => &[200],
                 Some("caller_abandoned" | "cancelled") => &[487],
-                Some("callback_scheduled") => &[480],
+                Some("callback_scheduled" | "voicemail") => &[480],
                 _ => &[480, 486, 487, 503, 603],
             };
             let (last, outcome) = (leg.refer.last.unwrap_or(0), told.ended.clone());
@@ -226,11 +316,18 @@ impl Run<'_> {
     /// A key has reached Baton.
     pub(super) fn key(&mut self, at: usize, digit: char) {
         let now = self.now.mono;
+        let is_caller = self.is_caller(self.legs[at].who.phone);
         let facts = self.facts(at);
         if facts.is_closed() {
             return;
         }
         match digit {
+            // A caller confirms what they were called for; the others are asked by other words.
+            _ if is_caller => {
+                if digit == '1' {
+                    facts.accepts.get_or_insert(now);
+                }
+            }
             '1' if facts.declines.is_none() && facts.accepts.is_none() => {
                 facts.accepts = Some(now);
                 self.post(BRIDGE_MAX, Post::Check(Check::Bridge(at)));
@@ -252,7 +349,7 @@ impl Run<'_> {
                 }
             }
             Api::Cancel => told.cancel_asked = true,
-            Api::Decline { .. } | Api::Transfer { .. } | Api::HangUp | Api::Presence(..) | Api::Pick | Api::Callback(_) => {}
+            _ => {}
         }
     }
 
@@ -265,6 +362,7 @@ impl Run<'_> {
             let known = seen.tag_of_from() == Some(self.legs[at].tag.as_str());
             match seen.method {
                 "BYE" if known => self.leaves(at),
+                "NOTIFY" if seen.body.starts_with("SIP/2.0 2") => self.facts(at).passed_on = true,
                 // A CANCEL behind our 200 changes nothing (RFC 3261 §9.2).
                 "CANCEL" if known && self.legs[at].facts.answered.is_none() => self.leaves(at),
                 "ACK" => {
@@ -283,7 +381,7 @@ impl Run<'_> {
             return;
         }
         let is_first = seen.cseq_method() == "INVITE" && self.legs[at].is_first_invite(&seen);
-        if !is_first || self.is_caller(phone) || seen.tag_of_to() == Some("fork") {
+        if !is_first || !self.legs[at].is_dialled() || seen.tag_of_to() == Some("fork") {
             return;
         }
         let facts = self.facts(at);
@@ -298,8 +396,8 @@ impl Run<'_> {
                 let crossed = facts.cancel_out.is_some();
                 if crossed {
                     self.tally.reach(Fault::Crossing);
-                } else if phone >= FIRST_AE {
-                    if self.watch.rules.accept == AcceptBy::Answer {
+                } else if phone >= FIRST_AE && !self.is_caller(phone) {
+                    if self.watch.rules.accept == AcceptBy::Answer || self.answer_accepts(at) {
                         self.facts(at).accepts = Some(now);
                     }
                     self.post(self.watch.accept_worst + Duration::from_secs(2), Post::Check(Check::Accept(at)));
@@ -318,6 +416,15 @@ impl Run<'_> {
         }
     }
 
+    /// Whether whoever answers here has accepted: nobody is briefed where a caller is passed on.
+    fn answer_accepts(&self, at: usize) -> bool {
+        let of_leg = |attempt: &Attempt| attempt.leg == Some(at);
+        self.watch
+            .transfers
+            .iter()
+            .any(|told| told.attempts.iter().any(|attempt| of_leg(attempt) && (told.mode == Mode::Cold || attempt.by == By::Ae)))
+    }
+
     /// A phone has left, and Baton knows it.
     fn leaves(&mut self, at: usize) {
         let now = self.now.mono;
@@ -329,10 +436,13 @@ impl Run<'_> {
             self.tally.reach(Fault::AiGone);
         }
         if self.is_caller(phone)
-            && let Some(call) = self.watch.calls.iter_mut().find(|call| call.phone == phone)
+            && let Some(call) = self.watch.call_of_leg(&self.legs[at])
         {
             call.gone.get_or_insert(now);
             let id = call.id;
+            if self.legs[at].facts.referred {
+                return; // Their trunk may be done with us, and its last word on its way.
+            }
             self.post(HANG_UP_MAX, Post::Check(Check::CallerGone(id)));
             self.post(PARTING_MAX, Post::Check(Check::Parted(id)));
         }
@@ -360,7 +470,8 @@ impl Run<'_> {
             }
             ("BYE", Some(at)) if seen.tag_of_to() != Some("fork") => {
                 let facts = &self.legs[at].facts;
-                let early = self.is_caller(phone) && facts.acked.is_none() && facts.bye_in.is_none();
+                let early =
+                    self.is_caller(phone) && !self.legs[at].is_dialled() && facts.acked.is_none() && facts.bye_in.is_none();
                 let waited = facts.answered.is_none_or(|at| now.since(at) > Duration::from_secs(31));
                 self.watch.must(!early || waited, || "a BYE leaves before the ACK has come (RFC 3261 §15)".to_owned());
                 self.facts(at).bye_out.get_or_insert(now);
@@ -370,51 +481,12 @@ impl Run<'_> {
             }
             (_, _) => {}
         }
+        if seen.status == 503 && self.plan.rules.ports < 8 {
+            self.tally.reach(Fault::NoPorts);
+        }
         if let (200..=299, "INVITE", Some(at)) = (seen.status, seen.cseq_method(), known) {
             self.facts(at).answered.get_or_insert(now);
         }
-    }
-
-    /// Baton dials somebody.
-    fn dials(&mut self, phone: usize, seen: &Seen<'_>, bytes: &Bytes) {
-        let now = self.now.mono;
-        let call = seen.call.parse::<CallId>().ok();
-        let gone = self.call(call).is_none_or(|call| call.gone.is_some_and(|gone| gone < now));
-        self.watch.must(!gone, || format!("phone {phone} is dialled for a caller who has gone, or for none"));
-        let busy = self.legs.iter().any(|leg| {
-            leg.who.phone == phone
-                && phone >= FIRST_AE
-                && leg.facts.invited.is_some()
-                && !leg.facts.is_closed()
-                && !self.dead[phone]
-                && !leg.facts.given_up
-        });
-        self.watch.must(!busy, || format!("phone {phone} is dialled while it has a call (I9)"));
-        let at = self.new_leg(phone, seen, bytes);
-        let facts = self.facts(at);
-        (facts.invited, facts.invites) = (Some(now), 1);
-        self.post(Duration::from_millis(1_600), Post::Check(Check::SentAgain(at)));
-        if phone < FIRST_AE {
-            return;
-        }
-        let ae = phone - FIRST_AE;
-        let Some(id) = seen.transfer.parse::<TransferId>().ok() else {
-            return self.watch.blame("a consult INVITE names no transfer".to_owned());
-        };
-        let leased = self.watch.leases.iter().any(|held| held.transfer == id && held.ae.as_str() == format!("ae{ae}"));
-        self.watch.must(leased, || format!("ae{ae} is dialled without a lease on record (I7, I9)"));
-        let attempts = self.watch.rules.attempts;
-        let Some(told) = self.watch.transfer(id) else {
-            return self.watch.blame("a consult INVITE names a transfer that was never told".to_owned());
-        };
-        let count = told.attempts.len();
-        let fits = told.attempts.last_mut().filter(|attempt| attempt.ae == ae && attempt.leg.is_none());
-        match fits {
-            Some(attempt) => attempt.leg = Some(at),
-            None => self.watch.blame(format!("ae{ae} is dialled and no attempt was told")),
-        }
-        self.watch.must(count <= usize::from(attempts), || format!("attempt {count} of {attempts} (I7)"));
-        self.post(self.watch.rules.ring_max + Duration::from_millis(100), Post::Check(Check::Rung(at)));
     }
 
     /// Something is published.
@@ -427,10 +499,16 @@ impl Run<'_> {
         let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
         match event.kind {
             EventKind::CallStarted => {
-                let phone = if text("from") == "+15550123" { CALLER } else { self.watch.rules.second_caller() };
+                let (phone, origin) = match (text("from"), text("to")) {
+                    ("+15550123", _) => (CALLER, Origin::Caller),
+                    ("callback", "+15550123") => (CALLER, Origin::Callback),
+                    (_, "+15550123") => (CALLER, Origin::Placed),
+                    (_, _) => (self.watch.rules.second_caller(), Origin::Caller),
+                };
                 let Some(id) = event.call else { return };
-                self.watch.calls.push(CallTold { id, phone, driver: String::new(), ended: false, gone: None, hung_up: false });
-                if self.watch.calls.len() == 2 {
+                let driver = String::new();
+                self.watch.calls.push(CallTold { id, phone, driver, ended: false, gone: None, hung_up: false, origin });
+                if self.watch.calls.iter().filter(|call| call.origin == Origin::Caller).count() == 2 {
                     self.tally.reach(Fault::TwoCallers);
                 }
             }
@@ -448,6 +526,13 @@ impl Run<'_> {
                 if let Some(told) = event.transfer.and_then(|id| self.watch.transfer(id)) {
                     told.has_callback = true;
                 }
+                self.look_when_due(id);
+            }
+            EventKind::CallbackKept => {
+                let id: Option<CallbackId> = text("id").parse().ok();
+                let twice = id.is_none_or(|id| self.watch.kept.contains(&id));
+                self.watch.must(!twice, || "a callback is kept twice (I8)".to_owned());
+                self.watch.kept.extend(id);
             }
             EventKind::BudgetMissed => {
                 let limit = (text("stage"), text("limit"));
@@ -475,7 +560,6 @@ impl Run<'_> {
             | EventKind::TransferEnded
             | EventKind::Transcribed
             | EventKind::CallbackReminded
-            | EventKind::CallbackKept
             | EventKind::CallbackMissed
             | EventKind::CallbackTried
             | EventKind::CallbackMoved
@@ -485,8 +569,20 @@ impl Run<'_> {
         }
     }
 
+    /// A callback that is promised for the time of this world is looked at when it is due.
+    fn look_when_due(&mut self, id: Option<CallbackId>) {
+        let due = id.and_then(|id| self.disk.callback(id)).map(|row| (row.id, row.due_at().0));
+        if let Some((id, due)) = due.filter(|(_, due)| *due > self.now.wall) {
+            self.post(due.since(self.now.wall) + Duration::from_secs(5), Post::Check(Check::Due(id)));
+        }
+    }
+
     fn driver_changed(&mut self, event: &Event, driver: &str) {
-        let accepted = self.watch.transfers.iter().any(|told| Some(told.call) == event.call && told.accepted.is_some());
+        let asked = self.call(event.call).is_some_and(|call| call.origin == Origin::Callback);
+        let legs = || self.legs.iter().filter(|leg| leg.call == event.call && leg.facts.accepts.is_some());
+        let confirmed = asked && legs().any(|leg| self.is_caller(leg.who.phone)) && legs().count() >= 2;
+        let accepted =
+            confirmed || self.watch.transfers.iter().any(|told| Some(told.call) == event.call && told.accepted.is_some());
         let Some(call) = self.watch.calls.iter_mut().find(|call| Some(call.id) == event.call) else {
             return self.watch.blame("a driver of no call".to_owned());
         };
@@ -503,6 +599,7 @@ impl Run<'_> {
             let known = self.watch.transfer(id).is_some();
             self.watch.must(!known, || "a transfer is requested twice".to_owned());
             let Some(call) = event.call else { return };
+            let mode = serde_json::from_value(Value::String(text("mode").to_owned())).unwrap_or_default();
             let running = self.watch.transfers.iter().any(|told| told.call == call && told.ended.is_none());
             self.watch.must(!running, || "a second transfer runs in one call".to_owned());
             let place = self.watch.transfers.len();
@@ -518,6 +615,7 @@ impl Run<'_> {
                 ended: None,
                 cancel_asked: false,
                 has_callback: false,
+                mode,
             });
             return;
         }
@@ -530,12 +628,14 @@ impl Run<'_> {
             .must(!over || event.kind == EventKind::BudgetMissed, || format!("{} after the outcome (I14)", event.kind.name()));
         match event.kind {
             EventKind::AttemptStarted => {
-                let ae = text("ae").strip_prefix("ae").and_then(|number| number.parse().ok()).unwrap_or(usize::MAX);
+                let named = text("ae").strip_prefix("ae").and_then(|number| number.parse().ok());
+                let ae = named.unwrap_or(self.plan.rules.outsider() - FIRST_AE);
+                let by = if text("by") == "ae" { By::Ae } else { By::Plan };
                 let ended = self.watch.transfers[at].ended.is_some();
                 let running = !ended && self.watch.transfers[at].attempts.iter().any(|attempt| attempt.failed.is_none());
                 self.watch.must(!running, || "an attempt begins before the last one has failed".to_owned());
                 let leg_id = text("leg").to_owned();
-                self.watch.transfers[at].attempts.push(Attempt { ae, leg_id, leg: None, failed: None, rang: None });
+                self.watch.transfers[at].attempts.push(Attempt { by, ae, leg_id, leg: None, failed: None, rang: None });
             }
             EventKind::Ringing => {
                 let leg = self.attempt_leg(at);
@@ -557,6 +657,8 @@ impl Run<'_> {
                 self.watch.transfers[at].accepted = Some(now);
             }
             EventKind::Bridged => self.bridged_told(at, event),
+            // An AE who is not free when another one passes a caller on to them is not dialled.
+            EventKind::AttemptFailed if text("leg").is_empty() => {}
             EventKind::AttemptFailed => self.failed_told(at, text("leg"), text("outcome"), event.data.get("sip_status")),
             EventKind::TransferEnded => self.ended_told(at, event),
             _ => {}
@@ -570,12 +672,15 @@ impl Run<'_> {
     fn bridged_told(&mut self, at: usize, event: &Event) {
         let now = self.now.mono;
         let told = &mut self.watch.transfers[at];
-        told.bridged = Some(now);
+        // An AE who is lost is followed by the next one, with a budget of their own.
+        let again = told.bridged.replace(now).is_some();
         let accepted = told.accepted.is_some();
         let took_ms = u64::try_from(now.since(told.requested).as_millis()).unwrap_or(u64::MAX);
         let total = event.data.get("stages_ms").and_then(|stages| stages.get("total")).and_then(Value::as_u64);
         self.watch.must(accepted, || "a bridge without an acceptance (I2)".to_owned());
-        self.watch.must(total.is_some_and(|total| total.abs_diff(took_ms) <= 2), || {
+        // An introduction begins with the human on the line, and ends with the bridge.
+        let early = self.watch.rules.ways.introduce;
+        self.watch.must(total.is_some_and(|total| total.abs_diff(took_ms) <= 2 || (early || again) && total < took_ms), || {
             format!("a total of {total:?} ms after {took_ms} ms")
         });
     }
@@ -600,7 +705,12 @@ impl Run<'_> {
                     facts.answered.is_none()
                         && (facts.refused.is_some() || waited + Duration::from_millis(1) >= self.watch.rules.ring_max)
                 }
-                "unreachable" => facts.refused.is_some() || facts.answered.is_some() || waited >= Duration::from_millis(2_999),
+                "unreachable" => {
+                    facts.refused.is_some()
+                        || facts.answered.is_some()
+                        || waited >= Duration::from_millis(2_999)
+                        || self.cannot_send()
+                }
                 "busy" => matches!(facts.refused, Some((486 | 600, _))),
                 "forwarded" => matches!(facts.refused, Some((300..=399, _))),
                 "screened" => matches!(facts.refused, Some((607 | 608, _))),
@@ -630,10 +740,18 @@ impl Run<'_> {
     fn caller_has_gone(&self, at: usize) -> bool {
         let Some(call) = self.call(Some(self.watch.transfers[at].call)) else { return true };
         let lost = self.dead.get(call.phone.min(self.dead.len() - 1)).copied().unwrap_or(false);
-        call.gone.is_some()
-            || call.hung_up
-            || lost
-            || self.legs.iter().any(|leg| leg.who.phone == call.phone && leg.phase == Phase::Over)
+        let own = |leg: &Leg| match leg.call {
+            Some(id) => leg.who.phone == call.phone && id == call.id,
+            None => leg.who.phone == call.phone && call.origin == Origin::Caller,
+        };
+        // Nobody keeps the session of this caller alive.
+        let expires = self.watch.rules.ways.timer == Timer::Nobody && call.phone == CALLER;
+        let expired = expires
+            && self
+                .legs
+                .iter()
+                .any(|leg| own(leg) && leg.facts.answered.is_some_and(|at| self.now.mono.since(at) >= EXPIRED_AFTER));
+        call.gone.is_some() || call.hung_up || lost || expired || self.legs.iter().any(|leg| own(leg) && leg.phase == Phase::Over)
     }
 
     fn ended_told(&mut self, at: usize, event: &Event) {
@@ -648,6 +766,8 @@ impl Run<'_> {
             "callback_scheduled" => told.has_callback,
             "returned_to_ai" => told.bridged.is_none() && !gone && last != Some("caller_gone"),
             "failed" => told.bridged.is_none() && !gone,
+            "voicemail" => self.watch.message,
+            "referred" => self.legs.iter().any(|leg| leg.facts.referred),
             _ => false,
         };
         let what =
@@ -682,7 +802,10 @@ impl Run<'_> {
                 self.watch.must(!wrong_room, || "somebody of another call is heard".to_owned());
                 self.may_hear(role, *port, other_role, *other);
             }
-            self.watch.must(role != Role::Caller || *source != Source::Silence, || "the caller hears silence (I1)".to_owned());
+            let speaks = self.leaves_message(*port);
+            self.watch.must(role != Role::Caller || *source != Source::Silence || speaks, || {
+                "the caller hears silence (I1)".to_owned()
+            });
         }
         let hears = |role: Role, of: Role| {
             scene.hears.iter().any(|(port, source)| {
@@ -690,24 +813,53 @@ impl Run<'_> {
             })
         };
         let two = hears(Role::Caller, Role::Ae) && (hears(Role::Ai, Role::Caller) || hears(Role::Ai, Role::Ae));
+        let two = two && !self.watch.rules.ways.introduce;
         self.watch.must(!two, || "the AI hears what a human drives (I3)".to_owned());
+    }
+
+    /// Whether this caller leaves a message, or is about to.
+    fn leaves_message(&self, port: Port) -> bool {
+        let leg = self.legs.iter().rev().find(|leg| leg.port == port.0 && self.is_caller(leg.who.phone));
+        let Some(leg) = leg else { return self.watch.transfers.iter().any(|told| told.mode == Mode::Voicemail) };
+        let call = leg.call.or_else(|| self.watch.calls.iter().find(|call| call.phone == leg.who.phone).map(|call| call.id));
+        self.watch.transfers.iter().any(|told| Some(told.call) == call && told.mode == Mode::Voicemail)
     }
 
     fn may_hear(&mut self, role: Role, port: Port, other: Role, other_port: Port) {
         let ae = match (role, other) {
             (Role::Caller, Role::Ae) => other_port,
             (Role::Ae, Role::Caller) => port,
-            (Role::Ai, Role::Ae) | (Role::Ae, Role::Ai) => return self.watch.blame("AI and AE hear each other (I4)".to_owned()),
+            (Role::Ai, Role::Ae) | (Role::Ae, Role::Ai) => {
+                let ways = self.watch.rules.ways;
+                let meet = ways.introduce || ways.briefing == BriefingBy::Ai;
+                return self.watch.must(meet, || "AI and AE hear each other (I4)".to_owned());
+            }
             (_, _) => {
                 self.watch.must(role != other, || "somebody hears another one of their kind".to_owned());
                 return;
             }
         };
         let now = self.now.mono;
+        if role == Role::Caller && self.is_passed_on(ae) {
+            return;
+        }
         let accepts = self.legs.iter().any(|leg| {
             leg.port == ae.0 && leg.who.phone >= FIRST_AE && leg.facts.accepts.is_some() && !leg.facts.was_closed(now)
         });
         self.watch.must(accepts, || "caller and AE hear each other before the AE has accepted (I2, I4)".to_owned());
+    }
+
+    /// Whether a caller who is passed on without a briefing may hear this phone before its answer.
+    fn is_passed_on(&self, ae: Port) -> bool {
+        let legs = self.legs.iter().enumerate().filter(|(_, leg)| leg.port == ae.0);
+        legs.rev().take(1).any(|(at, leg)| {
+            leg.facts.answered.is_none()
+                && self
+                    .watch
+                    .transfers
+                    .iter()
+                    .any(|told| told.mode == Mode::Cold && told.attempts.iter().any(|attempt| attempt.leg == Some(at)))
+        })
     }
 
     /// What is said to whom.
@@ -723,134 +875,5 @@ impl Run<'_> {
             let written = !self.watch.callbacks.is_empty();
             self.watch.must(written, || "a callback is promised that is not on disk (I8)".to_owned());
         }
-    }
-
-    /// Looks at something that was to have come by now.
-    pub(super) fn check(&mut self, check: Check) {
-        match check {
-            Check::CallerGone(call) => self.let_go(call, false),
-            Check::Parted(call) => self.let_go(call, true),
-            Check::Rung(at) => {
-                let facts = &self.legs[at].facts;
-                let waits = facts.answered.is_none() && !facts.is_closed() && facts.provisional.is_some();
-                self.watch.must(!waits, || "a phone rings on after ring_max".to_owned());
-            }
-            Check::Accept(at) => {
-                let facts = &self.legs[at].facts;
-                let waits = facts.accepts.is_none() && !facts.is_closed();
-                self.watch.must(!waits, || "an AE who does not accept is not let go".to_owned());
-            }
-            Check::Bridge(at) => self.must_be_bridged(at),
-            Check::WithAi(at) => self.must_be_with_the_ai(at),
-            Check::Refused(at) => {
-                let refused = self.legs[at].facts.refused;
-                let status = refused.map(|(status, _)| status);
-                let attempt = self.watch.transfers.iter().flat_map(|told| &told.attempts).find(|attempt| attempt.leg == Some(at));
-                let failed = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|(outcome, _)| outcome.clone());
-                let before = attempt
-                    .and_then(|attempt| attempt.failed.as_ref())
-                    .is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
-                if before {
-                    return; // It was given up before anything was heard.
-                }
-                let rang = self.legs[at].facts.rang.is_some();
-                let expected = match status {
-                    Some(300..=399) => "forwarded",
-                    Some(486 | 600) => "busy",
-                    Some(603) => "declined",
-                    Some(607 | 608) => "screened",
-                    Some(480 | 487) => "no_answer",
-                    Some(408) if rang => "no_answer",
-                    _ => "unreachable",
-                };
-                let holds = failed.as_deref().is_some_and(|got| {
-                    got == expected
-                        || got == "caller_gone"
-                        || got == "budget_exceeded"
-                        || got == "not_accepted" && expected == "no_answer"
-                });
-                self.watch.must(holds, || format!("{status:?} makes an attempt {failed:?} and not {expected}"));
-            }
-            Check::Reply(ticket) => {
-                let answered = self.is_answered(ticket) || self.watch.store_troubled;
-                self.watch.must(answered, || "somebody who asked is not answered".to_owned());
-            }
-            Check::SentAgain(at) => {
-                let facts = &self.legs[at].facts;
-                let heard = facts.provisional.is_some() || facts.is_closed();
-                let copies = facts.invites;
-                self.watch
-                    .must(heard || copies >= 3, || format!("an INVITE that nobody answers was sent {copies} times in 1.6 s"));
-            }
-            Check::Ended(at) => {
-                let ended = self.watch.transfers[at].ended.is_some();
-                self.watch.must(ended, || "a transfer comes to no end (I14)".to_owned());
-            }
-            Check::Next(at, place) => self.must_go_on(at, place),
-        }
-    }
-
-    /// The caller has gone: who must have been let go?
-    fn let_go(&mut self, call: CallId, parted: bool) {
-        for at in 0..self.legs.len() {
-            let leg = &self.legs[at];
-            let facts = &leg.facts;
-            if leg.call != Some(call) || facts.is_closed() || (facts.provisional.is_none() && facts.answered.is_none()) {
-                continue;
-            }
-            let listens = facts.answered.is_some() && leg.who.phone >= FIRST_AE;
-            if listens == parted {
-                let what = format!(
-                    "phone {} is not let go within {} when the caller leaves",
-                    leg.who.phone,
-                    if parted { "2.2 s" } else { "50 ms" }
-                );
-                self.watch.blame(what);
-            }
-        }
-    }
-
-    /// The caller of a transfer that came back to the AI hears it.
-    fn must_be_with_the_ai(&mut self, at: usize) {
-        let call = self.watch.transfers[at].call;
-        if self.caller_has_gone(at) || self.watch.transfers.len() > at + 1 {
-            return;
-        }
-        let Some(phone) = self.call(Some(call)).filter(|call| !call.ended).map(|call| call.phone) else { return };
-        let Some(port) = self.legs.iter().find(|leg| leg.who.phone == phone).map(|leg| Port(leg.port)) else { return };
-        let heard = self.rooms.line(port).is_none_or(|line| match &line.hears {
-            Source::Leg(other) => self.role_of(*other) == Some(Role::Ai),
-            Source::Play(_) => true,
-            Source::Silence | Source::Music | Source::Mix(_) => !self.legs.iter().any(|leg| {
-                leg.who.phone == AI && leg.call == Some(call) && leg.facts.answered.is_some() && !leg.facts.is_closed()
-            }),
-        });
-        self.watch.must(heard, || "the caller is with the AI again and does not hear it".to_owned());
-    }
-
-    fn must_be_bridged(&mut self, at: usize) {
-        let facts = &self.legs[at].facts;
-        let told = self.watch.transfers.iter().position(|told| told.attempts.iter().any(|attempt| attempt.leg == Some(at)));
-        let Some(told) = told else { return };
-        let over = facts.is_closed() || self.caller_has_gone(told) || self.watch.transfers[told].cancel_asked;
-        let bridged = self.watch.transfers[told].bridged.is_some() || facts.given_up;
-        self.watch.must(over || bridged, || "an AE has accepted and is not bridged".to_owned());
-    }
-
-    /// After a failed attempt there is the next one, or an end, or an offer; the first where there is somebody.
-    fn must_go_on(&mut self, at: usize, place: usize) {
-        let told = &self.watch.transfers[at];
-        if told.ended.is_some() || told.attempts.len() > place || self.caller_has_gone(at) || told.cancel_asked {
-            return;
-        }
-        let next = told.attempts.last().map_or(0, |last| last.ae + 1);
-        let quiet = self.watch.calls.len() == 1
-            && self.watch.transfers.len() == 1
-            && !self.watch.presence_changed
-            && !self.watch.store_troubled;
-        let early = self.now.mono.since(told.requested) < Duration::from_secs(40);
-        let another =
-            place < usize::from(self.watch.rules.attempts) && next < self.watch.rules.aes && self.watch.rules.ports >= 8;
-        self.watch.must(!(quiet && early && another), || "there is a backup, and it is not dialled".to_owned());
     }
 }

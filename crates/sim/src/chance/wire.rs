@@ -37,10 +37,9 @@ impl<'a> Seen<'a> {
     /// Reads a message; what is wrong with it where it is none.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Seen<'a>, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "a message is not UTF-8".to_owned())?;
-        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| "a message has no end of its headers".to_owned())?;
-        let mut seen = Seen { body, ..Seen::default() };
-        let mut lines = head.split("\r\n");
-        let start = lines.next().unwrap_or_default();
+        let mut seen = Seen::default();
+        let mut rest = text;
+        let start = line(&mut rest)?;
         if let Some(rest) = start.strip_prefix("SIP/2.0 ") {
             seen.status = rest.get(..3).and_then(|status| status.parse().ok()).ok_or_else(|| format!("no status: {start}"))?;
         } else {
@@ -50,10 +49,15 @@ impl<'a> Seen<'a> {
                 return Err(format!("no request line: {start}"));
             }
         }
-        for line in lines {
-            let (name, value) = line.split_once(':').ok_or_else(|| format!("no header: {line}"))?;
+        loop {
+            let header = line(&mut rest)?;
+            if header.is_empty() {
+                break;
+            }
+            let (name, value) = header.split_once(':').ok_or_else(|| format!("no header: {header}"))?;
             seen.put(name, value.trim());
         }
+        seen.body = rest;
         seen.check()?;
         Ok(seen)
     }
@@ -142,6 +146,14 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// Takes the next line, which ends with CR LF.
+fn line<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
+    let end = rest.find('\n').ok_or_else(|| "a message has no end of its headers".to_owned())?;
+    let whole = rest[..end].strip_suffix('\r').ok_or_else(|| format!("a line does not end with CR LF: {}", &rest[..end]))?;
+    *rest = &rest[end + 1..];
+    Ok(whole)
+}
+
 fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     let behind = value.rsplit_once('>').map_or(value, |(_, rest)| rest);
     behind.split(';').skip(1).find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
@@ -185,6 +197,8 @@ pub(super) fn datagram(start: &str, headers: &str, body: &str) -> Bytes {
         ""
     } else if body.starts_with("v=0") {
         "Content-Type: application/sdp\r\n"
+    } else if body.starts_with("SIP/2.0") {
+        "Content-Type: message/sipfrag\r\n"
     } else {
         "Content-Type: application/dtmf-relay\r\n"
     };

@@ -250,7 +250,8 @@ impl UserAgent {
         if status < 300 && unwatched {
             self.tell(Event::Notified { session: session.id, refer, status, last: true });
         }
-        if matches!(status, 408 | 481) {
+        // RFC 5057 §5.2: 481 is about the dialog. Peers that know no REFER may leave it unanswered, and still have their call.
+        if status == 481 {
             self.lose(now, session, Gone::TimedOut);
         }
     }

@@ -166,6 +166,10 @@ impl UserAgent {
 
     pub(crate) fn timer_due(&mut self, now: Mono, session: &mut Session) {
         let Some(timer) = session.timer.as_mut().filter(|timer| timer.next_at <= now) else { return };
+        if baton_time::bug!(94) {
+            session.timer = None;
+            return;
+        }
         let Stage::Up(Up { later, .. }) = &mut session.stage else { return };
         match timer.by {
             Refresher::Us if now < timer.expires_at => {

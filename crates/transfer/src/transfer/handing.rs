@@ -140,7 +140,9 @@ impl HandingBack {
             Driver::Ai,
             json!({"driver": Driver::Ai, "cause": "handback", "by": self.by.name(), "ae": self.attempt.to.name()}),
         );
-        turn.act(Action::HangUp { leg: self.attempt.leg, cause: Cause::HandedBack });
+        if !baton_time::bug!(89) {
+            turn.act(Action::HangUp { leg: self.attempt.leg, cause: Cause::HandedBack });
+        }
         let wrap_up = turn.settings.wrap_up;
         self.attempt.release(turn, wrap_up);
         State::Over
@@ -217,7 +219,9 @@ impl MovingOn {
         if let Giver::There(attempt) = self.from {
             turn.act(Action::HangUp { leg: attempt.leg, cause: Cause::MovedOn });
             let wrap_up = turn.settings.wrap_up;
-            attempt.release(turn, wrap_up);
+            if !baton_time::bug!(90) {
+                attempt.release(turn, wrap_up);
+            }
         }
         self.to.take_call(turn);
         turn.act(Action::HushCaller);

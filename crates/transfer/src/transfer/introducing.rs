@@ -51,6 +51,10 @@ impl Introducing {
 
     /// The AI has said what there was to say: it is let go, and the two are alone.
     pub(crate) fn ends(self, turn: &mut Turn<'_>) -> State {
-        Switching::begin(turn, self.attempt, self.on_record, Some(self.begun))
+        let attempt = self.attempt;
+        if baton_time::bug!(97) {
+            turn.case.ai = super::case::Ai::Gone;
+        }
+        Switching::begin(turn, attempt, self.on_record, Some(self.begun))
     }
 }

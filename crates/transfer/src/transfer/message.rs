@@ -135,7 +135,7 @@ impl Recording {
     }
 
     fn recorded(self, turn: &mut Turn<'_>, message: Message) -> State {
-        if message.speech < SPEECH_MIN {
+        if message.speech < SPEECH_MIN && !baton_time::bug!(95) {
             return match self.caller {
                 Caller::Waits => ending::to_the_ai(turn, Outcome::ReturnedToAi),
                 Caller::Gone => ending::abandoned(turn),

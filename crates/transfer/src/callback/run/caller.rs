@@ -66,7 +66,7 @@ impl CallbackRun {
     }
 
     pub(super) fn caller_key(&mut self, turn: &Turn<'_>, key: Key) -> Ignored {
-        if key != turn.rules().confirm_key {
+        if key != turn.rules().confirm_key && !baton_time::bug!(91) {
             return ANOTHER_KEY;
         }
         self.confirmed(turn)

@@ -22,6 +22,9 @@ impl CallbackRun {
         let mono = |at: Mono, why| Some((Deadline::Mono(at), why));
         match &self.state {
             State::Waiting => Some(self.reminder(rules)),
+            State::Reminded if baton_time::bug!(92) => {
+                Some((Deadline::Wall(self.row.due_at().0 - std::time::Duration::from_secs(90)), CallbackWhy::Due))
+            }
             State::Reminded => Some((Deadline::Wall(self.row.due_at().0), CallbackWhy::Due)),
             State::Writing { until, .. } | State::Claiming { until, .. } | State::Leasing { until, .. } => {
                 mono(*until, CallbackWhy::StoreMustAnswer)

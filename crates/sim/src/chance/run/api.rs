@@ -1,0 +1,122 @@
+//! What somebody asks for through the API of a random world.
+
+use std::time::Duration;
+
+use baton_contract::{At, Command, NewCall, NewCallback, Reply, TransferRequest, UpdateCallback};
+
+use super::Run;
+use crate::chance::plan::{Api, CALLER, Target};
+use crate::chance::tally::Fault;
+
+impl Run<'_> {
+    pub(super) fn api(&mut self, api: Api) {
+        let call = self.watch.call_of(CALLER);
+        if self.watch.is_called_back(call)
+            && !matches!(api, Api::Promise { .. } | Api::Move { .. } | Api::Uncallback | Api::HangUp)
+        {
+            return; // Whoever is called back is a run's, and no transfer's.
+        }
+        let transfer = self.watch.last_transfer();
+        let command = match api {
+            Api::Transfer { caller, to, mode } => {
+                let Some(call) = self.watch.call_of(caller) else { return };
+                let to = to.map(|to| if to == Target::Outside { to.uri() } else { to.name() });
+                let request = TransferRequest { to, mode: Some(mode), ..TransferRequest::default() };
+                let to = request.to.clone();
+                self.act(|| format!("api transfer mode={mode} {}", to.map(|to| format!("to={to}")).unwrap_or_default()));
+                Command::RequestTransfer { call, request: Box::new(request), idempotency_key: None }
+            }
+            Api::Cancel | Api::Accept | Api::Decline { .. } => {
+                let Some(transfer) = transfer else { return };
+                self.watch_order(api, transfer);
+                match api {
+                    Api::Accept => Command::Accept(transfer),
+                    Api::Decline { later } => Command::Decline { transfer, reason: None, retry_after: later.then_some(5) },
+                    _ => Command::CancelTransfer(transfer),
+                }
+            }
+            Api::HangUp => {
+                let Some(call) = call else { return };
+                self.watch.api_hangs_up(call);
+                self.act(|| "api hangup".to_owned());
+                Command::HangUp(call)
+            }
+            Api::Presence(ae, presence) => {
+                self.tally.reach(Fault::Presence);
+                self.watch.presence_changed = true;
+                Command::SetPresence { ae: format!("ae{ae}").as_str().into(), presence }
+            }
+            Api::Pick => {
+                let ticket = self.ask(Command::Slots { ae: "ae0".into(), timezone: None });
+                let slots = self.answers.iter().find(|(known, _)| *known == ticket);
+                let Some((_, Ok(Reply::Slots(slots)))) = slots else { return };
+                let Some(slot) = slots.first() else { return };
+                let new = NewCallback {
+                    call,
+                    ae: slot.ae.clone(),
+                    caller: "+15550123".to_owned(),
+                    at: slot.at,
+                    timezone: None,
+                    context: None,
+                };
+                self.act(|| "api pick".to_owned());
+                Command::NewCallback(Box::new(new))
+            }
+            Api::Promise { ae, in_s } => {
+                self.act(|| format!("api promise ae=ae{ae} in={in_s}s"));
+                Command::NewCallback(Box::new(NewCallback {
+                    call: None,
+                    ae: format!("ae{ae}").as_str().into(),
+                    caller: "+15550123".to_owned(),
+                    at: self.in_seconds(in_s),
+                    timezone: None,
+                    context: None,
+                }))
+            }
+            Api::Move { in_s } => {
+                let Some(id) = self.disk.last_callback() else { return };
+                self.act(|| format!("api move in={in_s}s"));
+                let update = UpdateCallback { at: Some(self.in_seconds(in_s)), ..UpdateCallback::default() };
+                Command::UpdateCallback { id, update }
+            }
+            Api::Uncallback => {
+                let Some(id) = self.disk.last_callback() else { return };
+                self.act(|| "api uncallback".to_owned());
+                Command::CancelCallback(id)
+            }
+            Api::HandBack => {
+                let Some(call) = call else { return };
+                self.act(|| "api handback".to_owned());
+                Command::HandBack { call, note: Some("once more".to_owned()) }
+            }
+            Api::Drive(driver) => {
+                let Some(call) = call else { return };
+                self.act(|| {
+                    format!("api driver is={}", serde_json::to_value(driver).unwrap_or_default().as_str().unwrap_or_default())
+                });
+                Command::SetDriver { call, driver }
+            }
+            Api::Proceed => {
+                let Some(transfer) = transfer else { return };
+                self.act(|| "api proceed".to_owned());
+                Command::Proceed(transfer)
+            }
+            Api::Place => {
+                self.act(|| "api call to=+15550123".to_owned());
+                let request = NewCall {
+                    to: "+15550123".to_owned(),
+                    from: None,
+                    trunk: Some("carrier".to_owned()),
+                    ai: "agent".to_owned(),
+                    context: None,
+                };
+                Command::PlaceCall { request: Box::new(request), idempotency_key: None }
+            }
+        };
+        self.ask(command);
+    }
+
+    fn in_seconds(&self, seconds: u64) -> At {
+        At(self.now.wall + Duration::from_secs(seconds))
+    }
+}
