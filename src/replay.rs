@@ -1,5 +1,6 @@
 //! `baton replay`: plays fixtures in virtual time, or over real sockets.
 
+mod cost;
 mod junit;
 mod real;
 
@@ -30,6 +31,9 @@ pub(crate) struct ReplayArgs {
     /// Also says how many different roads were gone: pairs of what was published and what the caller heard.
     #[arg(long)]
     pub(crate) coverage: bool,
+    /// Also says how much processor time a story took.
+    #[arg(long)]
+    pub(crate) cpu: bool,
 }
 
 /// The exit code where a fixture cannot be read.
@@ -48,6 +52,8 @@ const AT_ONCE_EACH: usize = 4;
 struct Played {
     name: String,
     took: Duration,
+    /// The processor time of it.
+    cpu: Duration,
     failure: Option<Box<Failure>>,
     /// What was published, and what the caller heard, one after the other.
     road: Option<(Vec<String>, Vec<String>)>,
@@ -71,6 +77,10 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     if args.coverage {
         let roads: BTreeSet<_> = played.iter().filter_map(|one| one.road.as_ref()).collect();
         say(&format!("{} stories, {} distinct pairs of state path and scene path", played.len(), roads.len()));
+    }
+    if args.cpu {
+        let costs: Vec<(&str, Duration)> = played.iter().map(|one| (one.name.as_str(), one.cpu)).collect();
+        cost::summary(&costs).iter().for_each(|line| say(line));
     }
     if let Some(file) = &args.junit
         && let Err(fault) = std::fs::write(file, junit::report(&played))
@@ -116,16 +126,17 @@ fn on_loopback(story: &Story) -> Result<Passed, Box<Failure>> {
 fn play(story: &Story, by: impl Fn(&Story) -> Result<Passed, Box<Failure>>) -> Played {
     #[expect(clippy::disallowed_methods, reason = "how long a play takes is measured by the clock of the machine")]
     let begun = Instant::now();
+    let spent = cost::spent();
     let (road, failure) = match by(story) {
         Ok(passed) => (Some((passed.states, passed.heard)), None),
         Err(failure) => (None, Some(failure)),
     };
-    let took = begun.elapsed();
+    let (took, cpu) = (begun.elapsed(), cost::spent().saturating_sub(spent));
     match &failure {
         None => say(&format!("ok    {}", story.name)),
         Some(failure) => say(&format!("FAIL  {}\n{failure}", story.name)),
     }
-    Played { name: story.name.clone(), took, failure, road }
+    Played { name: story.name.clone(), took, cpu, failure, road }
 }
 
 /// Writes a line to stdout. A reader that has gone (`| head`) is no fault: the exit code tells the rest.
@@ -198,7 +209,13 @@ mod tests {
         ] {
             let folder = written(name, &text);
             let junit = folder.join("junit.xml");
-            let got = run(ReplayArgs { paths: vec![folder.clone()], real: false, junit: Some(junit.clone()), coverage: true });
+            let got = run(ReplayArgs {
+                paths: vec![folder.clone()],
+                real: false,
+                junit: Some(junit.clone()),
+                coverage: true,
+                cpu: true,
+            });
             assert_eq!(format!("{got:?}"), format!("{code:?}"), "{name}");
             let report = std::fs::read_to_string(junit).unwrap_or_default();
             assert_eq!(report.contains("<failure"), name == "wrong", "{report}");

@@ -23,5 +23,7 @@ pub use message::{Message, StartLine, Unreadable, parameter, uri_of, user_of};
 pub use party::{Identity, Input, Lines, Output, Party, Taken};
 pub use record::{Fault, Record, RtpSeen, SipSeen, Track};
 pub use script::{Cue, KeyPath, Script, Step, Way};
-pub use tone::{Dice, PILOT_DBFS, Pilot, PilotSource, RATE, below_the_pilots, find, hears, level_dbfs, likeness, loudness_dbfs};
+pub use tone::{
+    Dice, PILOT_DBFS, Pilot, PilotSource, RATE, below_the_pilots, find, hears, level_dbfs, likeness, loudness_dbfs, pilots,
+};
 pub use ua::sipfrag_status;

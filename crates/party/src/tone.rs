@@ -45,9 +45,10 @@ impl Pilot {
 /// A pilot being made, with a dither below hearing that makes each packet different from every other.
 #[derive(Debug, Clone)]
 pub struct PilotSource {
-    phase: f64,
-    step: f64,
-    amplitude: f64,
+    /// Where the tone stands: cosine and sine of its phase, times its amplitude.
+    at: [f64; 2],
+    /// Cosine and sine of the step from sample to sample.
+    step: [f64; 2],
     dither: Dice,
 }
 
@@ -55,37 +56,53 @@ impl PilotSource {
     /// The pilot of a party; `seed` chooses the dither.
     pub fn new(pilot: Pilot, seed: u64) -> PilotSource {
         let amplitude = 32_768.0 * 10_f64.powf(PILOT_DBFS / 20.0);
-        PilotSource { phase: 0.0, step: TAU * pilot.hertz() / f64::from(RATE), amplitude, dither: Dice::new(seed) }
+        let (sin, cos) = (TAU * pilot.hertz() / f64::from(RATE)).sin_cos();
+        PilotSource { at: [amplitude, 0.0], step: [cos, sin], dither: Dice::new(seed) }
     }
 
     /// Adds the pilot to `samples`.
     pub fn mix_into(&mut self, samples: &mut [i16]) {
         for sample in samples {
             let dither = (self.dither.roll() & 0x1f) as f64 - 15.5;
-            let tone = self.amplitude * self.phase.sin() + dither;
-            *sample = sample.saturating_add(tone as i16);
-            self.phase = (self.phase + self.step) % TAU;
+            let ([x, y], [cos, sin]) = (self.at, self.step);
+            *sample = sample.saturating_add((y + dither) as i16);
+            self.at = [x * cos - y * sin, y * cos + x * sin];
         }
     }
 }
 
 /// The level of one frequency in `samples`, in decibels against a full-scale sine (Goertzel's filter under a Hann window).
 pub fn level_dbfs(samples: &[i16], hertz: f64) -> f64 {
+    let [level] = levels_dbfs(samples, [hertz]);
+    level
+}
+
+/// The levels of several frequencies, as [`level_dbfs`] has each.
+fn levels_dbfs<const N: usize>(samples: &[i16], hertz: [f64; N]) -> [f64; N] {
     if samples.is_empty() {
-        return f64::NEG_INFINITY;
+        return [f64::NEG_INFINITY; N];
     }
-    let omega = TAU * hertz / f64::from(RATE);
-    let coefficient = 2.0 * omega.cos();
-    let (mut last, mut before) = (0.0_f64, 0.0_f64);
     let span = samples.len() as f64;
-    for (index, sample) in samples.iter().enumerate() {
-        let hann = 1.0 - (TAU * (index as f64 + 0.5) / span).cos();
-        let next = f64::from(*sample) * hann + coefficient * last - before;
-        (before, last) = (last, next);
+    let coefficients = hertz.map(|hertz| 2.0 * (TAU * hertz / f64::from(RATE)).cos());
+    let (mut last, mut before) = ([0.0_f64; N], [0.0_f64; N]);
+    // The window's cosine goes on by itself: cos((n + 1) d) = 2 cos d cos(n d) - cos((n - 1) d).
+    let turn = 2.0 * (TAU / span).cos();
+    let (mut cosine, mut cosine_before) = ((TAU * 0.5 / span).cos(), (TAU * -0.5 / span).cos());
+    for sample in samples {
+        let windowed = f64::from(*sample) * (1.0 - cosine);
+        for at in 0..N {
+            let next = windowed + coefficients[at] * last[at] - before[at];
+            (before[at], last[at]) = (last[at], next);
+        }
+        (cosine, cosine_before) = (turn * cosine - cosine_before, cosine);
     }
-    let power = last * last + before * before - coefficient * last * before;
-    let amplitude = 2.0 * power.max(0.0).sqrt() / span;
-    20.0 * (amplitude / 32_768.0).max(1e-9).log10()
+    let mut levels = [0.0; N];
+    for at in 0..N {
+        let power = last[at] * last[at] + before[at] * before[at] - coefficients[at] * last[at] * before[at];
+        let amplitude = 2.0 * power.max(0.0).sqrt() / span;
+        levels[at] = 20.0 * (amplitude / 32_768.0).max(1e-9).log10();
+    }
+    levels
 }
 
 /// The loudness of `samples` in decibels against a full-scale sine.
@@ -100,8 +117,20 @@ pub fn loudness_dbfs(samples: &[i16]) -> f64 {
 
 /// Whether a pilot is in `samples`: it must have about its own level and stand out from what lies beside it.
 pub fn hears(samples: &[i16], pilot: Pilot) -> bool {
-    let level = level_dbfs(samples, pilot.hertz());
-    level > PILOT_DBFS - 6.0 && level > level_dbfs(samples, BESIDE_THE_PILOTS) + 6.0
+    let [level, beside] = levels_dbfs(samples, [pilot.hertz(), BESIDE_THE_PILOTS]);
+    stands_out(level, beside)
+}
+
+/// Whose pilots are in `samples`.
+pub fn pilots(samples: &[i16]) -> impl Iterator<Item = Pilot> {
+    let [caller, ai, ae, backup] = Pilot::ALL.map(Pilot::hertz);
+    let [caller, ai, ae, backup, beside] = levels_dbfs(samples, [caller, ai, ae, backup, BESIDE_THE_PILOTS]);
+    let levels = [caller, ai, ae, backup];
+    Pilot::ALL.into_iter().zip(levels).filter(move |(_, level)| stands_out(*level, beside)).map(|(pilot, _)| pilot)
+}
+
+fn stands_out(level: f64, beside: f64) -> bool {
+    level > PILOT_DBFS - 6.0 && level > beside + 6.0
 }
 
 /// How much `b` sounds like `a`, from 0 to 1: the best normalised correlation of the two at up to `lag_max` samples either way.
@@ -198,6 +227,7 @@ mod tests {
         for pilot in Pilot::ALL {
             let heard: Vec<Pilot> = Pilot::ALL.into_iter().filter(|other| hears(&packet(&[pilot]), *other)).collect();
             assert_eq!(heard, [pilot]);
+            assert_eq!(pilots(&packet(&[pilot])).collect::<Vec<_>>(), [pilot]);
         }
     }
 

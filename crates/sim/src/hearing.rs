@@ -1,6 +1,6 @@
 //! What a packet sounds like: whose pilot is in it, and whether Baton plays or speaks.
 
-use baton_party::{Pilot, RtpSeen, hears, level_dbfs, loudness_dbfs};
+use baton_party::{Pilot, RtpSeen, level_dbfs, loudness_dbfs};
 use baton_time::Mono;
 
 /// Below this there is nothing to hear.
@@ -54,7 +54,7 @@ impl Sound {
             _ if level_dbfs(&samples, GERMAN_HERTZ) > level_dbfs(&samples, VOICE_HERTZ) => Made::German,
             _ => Made::Voice,
         };
-        let pilots = Pilot::ALL.into_iter().filter(|pilot| hears(&samples, *pilot)).collect();
+        let pilots = baton_party::pilots(&samples).collect();
         Sound { pilots, made }
     }
 

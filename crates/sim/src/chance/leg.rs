@@ -71,6 +71,8 @@ pub(super) struct Facts {
     pub(super) passed_on: bool,
     /// Baton has refreshed its session, or changed it.
     pub(super) refreshed: bool,
+    /// What was sent last to the INVITE of this leg, and when.
+    pub(super) said: Option<(u16, Mono)>,
 }
 
 impl Facts {
@@ -129,6 +131,8 @@ pub(super) struct Leg {
     /// A final answer had to be sent again.
     pub(super) is_overdue: bool,
     repeated: u32,
+    /// What its requests were answered with finally, by their branches.
+    answers: Vec<(u64, u16)>,
     /// What it says to a REFER; 0: nothing.
     pub(super) refer_status: u16,
 }
@@ -191,6 +195,7 @@ impl Leg {
             unheeded: None,
             is_overdue: false,
             repeated: 0,
+            answers: Vec::new(),
             refer_status: 202,
         }
     }
@@ -577,6 +582,13 @@ impl Leg {
             turn.fault = Some(format!("{} without To tag", seen.title()));
         }
         let asked = at.map(|at| self.pending.remove(at));
+        if !matches!(seen.cseq_method(), "INVITE" | "CANCEL") {
+            let known = self.answers.iter().find(|(known, _)| *known == branch).map(|(_, status)| *status);
+            if let Some(status) = known.filter(|status| *status != seen.status) {
+                turn.fault = Some(format!("{} where it was answered with {status} before (RFC 3261 §17.2.2)", seen.title()));
+            }
+            self.answers.push((branch, seen.status));
+        }
         if seen.cseq_method() == "INVITE" {
             self.answer_of_invite(now, seen, (fresh, branch, is_first_invite), asked.is_some(), turn);
         } else if seen.cseq_method() == "REFER" && asked.is_some() && seen.status < 300 {

@@ -409,11 +409,20 @@ impl<'a> Run<'a> {
     }
 
     fn datagram_to_board(&mut self, leg: Option<usize>, remote: SocketAddr, bytes: Bytes) {
+        let mut again = None;
         if let Some(at) = leg {
             self.watch_arrival(at, &bytes);
+            // An INVITE that comes once more while nothing final was said is answered as it was (RFC 3261 §17.2.1).
+            let said = self.legs[at].facts.said.is_some_and(|(status, _)| status < 200);
+            again = (said && bytes.starts_with(b"INVITE ") && !self.legs[at].is_dialled()).then_some(at);
         }
         let (transport, local) = (Transport::Udp, BATON);
         self.tell_board(Input::Sip(Incoming { transport, connection: None, local, remote, bytes }));
+        if let Some(at) = again {
+            let now = self.now.mono;
+            let answered = self.legs[at].facts.said.is_some_and(|(_, at)| at == now);
+            self.watch.must(answered, || "an INVITE comes again, and nothing is said to it (RFC 3261 §17.2.1)".to_owned());
+        }
     }
 
     fn tell_phone(&mut self, phone: usize, bytes: &Bytes) {

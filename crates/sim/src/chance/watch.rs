@@ -65,6 +65,10 @@ pub(super) enum Check {
     Next(usize, usize),
     /// Somebody is with the caller, or is looked for.
     Alone(usize),
+    /// The transfer that was called off, as the answer said, is over.
+    Cancelled(usize),
+    /// The caller who has picked a slot has it, or was told why not.
+    Picked(usize),
     /// The session was refreshed, or given up.
     Refreshed(usize, Timer),
     /// The callback that is due has been begun.
@@ -313,10 +317,30 @@ impl Run<'_> {
         self.watch.calls.iter().find(|call| Some(call.id) == id)
     }
 
+    /// Whether this caller is being told which keys mean which slot.
+    fn is_offered(&self, at: usize) -> bool {
+        let names = |source: &Source| match source {
+            Source::Play(list) => list.clips.iter().any(|clip| clip.name() == "PressOneFor"),
+            Source::Silence | Source::Music | Source::Leg(_) | Source::Mix(_) => false,
+        };
+        self.rooms.line(Port(self.legs[at].port)).is_some_and(|line| names(&line.hears))
+    }
+
+    /// A transfer was called off, and the answer says so.
+    pub(super) fn watch_cancelled(&mut self, id: TransferId) {
+        if let Some(at) = self.watch.transfers.iter().position(|told| told.id == id) {
+            self.post(Duration::from_secs(5), Post::Check(Check::Cancelled(at)));
+        }
+    }
+
     /// A key has reached Baton.
     pub(super) fn key(&mut self, at: usize, digit: char) {
         let now = self.now.mono;
         let is_caller = self.is_caller(self.legs[at].who.phone);
+        if is_caller && digit == '1' && self.is_offered(at) && !self.legs[at].facts.is_closed() && self.watch.transfers.len() == 1
+        {
+            self.post(Duration::from_secs(8), Post::Check(Check::Picked(0)));
+        }
         let facts = self.facts(at);
         if facts.is_closed() {
             return;
@@ -480,6 +504,9 @@ impl Run<'_> {
                 self.watch.blame(format!("{method} for phone {phone} in no dialog of theirs"))
             }
             (_, _) => {}
+        }
+        if let (100.., "INVITE", Some(at)) = (seen.status, seen.cseq_method(), known) {
+            self.facts(at).said = Some((seen.status, now));
         }
         if seen.status == 503 && self.plan.rules.ports < 8 {
             self.tally.reach(Fault::NoPorts);

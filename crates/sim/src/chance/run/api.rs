@@ -113,7 +113,12 @@ impl Run<'_> {
                 Command::PlaceCall { request: Box::new(request), idempotency_key: None }
             }
         };
-        self.ask(command);
+        let called_off = if let Command::CancelTransfer(id) = &command { Some(*id) } else { None };
+        let ticket = self.ask(command);
+        let is_done = self.answers.iter().any(|(known, result)| *known == ticket && result.is_ok());
+        if let Some(id) = called_off.filter(|_| is_done) {
+            self.watch_cancelled(id);
+        }
     }
 
     fn in_seconds(&self, seconds: u64) -> At {

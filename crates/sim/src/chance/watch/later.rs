@@ -78,6 +78,16 @@ impl Run<'_> {
             }
             Check::Next(at, place) => self.must_go_on(at, place),
             Check::Alone(at) => self.must_not_be_alone(at),
+            Check::Cancelled(at) => {
+                let ended = self.watch.transfers[at].ended.is_some();
+                self.watch.must(ended, || "a transfer was called off, and goes on".to_owned());
+            }
+            Check::Picked(at) => {
+                let told = &self.watch.transfers[at];
+                let settled = told.has_callback || told.ended.is_some() || self.caller_has_gone(at);
+                let excused = self.watch.store_troubled;
+                self.watch.must(settled || excused, || "a caller picks a slot, and nothing comes of it".to_owned());
+            }
             Check::Refreshed(at, timer) => {
                 let leg = &self.legs[at];
                 let up = leg.phase == Phase::Up && !self.dead[leg.who.phone];
