@@ -280,8 +280,20 @@ fn label_text(labels: &[(&str, &str)]) -> String {
 
 /// A free word from outside must not make a metric grow without end.
 fn known_reason(reason: &str) -> &str {
-    const KNOWN: [&str; 10] =
-        ["explicit_request", "sentiment", "confidence", "policy", "vip", "high_intent", "loop", "time", "competitor", "none"];
+    const KNOWN: [&str; 12] = [
+        "explicit_request",
+        "sentiment",
+        "confidence",
+        "policy",
+        "vip",
+        "high_intent",
+        "loop",
+        "time",
+        "competitor",
+        "none",
+        "callback",
+        "ai_failed",
+    ];
     if KNOWN.contains(&reason) { reason } else { "other" }
 }
 

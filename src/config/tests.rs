@@ -361,8 +361,9 @@ fn a_key_has_one_meaning() {
         ("[transfer]\naccept_key = \"5\"\nskip_key = \"5\"", &["f:3:12: transfer.skip_key: `5` is accept_key too"]),
         (
             "[transfer]\nhandback_key = \"9\"",
-            &["f:2:16: transfer.handback_key: `9` is no pair of keys, write a star and another key: `*9`"],
+            &["f:2:16: transfer.handback_key: `9` is no pair of keys, write a star or a pound and another key: `*9`"],
         ),
+        ("[transfer]\nhandback_key = \"##\"", &["f:2:16: transfer.handback_key: `##` is no pair of keys"]),
         ("[transfer]\nhandback_key = \"**\"", &["f:2:16: transfer.handback_key: `**` is no pair of keys"]),
         ("[transfer]\nintroduce = \"yes\"", &["f:2:13: transfer.introduce: "]),
         ("[transfer]\nmessage_max = \"0s\"", &["f:2:15: transfer.message_max: `0s` is no time at all"]),

@@ -8,7 +8,7 @@ use baton_time::Mono;
 
 use super::cast::Role;
 use super::conductor::{Notebook, SeenEvent};
-use super::story::Story;
+use super::story::{Begins, Story};
 
 /// Below this there is silence.
 pub(crate) const SILENCE_DBFS: f64 = -50.0;
@@ -214,7 +214,10 @@ impl Evidence {
 
     /// When the AI had asked: from here on what the caller hears is Baton's.
     pub(crate) fn asked(&self) -> Option<Mono> {
-        self.event("transfer.requested").map(|event| event.at).or(self.book.answered).or(self.book.asked)
+        // A callback's transfer begins when the two are connected already.
+        let is_callback = matches!(self.story.begins, Begins::Callback { .. });
+        let requested = self.event("transfer.requested").filter(|_| !is_callback);
+        requested.map(|event| event.at).or(self.book.answered).or(self.book.asked)
     }
 
     /// When caller and AE were brought together: the AE's key was pressed; of a callback the caller's; the AI that introduced them left.

@@ -57,6 +57,20 @@ async fn a_recording_is_sent_as_a_form_and_its_text_comes_back() {
 }
 
 #[tokio::test]
+async fn the_language_of_whoever_speaks_is_told_where_none_is_configured() {
+    for (configured, told) in [(None, "de"), (Some("en"), "en")] {
+        let mut server = Server::saying(Act::answer(200, "", br#"{"text": "Ja."}"#)).await;
+        let mut one = transcriber(&server);
+        one.spec.language = configured.map(str::to_owned);
+        let sound = Sound::new(told, b"RIFF");
+        assert_eq!(one.text_in(&sound.0, Some(Language::GERMAN)).await.unwrap(), "Ja.");
+        let heard = server.next().await;
+        let text = String::from_utf8_lossy(&heard.body).into_owned();
+        assert!(text.contains(&format!("name=\"language\"\r\n\r\n{told}\r\n")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_right_answer_there_is_no_text() {
     let sound = Sound::new("wrong", b"RIFF");
     for act in [

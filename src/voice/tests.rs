@@ -233,3 +233,29 @@ async fn a_voice_of_another_language_and_one_in_our_own_network_are_not_asked() 
     }
     assert!(server.heard.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn lines_of_a_language_are_its_recordings_and_what_a_voice_makes_of_its_texts() {
+    let folder = std::env::temp_dir().join(format!("baton-lines-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("one-moment.wav"), hum_file()).unwrap();
+    std::fs::write(folder.join("still-trying.wav"), b"no sound").unwrap();
+    std::fs::write(folder.join("goodbye.txt"), "Tot ziens.").unwrap();
+    let (voices, asked) = voices(&[hum]);
+    let dutch = voices.lines_in("nl".parse().unwrap(), Some(&folder)).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(dutch.keys().copied().collect::<Vec<_>>(), [Line::OneMoment, Line::Goodbye]);
+    assert_eq!(asked[0].load(Ordering::Relaxed), 1);
+    // German has words of its own, and a tone is no words.
+    let german = voices.lines_in(Language::GERMAN, None).await;
+    assert_eq!(german.len(), Line::all().len() - 1);
+    assert!(!german.contains_key(&Line::Beep));
+}
+
+#[tokio::test]
+async fn where_nobody_speaks_a_language_not_every_line_is_tried() {
+    let (voices, asked) = voices(&[broken]);
+    assert!(voices.lines_in(Language::FRENCH, None).await.is_empty());
+    assert_eq!(asked[0].load(Ordering::Relaxed), 3);
+    assert!(!Program::flite("slt").speaks(Language::GERMAN) && Program::espeak_ng("en-gb").speaks(Language::GERMAN));
+}
