@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::message::{Inner, Line};
 use super::{Message, Name, Sought, scan};
 
 /// A header to be sent.
@@ -64,19 +65,33 @@ impl Builder {
         via: Option<&super::Via>,
     ) -> Builder {
         let mut builder = Builder::response(status, phrase);
-        for (at, value) in request.headers(Name::Via).enumerate() {
-            builder = match via.filter(|_| at == 0) {
-                Some(via) => builder.header(Name::Via, via),
-                None => builder.plain(Name::Via, value),
-            };
+        let mut copied = Copied::default();
+        let mut vias = 0;
+        for line in request.lines(Name::Via) {
+            let is_one = via.is_none() || vias > 0;
+            if is_one && copied.take(request, line, &mut builder.out) {
+                vias += 1;
+                continue;
+            }
+            copied.flush(request, &mut builder.out);
+            for value in request.values_of(line) {
+                builder = match via.filter(|_| vias == 0) {
+                    Some(via) => builder.header(Name::Via, via),
+                    None => builder.plain(Name::Via, value),
+                };
+                vias += 1;
+            }
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
-            let Some(value) = request.header(name) else { continue };
-            builder = match to_tag.filter(|_| name == Name::To && request.to().tag().is_none()) {
-                Some(tag) => builder.header(name, format_args!("{value};tag={tag}")),
-                None => builder.plain(name, value),
-            };
+            let Some(line) = request.lines(name).next() else { continue };
+            let tag = to_tag.filter(|_| name == Name::To && request.to().tag().is_none());
+            if tag.is_none() && copied.take(request, line, &mut builder.out) {
+                continue;
+            }
+            copied.flush(request, &mut builder.out);
+            builder = builder.plain_with_tag(name, request.value_of(line), tag);
         }
+        copied.flush(request, &mut builder.out);
         match request.header(Name::Timestamp).filter(|_| status == 100) {
             Some(timestamp) => builder.header(Name::Timestamp, timestamp),
             None => builder,
@@ -101,10 +116,19 @@ impl Builder {
     }
 
     /// As [`Builder::header`], without the detour over formatting.
-    fn plain(mut self, name: Name, value: &str) -> Builder {
+    fn plain(self, name: Name, value: &str) -> Builder {
+        self.plain_with_tag(name, value, None)
+    }
+
+    fn plain_with_tag(mut self, name: Name, value: &str, tag: Option<&str>) -> Builder {
         self.out.put_slice(name.text().as_bytes());
         self.out.put_slice(b": ");
-        Safe(&mut self.out).put(value);
+        let mut out = Safe(&mut self.out);
+        out.put(value);
+        if let Some(tag) = tag {
+            out.put(";tag=");
+            out.put(tag);
+        }
         self.out.put_slice(b"\r\n");
         self
     }
@@ -132,15 +156,55 @@ impl Builder {
     /// The message.
     pub fn build(mut self) -> Bytes {
         let length = self.body.len();
-        self.safely(|out| write!(out, "Content-Length: {length}"));
-        self.out.put_slice(b"\r\n\r\n");
-        self.out.put_slice(&self.body);
+        if length == 0 {
+            self.out.put_slice(b"Content-Length: 0\r\n\r\n");
+        } else {
+            self.safely(|out| write!(out, "Content-Length: {length}"));
+            self.out.put_slice(b"\r\n\r\n");
+            self.out.put_slice(&self.body);
+        }
         self.out.freeze()
     }
 
     fn safely(&mut self, write: impl FnOnce(&mut Safe<'_>) -> fmt::Result) {
         // Writing to memory cannot fail; a value whose Display does is cut where it stopped.
         write(&mut Safe(&mut self.out)).unwrap_or_default();
+    }
+}
+
+/// Lines of a request that stand one behind the other in it, as they will in its response: they are copied in one piece.
+#[derive(Debug, Default, Clone, Copy)]
+struct Copied {
+    start: usize,
+    /// Behind the last value, before its line end.
+    end: usize,
+}
+
+impl Copied {
+    /// Takes a line, unless it has to be written anew: because it holds several values, a name in another form, or what must be neutralised.
+    fn take(&mut self, request: &Message, line: &Line, out: &mut BytesMut) -> bool {
+        let Inner { head, is_plain, .. } = &*request.0;
+        let (start, end) = (usize::from(line.name_start), usize::from(line.value_end));
+        let is_canonical = line.value_start == line.name_end + 2 && line.name_in(head) == line.name.text();
+        let is_list = line.name == Name::Via && memchr::memchr(b',', line.value_in(head).as_bytes()).is_some();
+        if !is_plain || !is_canonical || is_list || head.as_bytes().get(usize::from(line.value_start) - 1) != Some(&b' ') {
+            return false;
+        }
+        if self.end > 0 && self.end + 2 == start {
+            self.end = end;
+        } else {
+            self.flush(request, out);
+            *self = Copied { start, end };
+        }
+        true
+    }
+
+    fn flush(&mut self, request: &Message, out: &mut BytesMut) {
+        if let Some(lines) = request.0.head.as_bytes().get(self.start..self.end).filter(|lines| !lines.is_empty()) {
+            out.put_slice(lines);
+            out.put_slice(b"\r\n");
+        }
+        *self = Copied::default();
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     /// The head: as it came, but continuation lines are joined.
     pub(crate) head: Text,
     pub(crate) lines: Vec<Line>,
+    /// Whether lines can be repeated as they came: nothing in them could end a line or needs to be neutralised.
+    pub(crate) is_plain: bool,
     pub(crate) start: Start,
     pub(crate) via: Via,
     pub(crate) from: NameAddr,
@@ -233,6 +235,21 @@ impl Message {
         let head = self.0.head.as_str();
         let lines = self.0.lines.iter().filter(move |line| line.is(head, sought));
         lines.flat_map(move |line| scan::items(line.value_in(head), line.name.is_list())).filter(|value| !value.is_empty())
+    }
+
+    /// The lines of a known name.
+    pub(super) fn lines(&self, name: Name) -> impl Iterator<Item = &Line> {
+        self.0.lines.iter().filter(move |line| line.name == name)
+    }
+
+    /// The value of a line.
+    pub(super) fn value_of(&self, line: &Line) -> &str {
+        line.value_in(&self.0.head)
+    }
+
+    /// The values of a line, as [`Message::headers`] cuts it.
+    pub(super) fn values_of(&self, line: &Line) -> impl Iterator<Item = &str> {
+        scan::items(self.value_of(line), line.name.is_list()).filter(|value| !value.is_empty())
     }
 
     /// Every header, in order, as name (as written) and value.

@@ -14,6 +14,7 @@ mod name;
 mod name_addr;
 mod params;
 mod parse;
+mod quick;
 mod scan;
 mod tel;
 #[cfg(test)]

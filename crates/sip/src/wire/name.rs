@@ -112,15 +112,16 @@ names! {
 const LONGEST: usize = 24;
 
 /// Names by their length, so that a line is compared with a handful of candidates only.
-static BY_LENGTH: [[Name; 12]; LONGEST] = by_length();
+static BY_LENGTH: [[(&[u8], Name); 12]; LONGEST] = by_length();
 
-const fn by_length() -> [[Name; 12]; LONGEST] {
-    let mut table = [[Name::Other; 12]; LONGEST];
+const fn by_length() -> [[(&'static [u8], Name); 12]; LONGEST] {
+    const NONE: (&[u8], Name) = (b"", Name::Other);
+    let mut table = [[NONE; 12]; LONGEST];
     let mut used = [0; LONGEST];
     let mut at = 0;
     while at < LONG.len() {
         let length = LONG[at].0.len();
-        table[length][used[length]] = LONG[at].1;
+        table[length][used[length]] = (LONG[at].0.as_bytes(), LONG[at].1);
         used[length] += 1;
         at += 1;
     }
@@ -142,17 +143,20 @@ const fn by_letter() -> [Name; 26] {
 impl Name {
     /// The name written as `text`, in its long or compact form, in any case of letters.
     pub fn of(text: &str) -> Name {
-        let bytes = text.as_bytes();
+        // Among the bytes of tokens, one bit tells large letters from small ones, and nothing else from anything.
+        if super::scan::is_token(text) { Name::of_token(text.as_bytes()) } else { Name::Other }
+    }
+
+    /// The same for bytes that may all stand in a token.
+    #[inline]
+    pub(super) fn of_token(bytes: &[u8]) -> Name {
         if let [letter] = bytes {
             let letter = letter.to_ascii_lowercase().wrapping_sub(b'a');
             return BY_LETTER.get(usize::from(letter)).copied().unwrap_or(Name::Other);
         }
         let Some(candidates) = BY_LENGTH.get(bytes.len()) else { return Name::Other };
-        let found = candidates.iter().take_while(|name| **name != Name::Other).find(|name| {
-            let known = name.text().as_bytes();
-            known[0] | 0x20 == bytes[0] | 0x20 && known.eq_ignore_ascii_case(bytes)
-        });
-        found.copied().unwrap_or(Name::Other)
+        let is_it = |(known, _): &&(&[u8], Name)| known.iter().zip(bytes).all(|(known, byte)| known | 0x20 == byte | 0x20);
+        candidates.iter().take_while(|(_, name)| *name != Name::Other).find(is_it).map_or(Name::Other, |(_, name)| *name)
     }
 
     /// Whether one line may hold several values with commas between them (RFC 3261 §7.3.1).

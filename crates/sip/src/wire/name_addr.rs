@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Params, Rule, Text, Uri, scan, serde_as_written};
+use super::{Params, Rule, Text, Uri, quick, scan, serde_as_written};
 
 /// A URI with a display name before and parameters behind it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,9 @@ impl NameAddr {
 
     /// Reads `text`, a part of `whole`: `"Name" <uri>;params`, `Name <uri>;params` or `uri;params`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<NameAddr, Rule> {
+        if let Some(read) = quick::name_addr(whole, text) {
+            return Ok(read);
+        }
         let text = scan::trim(text);
         let open = if text.starts_with('"') {
             let quoted = scan::quoted_length(text).ok_or(Rule::NameAddr)?;
@@ -40,6 +43,11 @@ impl NameAddr {
             None if text.starts_with('"') => Err(Rule::NameAddr),
             None => NameAddr::cut_bare(whole, text),
         }
+    }
+
+    /// An address of parts that have been read; `display` with its quotes.
+    pub(super) fn of_parts(display: Text, uri: Uri, params: Params) -> NameAddr {
+        NameAddr { display, uri, params }
     }
 
     fn cut_bracketed(whole: &Text, text: &str, open: usize) -> Result<NameAddr, Rule> {

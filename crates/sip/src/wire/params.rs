@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Rule, Text, scan};
+use super::{Rule, Text, quick, scan};
 
 /// The parameters behind the value of a header, in their order, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +15,9 @@ pub struct Params {
 impl Params {
     /// Reads `text`, a part of `whole`, which begins behind the first semicolon.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Params, Rule> {
+        if quick::are_params(text) {
+            return Ok(Params::checked(whole, text));
+        }
         let text = scan::trim(text);
         let mut rest = Some(text);
         while let Some(all) = rest {
@@ -29,6 +32,11 @@ impl Params {
             rest = after;
         }
         Ok(Params { text: whole.part(text) })
+    }
+
+    /// Those in `text`, a part of `whole`, which has been read.
+    pub(super) fn checked(whole: &Text, text: &str) -> Params {
+        Params { text: whole.part(text) }
     }
 
     pub(crate) fn detached(&self) -> Params {
@@ -52,7 +60,11 @@ impl Params {
 
     /// The parameter's value: `Some(None)` if it is there without one, `None` if it is not there. Names compare without case.
     pub fn find(&self, name: &str) -> Option<Option<&str>> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        match quick::find(&self.text, name) {
+            quick::Found::Yes(value) => Some(value),
+            quick::Found::No => None,
+            quick::Found::Unclear => self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value),
+        }
     }
 
     /// The parameter's value as written; none if it has none or is not there.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::fault::Refusal;
 use super::message::{Inner, Line, Message, Start};
 use super::values::CSeq;
-use super::{Fault, Method, Name, NameAddr, Rule, Text, Uri, Via, limits, scan};
+use super::{Fault, Method, Name, NameAddr, Rule, Text, Uri, Via, limits, quick, scan};
 
 /// Reads one datagram (RFC 3261 §18.3): line ends before the start line are skipped, bytes behind the body that Content-Length announces are
 /// ignored, a body that is shorter is a fault.
@@ -36,6 +36,8 @@ struct Draft {
     lines: Vec<Line>,
     /// The first thing that was wrong with a line.
     broken: Option<Rule>,
+    /// Whether the head is as it came, without control characters but line ends and tabulators.
+    is_plain: bool,
 }
 
 /// What stands where in the head.
@@ -48,23 +50,36 @@ struct Lines {
 impl Draft {
     fn read(raw: Bytes) -> Result<Draft, Rule> {
         match Draft::read_plain(&raw) {
-            Some(draft) => draft,
+            Some(draft) => Ok(draft),
             None => Draft::read_any(raw),
         }
     }
 
-    /// Reads a head as nearly all are: UTF-8, no line continued, every line ended as it should be. None where it is another one, or has no end.
-    fn read_plain(raw: &Bytes) -> Option<Result<Draft, Rule>> {
-        let head_end = memchr::memmem::find(raw, b"\r\n\r\n")? + 4;
-        let head = Text::from_utf8(raw.slice(..head_end)).filter(|_| head_end <= limits::HEAD_MAX)?;
-        let bytes = head.as_bytes();
-        // Without a way out in the middle the compiler looks at many bytes at once.
-        let returns = bytes.iter().fold(0_usize, |count, byte| count + usize::from(*byte == b'\r'));
+    /// Reads a head as nearly all are: UTF-8, no line continued, every line ended as it should be and a header. None where it is another one, or
+    /// has no end.
+    #[inline]
+    fn read_plain(raw: &Bytes) -> Option<Draft> {
+        let bytes: &[u8] = raw;
         let start_end = memchr::memchr(b'\n', bytes)?.checked_sub(1)?;
-        let index = index(&head, start_end + 2);
-        let is_plain = !index.is_folded && index.ends + 1 == returns && bytes[start_end] == b'\r';
-        let Index { lines, broken, .. } = index;
-        is_plain.then_some(Ok(Draft { raw: raw.clone(), head, start_end, head_end, lines, broken }))
+        let mut lines = Vec::with_capacity(24);
+        let mut at = start_end + 2;
+        let head_end = loop {
+            let end = at + memchr::memchr(b'\n', bytes.get(at..)?)?;
+            if end == at + 1 && bytes[at] == b'\r' {
+                break end + 1;
+            }
+            if end == at || bytes[end - 1] != b'\r' || lines.len() == limits::HEADERS_MAX {
+                return None;
+            }
+            lines.push(quick::line(bytes, at, end - 1)?);
+            at = end + 1;
+        };
+        let head = &bytes[..head_end];
+        if head_end > limits::HEAD_MAX || bytes[start_end] != b'\r' || !quick::is_clean(head, lines.len() + 2) {
+            return None;
+        }
+        let head = Text::from_utf8(raw.slice(..head_end))?;
+        Some(Draft { raw: raw.clone(), head, start_end, head_end, lines, broken: None, is_plain: true })
     }
 
     fn read_any(raw: Bytes) -> Result<Draft, Rule> {
@@ -82,10 +97,11 @@ impl Draft {
         if head.len() > limits::HEAD_MAX {
             return Err(Rule::TooLong);
         }
-        let Index { lines, broken, .. } = index(&head, found.start_end + 2);
-        Ok(Draft { raw, head, start_end: found.start_end, head_end, lines, broken })
+        let (lines, broken) = index(&head, found.start_end + 2);
+        Ok(Draft { raw, head, start_end: found.start_end, head_end, lines, broken, is_plain: false })
     }
 
+    #[inline]
     fn checked(&self) -> Result<Checked, Rule> {
         let start = self.start()?;
         if let Some(rule) = self.broken {
@@ -99,12 +115,14 @@ impl Draft {
         Ok(Checked { start, typed, end: self.body_end()? })
     }
 
+    #[inline]
     fn sealed(self, Checked { start, typed, end }: Checked) -> Message {
         Message(Arc::new(Inner {
             body: self.raw.slice(self.head_end..end),
             raw: if end == self.raw.len() { self.raw } else { self.raw.slice(..end) },
             head: self.head,
             lines: self.lines,
+            is_plain: self.is_plain,
             start,
             via: typed.via,
             from: typed.from,
@@ -121,6 +139,7 @@ impl Draft {
         self.head.get(..self.start_end).or_else(|| self.head.split("\r\n").next()).unwrap_or_default()
     }
 
+    #[inline]
     fn start(&self) -> Result<Start, Rule> {
         let line = self.start_line();
         if is_status_line(line) {
@@ -152,35 +171,34 @@ impl Draft {
     }
 
     /// Checks what must be there once, and everything that routing depends on.
+    #[inline]
     fn typed(&self) -> Result<Typed, Rule> {
         let mut seen = Seen::default();
         let (mut via, mut contact, mut routes) = (None, None, Vec::new());
         let (mut vias, mut contacts, mut hops) = (0, 0, 0);
         let head = self.head.as_str();
         for line in &self.lines {
-            let value = line.value_in(head);
-            if line.name.is_single() {
-                seen.once(line.name, value)?;
-            }
-            if line.name == Name::Via {
-                self.each(line.name, value, &mut vias, |head, value| {
-                    let one = Via::cut(head, value)?;
-                    via.get_or_insert(one);
-                    Ok(())
+            let (name, value) = (line.name, line.value_in(head));
+            if name.is_single() {
+                seen.once(name, value)?;
+            } else if name == Name::Via {
+                self.each(name, value, &mut vias, |head, value| match &via {
+                    None => Via::cut(head, value).map(|one| via = Some(one)),
+                    Some(_) => Via::check(head, value),
                 })?;
-            } else if line.name == Name::Contact && value != "*" {
-                self.each(line.name, value, &mut contacts, |head, value| {
+            } else if name == Name::Contact && value != "*" {
+                self.each(name, value, &mut contacts, |head, value| {
                     let one = NameAddr::cut(head, value)?;
                     contact.get_or_insert(one);
                     Ok(())
                 })?;
-            } else if line.name == Name::Route {
-                self.each(line.name, value, &mut hops, |head, value| {
+            } else if name == Name::Route {
+                self.each(name, value, &mut hops, |head, value| {
                     routes.push(NameAddr::cut(head, value)?);
                     Ok(())
                 })?;
-            } else if line.name == Name::RecordRoute {
-                self.each(line.name, value, &mut hops, |head, value| NameAddr::cut(head, value).map(drop))?;
+            } else if name == Name::RecordRoute {
+                self.each(name, value, &mut hops, |head, value| NameAddr::cut(head, value).map(drop))?;
             }
         }
         let from = seen.from.ok_or(Rule::Missing(Name::From))?;
@@ -202,6 +220,7 @@ impl Draft {
         })
     }
 
+    #[inline]
     fn each(
         &self,
         name: Name,
@@ -209,7 +228,8 @@ impl Draft {
         count: &mut usize,
         mut check: impl FnMut(&Text, &str) -> Result<(), Rule>,
     ) -> Result<(), Rule> {
-        for value in scan::items(list, true) {
+        // Without a comma, as nearly everywhere, there is one value.
+        for value in scan::items(list, memchr::memchr(b',', list.as_bytes()).is_some()) {
             *count += 1;
             if *count > limits::LIST_MAX {
                 return Err(Rule::TooLong);
@@ -334,40 +354,27 @@ fn joined(text: &str) -> String {
     text.replace("\r\n ", "   ").replace("\r\n\t", "  \t")
 }
 
-/// What [`index`] has found.
-struct Index {
-    lines: Vec<Line>,
-    /// The first thing that is wrong with any of them.
-    broken: Option<Rule>,
-    /// How many line ends there were, that of the empty line among them.
-    ends: usize,
-    /// Whether a line begins with white space.
-    is_folded: bool,
-}
-
-/// The headers from `start` on.
-fn index(head: &str, start: usize) -> Index {
+/// The headers from `start` on, and the first thing that is wrong with any of them.
+fn index(head: &str, start: usize) -> (Vec<Line>, Option<Rule>) {
     let bytes = head.as_bytes();
-    let mut index = Index { lines: Vec::with_capacity(24), broken: controls(bytes), ends: 0, is_folded: false };
+    let (mut lines, mut broken) = (Vec::with_capacity(24), controls(bytes));
     let mut at = start;
     while let Some(length) = bytes.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
-        index.ends += 1;
         let line = head.get(at..(at + length).saturating_sub(1)).unwrap_or_default();
         if line.is_empty() {
             break;
         }
-        if index.lines.len() == limits::HEADERS_MAX {
-            index.broken = index.broken.or(Some(Rule::TooLong));
-            return index;
+        if lines.len() == limits::HEADERS_MAX {
+            broken = broken.or(Some(Rule::TooLong));
+            break;
         }
-        index.is_folded |= matches!(line.as_bytes()[0], b' ' | b'\t');
         match cut_line(line, at) {
-            Ok(line) => index.lines.push(line),
-            Err(rule) => index.broken = index.broken.or(Some(rule)),
+            Ok(line) => lines.push(line),
+            Err(rule) => broken = broken.or(Some(rule)),
         }
         at += length + 1;
     }
-    index
+    (lines, broken)
 }
 
 fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::host::split_port;
-use super::{Host, HostPort, Rule, Text, limits, scan, serde_as_written, tel::Tel};
+use super::{Host, HostPort, Rule, Text, limits, quick, scan, serde_as_written, tel::Tel};
 
 /// What kind of URI it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,22 +24,25 @@ pub enum Scheme {
 /// A URI, as written. `==` compares the texts; [`Uri::is_same`] compares by the rules of RFC 3261 §19.1.4.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uri {
-    text: Text,
-    scheme: Scheme,
-    scheme_end: u16,
+    pub(super) text: Text,
+    pub(super) scheme: Scheme,
+    pub(super) scheme_end: u16,
     /// Behind the `@`; equal to `scheme_end + 1` where there is none. A tel or other URI has everything in `host_start..host_end`.
-    host_start: u16,
+    pub(super) host_start: u16,
     /// Behind host and port.
-    host_end: u16,
+    pub(super) host_end: u16,
     /// Behind the parameters.
-    params_end: u16,
-    host: Option<Host>,
-    port: Option<u16>,
+    pub(super) params_end: u16,
+    pub(super) host: Option<Host>,
+    pub(super) port: Option<u16>,
 }
 
 impl Uri {
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Uri, Rule> {
+        if let Some(read) = quick::whole_uri(whole, text) {
+            return Ok(read);
+        }
         if text.len() > limits::URI_MAX || !scan::is_visible(text) {
             return Err(Rule::Uri);
         }

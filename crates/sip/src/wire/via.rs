@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use super::{HostPort, Params, Rule, Text, scan, serde_as_written};
+use super::{HostPort, Params, Rule, Text, quick, scan, serde_as_written};
 
 /// What every branch of RFC 3261 begins with.
 pub const COOKIE: &str = "z9hG4bK";
@@ -32,10 +32,18 @@ impl Via {
 
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
+        if let Some(read) = quick::via(whole, text) {
+            return Ok(read);
+        }
         let (head, params) = scan::cut(text, b';').map_or((text, None), |(head, params)| (head, Some(params)));
         let (transport, sent_by) = cut_head(whole, head, |version| version == "2.0")?;
         let params = params.map_or(Ok(Params::default()), |params| Params::cut(whole, params))?;
         Ok(Via { transport, sent_by, params })
+    }
+
+    /// Whether `text` is one that [`Via::cut`] would read.
+    pub(crate) fn check(whole: &Text, text: &str) -> Result<(), Rule> {
+        if quick::via_shape(text).is_some() { Ok(()) } else { Via::cut(whole, text).map(drop) }
     }
 
     /// Reads as much of the first value in `text` as is needed to answer: what is malformed behind the sender is left out.
