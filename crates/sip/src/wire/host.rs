@@ -31,7 +31,7 @@ impl Host {
     fn address(text: &str) -> Result<Option<IpAddr>, Rule> {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or(Rule::Host)?;
-            return inner.parse().map(|address| Some(IpAddr::V6(address))).map_err(|_| Rule::Host);
+            return v6(inner).map(|address| Some(IpAddr::V6(address))).ok_or(Rule::Host);
         }
         if text.is_empty() || text.len() > super::limits::HOST_MAX || !scan::is_host(text) {
             return Err(Rule::Host);
@@ -84,6 +84,15 @@ impl fmt::Display for Host {
             Host::V4(address) => address.fmt(out),
             Host::V6(address) => write!(out, "[{address}]"),
         }
+    }
+}
+
+/// An IPv6 address. RFC 5118 §4.10: the grammar of RFC 3261 wants a third colon before an IPv4 address at the end, and there are peers that
+/// write it.
+fn v6(text: &str) -> Option<Ipv6Addr> {
+    match text.split_once(":::") {
+        Some((before, after)) if after.contains('.') && !after.contains(':') => format!("{before}::{after}").parse().ok(),
+        Some(_) | None => text.parse().ok(),
     }
 }
 

@@ -22,6 +22,10 @@ fn fact(message: &Message, key: &str, behind_head: usize) -> String {
         "display" => message.from().display().into_owned(),
         "user" => or_none(uri.and_then(|uri| uri.user()).map(str::to_owned)),
         "scheme" => uri.map(|uri| format!("{:?}", uri.scheme()).to_lowercase()).unwrap_or_default(),
+        "host" => or_none(uri.and_then(|uri| uri.host()).map(ToString::to_string)),
+        "port" => or_none(uri.and_then(|uri| uri.port()).map(|port| port.to_string())),
+        "via" => message.via().sent_by.to_string(),
+        "received" => or_none(message.via().received().map(|address| address.to_string())),
         "vias" => message.vias().len().to_string(),
         "contacts" => message.contacts().len().to_string(),
         "routes" => message.routes().len().to_string(),
@@ -48,9 +52,9 @@ fn verdict(bytes: &[u8], wanted: &str) -> String {
     }
 }
 
-#[test]
-fn each_message_of_rfc_4475_gets_its_verdict() {
-    let index = fs::read_to_string(folder().join("index.txt")).expect("the index");
+/// Holds every message of an index against what it says; yields how many there are.
+fn held_against(index: &str) -> usize {
+    let index = fs::read_to_string(folder().join(index)).expect("the index");
     let mut wrong = Vec::new();
     let mut count = 0;
     for line in index.lines().filter(|line| !line.starts_with('#')) {
@@ -65,7 +69,17 @@ fn each_message_of_rfc_4475_gets_its_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(count, 49);
+    count
+}
+
+#[test]
+fn each_message_of_rfc_4475_gets_its_verdict() {
+    assert_eq!(held_against("index.txt"), 49);
+}
+
+#[test]
+fn each_message_of_rfc_5118_gets_its_verdict() {
+    assert_eq!(held_against("index-ipv6.txt"), 12);
 }
 
 #[test]
