@@ -1,7 +1,8 @@
 //! `baton bench`: the load tools. `transfers` measures everything that is promised about a warm transfer in figures, against a daemon of
-//! its own, with real SIP and RTP over loopback, and says which of the promises held.
+//! its own, with real SIP and RTP over loopback, and says which of the promises held. `calls` does the same for basic calls.
 
 mod asker;
+mod calls;
 mod figures;
 mod floor;
 mod kinds;
@@ -26,6 +27,8 @@ pub(crate) struct BenchArgs {
 /// What can be measured.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum Bench {
+    /// Basic calls: what each costs in time of the processor, system calls and memory, and how long an INVITE takes to come through
+    Calls(calls::CallsArgs),
     /// Warm transfers: how soon the AE rings, hears the briefing and has the caller, and what the caller hears meanwhile
     Transfers(TransfersArgs),
 }
@@ -49,8 +52,11 @@ pub(crate) struct TransfersArgs {
 
 /// Measures. Succeeds only if every bar held.
 pub(crate) fn run(args: BenchArgs) -> ExitCode {
-    let Bench::Transfers(args) = args.what;
-    let held = if args.mixed { mixed::run(&args) } else { run::run(&args) };
+    let held = match args.what {
+        Bench::Calls(args) => calls::run(&args),
+        Bench::Transfers(args) if args.mixed => mixed::run(&args),
+        Bench::Transfers(args) => run::run(&args),
+    };
     match held {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -64,6 +64,11 @@ impl Addresses {
         let first = free_ports(count).context("no free RTP ports on 127.0.0.1")?;
         Ok(Addresses { sip: free_udp()?, http: free_tcp()?, rtp: (first, first + count - 1) })
     }
+
+    /// The same with all RTP ports below those that the system hands out; what others hold of them is left out by the daemon.
+    pub(super) fn wide() -> anyhow::Result<Addresses> {
+        Ok(Addresses { sip: free_udp()?, http: free_tcp()?, rtp: (10_000, 31_999) })
+    }
 }
 
 fn free_udp() -> io::Result<SocketAddr> {
