@@ -58,6 +58,7 @@ fn links_between_papers_lead_somewhere() {
         "docs/recipes/crm.md",
         "docs/recipes/kamailio.md",
         "docs/recipes/softphone.md",
+        "docs/recipes/tls.md",
         "docs/recipes/voice-ai.md",
     ];
     for from in papers {
@@ -73,7 +74,7 @@ fn links_between_papers_lead_somewhere() {
 
 #[test]
 fn recipes_have_configurations_that_are_taken() {
-    for name in ["carrier", "kamailio", "voice-ai"] {
+    for name in ["carrier", "kamailio", "tls", "voice-ai"] {
         let recipe = paper(&format!("docs/recipes/{name}.md"));
         let scratch = Scratch::new();
         scratch.write("baton.toml", &block(&recipe, "toml").replace("${PASSWORD}", "s3cret"));
