@@ -33,9 +33,8 @@ pub(crate) fn attested(invite: &InviteRequest) -> Context {
 fn verstat_of(uri: &Uri) -> Option<String> {
     let of_uri = || uri.param("verstat").flatten().map(str::to_owned);
     let of_user = || {
-        let user = uri.user_plain()?;
-        let found = user.split(';').find_map(|part| part.strip_prefix("verstat=").map(str::to_owned));
-        found
+        let user = uri.user_plain()?.into_owned();
+        user.split(';').find_map(|part| part.strip_prefix("verstat=").map(str::to_owned))
     };
     of_user().or_else(of_uri).map(|verstat| printable(&verstat, VERSTAT_BYTES_MAX)).filter(|verstat| !verstat.is_empty())
 }

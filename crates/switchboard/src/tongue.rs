@@ -16,9 +16,9 @@ impl Settings {
     /// language and half in another. A tone is the same in all of them.
     pub(crate) fn clips(&self, language: Language, lines: &[Line]) -> Vec<Arc<Clip>> {
         let own = self.tongues.get(&language);
-        let in_own = |line: &Line| match line {
-            Line::Beep => self.prompts.get(line).cloned(),
-            _ => own?.get(line).cloned(),
+        let in_own = |line: &Line| {
+            let lines = if *line == Line::Beep { Some(&self.prompts) } else { own };
+            lines?.get(line).cloned()
         };
         let all: Option<Vec<Arc<Clip>>> = own.and_then(|_| lines.iter().map(in_own).collect());
         all.unwrap_or_else(|| lines.iter().filter_map(|line| self.prompts.get(line).cloned()).collect())
