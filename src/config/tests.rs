@@ -83,9 +83,8 @@ fn an_empty_file_is_loopback_only() {
 }
 
 #[test]
-fn every_key_is_read() {
+fn certificates_are_read_and_the_outer_address_fits_family_and_transport() {
     let config = parse(WHOLE).unwrap();
-    assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 3 AEs, 1 group");
     let said = |transport, bound: &str| config.sip.advertised(transport, bound.parse().unwrap()).map(|outer| outer.host.as_str());
     assert_eq!(said(Transport::Udp, "0.0.0.0"), Some("203.0.113.9"));
     assert_eq!(said(Transport::Tls, "0.0.0.0"), Some("sip.baton.example"));
@@ -111,6 +110,12 @@ fn every_key_is_read() {
     let [pbx, second] = tls.peers.as_slice() else { panic!("two peers: {:?}", tls.peers) };
     assert_eq!((pbx.host.as_str(), pbx.name.as_ref().map(ServerName::as_str)), ("192.0.2.20", Some("pbx.internal")));
     assert_eq!(second.pin, Some(Pin(std::array::from_fn(|at| at as u8))));
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(WHOLE).unwrap();
+    assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 3 AEs, 1 group");
     assert_eq!(config.media.advertise.to_string(), "203.0.113.9");
     assert_eq!(config.http.token.as_ref().map(Secret::expose), Some("from-the-file"));
     assert_eq!(config.transfer.budget.accept.worst, Duration::from_secs(45));
@@ -398,9 +403,8 @@ fn voices_are_known() {
 }
 
 #[test]
-fn trunks_and_ais_are_whole() {
+fn whoever_is_called_by_tls_has_somewhere_to_answer() {
     expect(&[
-        ("[[trunk]]\n", &["f:1:1: trunk.name: is missing, write `name = \"carrier\"`", "f:1:1: trunk.uri: is missing"]),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sips:h\"",
             &["f:3:7: trunk.uri: is called by TLS, but their answers have nowhere to go"],
@@ -415,6 +419,13 @@ fn trunks_and_ais_are_whole() {
             &["f:4:12: trunk.tls_name: is for peers that are called by TLS"],
         ),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ntls_pin = \"abc\"", &["f:4:11: trunk.tls_pin: `abc` is no fingerprint"]),
+    ]);
+}
+
+#[test]
+fn trunks_and_ais_are_whole() {
+    expect(&[
+        ("[[trunk]]\n", &["f:1:1: trunk.name: is missing, write `name = \"carrier\"`", "f:1:1: trunk.uri: is missing"]),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h:99999\"", &["f:3:7: trunk.uri: `sip:h:99999` is no SIP URI (its port"]),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"192.0.2.1\"",
