@@ -113,6 +113,17 @@ fn certificates_are_read_and_the_outer_address_fits_family_and_transport() {
 }
 
 #[test]
+fn languages_are_read() {
+    let config = parse(WHOLE).unwrap();
+    assert_eq!(config.transfer.language, baton_transfer::Language::GERMAN);
+    assert_eq!(config.transfer.callback.confirm, baton_transfer::ConfirmBy::Speech);
+    let dutch: baton_transfer::Language = "nl".parse().unwrap();
+    assert_eq!(config.aes[0].language, Some(dutch));
+    assert_eq!(config.languages.get(&dutch), Some(&Some("prompts/nl".into())));
+    assert_eq!(format!("{:?}", config.transfer.phrases).matches(" belt over {}").count(), 1);
+}
+
+#[test]
 fn every_key_is_read() {
     let config = parse(WHOLE).unwrap();
     assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 3 AEs, 1 group");
@@ -132,12 +143,6 @@ fn every_key_is_read() {
     assert_eq!((transfer.introduce, transfer.introduce_max), (true, Duration::from_secs(15)));
     assert_eq!((transfer.handback_key.first.sign(), transfer.handback_key.then.sign()), ('*', '8'));
     assert_eq!((transfer.message_max, transfer.message_silence_max), (Duration::from_secs(90), Duration::from_secs(4)));
-    assert_eq!(config.transfer.language, baton_transfer::Language::GERMAN);
-    assert_eq!(config.transfer.callback.confirm, baton_transfer::ConfirmBy::Speech);
-    let dutch: baton_transfer::Language = "nl".parse().unwrap();
-    assert_eq!(config.aes[0].language, Some(dutch));
-    assert_eq!(config.languages.get(&dutch), Some(&Some("prompts/nl".into())));
-    assert_eq!(format!("{:?}", config.transfer.phrases).matches(" belt over {}").count(), 1);
     assert_eq!(config.voices[0], VoiceSpec::Files("briefings".into()));
     let carrier = &config.trunks[0];
     assert_eq!(carrier.credentials.as_ref().map(|it| it.password.expose()), Some("from-the-credential"));
@@ -423,7 +428,7 @@ fn whoever_is_called_by_tls_has_somewhere_to_answer() {
 }
 
 #[test]
-fn trunks_and_ais_are_whole() {
+fn trunks_are_whole() {
     expect(&[
         ("[[trunk]]\n", &["f:1:1: trunk.name: is missing, write `name = \"carrier\"`", "f:1:1: trunk.uri: is missing"]),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h:99999\"", &["f:3:7: trunk.uri: `sip:h:99999` is no SIP URI (its port"]),
@@ -469,6 +474,12 @@ fn trunks_and_ais_are_whole() {
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\n[[trunk]]\nname = \"a\"\nuri = \"sip:i\"",
             &["f:5:8: trunk.name: `a` is given twice"],
         ),
+    ]);
+}
+
+#[test]
+fn ais_are_whole() {
+    expect(&[
         ("[[ai]]\nname = \"a\"\nuri = \"sip:{from}@h\"", &["f:3:7: ai.uri: `sip:{from}@h` holds `{`, only `{to}` is known"]),
         (
             "[[ai]]\nname = \"a\"\nuri = \"sip:a<b@h\"",
