@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::console::Tool;
 use crate::demo::DemoArgs;
 use crate::import::FixtureArgs;
+use crate::probe::ProbeArgs;
 use crate::replay::ReplayArgs;
 use crate::sim::SimArgs;
 
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     /// Makes fixtures.
     #[command(subcommand)]
     Fixture(FixtureArgs),
+    /// Asks a trunk what it can do and, with `--to`, learns the rest by a call.
+    Probe(ProbeArgs),
     /// Plays SIP fixtures in virtual time: exit code 0 if all hold, 1 if one failed, 2 if one cannot be read.
     Replay(ReplayArgs),
     /// Plays random worlds in virtual time against the production core: exit code 0 if all holds, 1 if something does not.

@@ -15,6 +15,7 @@ mod import;
 mod logs;
 mod metrics;
 mod precedence;
+mod probe;
 mod record;
 mod replay;
 mod resolve;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         }
         cli::Command::Demo(args) => demo::run(args),
         cli::Command::Fixture(args) => import::run(&args),
+        cli::Command::Probe(args) => probe::run(&args),
         cli::Command::Replay(args) => replay::run(args),
         cli::Command::Sim(args) => sim::run(&args),
         cli::Command::Bench(args) => bench::run(args),

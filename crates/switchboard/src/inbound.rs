@@ -117,6 +117,8 @@ impl Switchboard {
     pub(crate) fn on_options(&mut self, now: Now, question: QuestionId, source: SocketAddr) {
         let answer = match (self.peer(source), self.settings.strangers) {
             (Peer::Ai(_) | Peer::Ae(_) | Peer::Trunk(_), _) | (Peer::Stranger, Strangers::Answered) => OptionsAnswer::Abilities,
+            // Whoever is on this machine may watch over us.
+            (Peer::Stranger, _) if source.ip().is_loopback() => OptionsAnswer::Abilities,
             (Peer::Stranger, Strangers::Refused) => OptionsAnswer::Forbidden,
             (Peer::Stranger, Strangers::Silence) => OptionsAnswer::Silence,
         };

@@ -72,7 +72,13 @@ impl Switchboard {
     pub(crate) fn way_to_ae(&self, ae: &AeId) -> Option<(Way, Uri)> {
         let line = self.settings.aes.get(ae)?;
         match (line.trunk, &line.account) {
-            (Some(trunk), _) => Some((self.way_over(trunk)?, line.uri.clone())),
+            (Some(trunk), _) => {
+                let way = self.way_over(trunk)?;
+                let has_own =
+                    self.settings.trunks.get(trunk).is_some_and(|trunk| trunk.hops.is_empty()) && line.address.port() != 0;
+                let route = if has_own { Hop::new(Transport::Udp, line.address) } else { way.route.clone() };
+                Some((Way { route, ..way }, line.uri.clone()))
+            }
             (None, Some(account)) => self.way_to_account(account),
             (None, None) => {
                 let own = [Hop::new(Transport::Udp, line.address)];

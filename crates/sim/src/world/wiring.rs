@@ -75,6 +75,12 @@ impl Wiring {
             ("trunk.allow", patterns) => {
                 self.trunk.allow = Allowed::Patterns(patterns.split(',').map(str::to_owned).collect());
             }
+            ("trunk.release", "refer") => self.trunk.releases = true,
+            ("trunk.redirect", "follow") => self.trunk.follows_redirects = true,
+            ("trunk.country", code) => {
+                self.trunk.numbers.country = Some(code.to_owned());
+                (self.trunk.numbers.national_prefix, self.trunk.numbers.international_prefix) = ("0".to_owned(), "00".to_owned());
+            }
             ("trunk.number", number) => self.trunk.number = Some(number.to_owned()),
             ("trunk.caller_id", "caller") => self.trunk.caller_id = CallerId::Caller,
             ("trunk.caller_id", "own") => self.trunk.caller_id = CallerId::Own,
