@@ -4,6 +4,7 @@ mod checking;
 mod console;
 mod demo;
 mod events;
+mod fuzzed;
 mod kept;
 mod papers;
 mod scratch;

@@ -36,6 +36,7 @@ const TOP_LEVEL: &[&str] = &[
     "LICENSE-APACHE",
     "src",
     "crates",
+    "fuzz",
     "sip-fixtures",
     "tests",
     "deploy",

@@ -1,0 +1,182 @@
+//! What must hold for any bytes: one function for each fuzz target. The tests of the daemon include this file too, and play the corpus with it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use baton_media::sdp::{self, Direction};
+use baton_sip::digest::{Ask, Challenge, Credentials, Guard, Verdict};
+use baton_sip::wire::{Builder, Frame, Framer, Message, Name, NameAddr, ReferTo, Replaces, Uri};
+use baton_time::Mono;
+use bytes::Bytes;
+
+/// An INVITE that is put around what is no message itself.
+const REQUEST: &[u8] = b"REFER sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport\r\nMax-Forwards: 70\r\nFrom: <sip:c@d>;tag=1\r\n\
+                         To: <sip:a@b>;tag=2\r\nCall-ID: x@y\r\nCSeq: 7 REFER\r\nContent-Length: 0\r\n\r\n";
+
+fn source() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(192, 0, 2, 9), 5_060))
+}
+
+/// No line of a message may end but by CR LF.
+fn assert_lines_end_well(bytes: &[u8]) {
+    for two in bytes.windows(2) {
+        assert!(two[0] != b'\r' || two[1] == b'\n', "a bare CR is written");
+        assert!(two[1] != b'\n' || two[0] == b'\r', "a bare LF is written");
+    }
+}
+
+/// A message is read or refused, never half; what is read keeps its bytes, can be asked for everything, and can be answered.
+pub fn codec(bytes: &[u8]) {
+    let message = match Message::parse(Bytes::copy_from_slice(bytes)) {
+        Ok(message) => message,
+        Err(fault) => {
+            if let Some(answer) = fault.response(source()) {
+                // What was malformed in it is repeated as it came, so that it need not be one that can be read.
+                assert_lines_end_well(&answer);
+                assert!(answer.starts_with(b"SIP/2.0 "), "a refusal that is none");
+            }
+            return;
+        }
+    };
+    assert!(bytes.windows(message.raw().len().max(1)).any(|part| part == message.raw().as_ref()), "bytes were changed");
+    let again = Message::parse(message.raw().clone()).expect("what was read can be read again");
+    assert_eq!((again.call_id(), again.from(), again.to()), (message.call_id(), message.from(), message.to()));
+    assert!(message.all_headers().all(|(name, value)| !name.contains(['\r', '\n']) && !value.contains(['\r', '\n'])));
+    ask(&message);
+    if message.is_request() {
+        let answer = Builder::response_to(&message, 200, "OK", Some("t")).build();
+        let answer = Message::parse(answer).expect("an answer can be read");
+        assert_eq!((answer.call_id(), answer.cseq()), (message.call_id(), message.cseq()));
+        assert_eq!(answer.vias().len(), message.vias().len());
+        assert!(answer.to().tag().is_some());
+    }
+}
+
+/// Asks a message for everything it has.
+fn ask(message: &Message) {
+    let lists = message.contacts().len() + message.record_routes().len() + message.routes().len() + message.reasons().len();
+    assert!(lists <= bytes_of(message));
+    let uris = [message.request_uri(), message.contact().map(|contact| &contact.uri), Some(&message.from().uri)];
+    uris.into_iter().flatten().for_each(uri);
+    if let Some(refer) = message.refer_to() {
+        look_at(&refer);
+    }
+    assert!(message.retry_after().is_none_or(|retry| !format!("{retry:?}").is_empty()));
+    assert!(message.content_type().is_none_or(|kind| !kind.kind.is_empty()));
+    assert!(message.event().is_none_or(|event| event.id() != Some("")));
+    assert!(message.replaces().is_none_or(|replaces| !format!("{replaces:?}").is_empty()));
+    assert!(message.subscription_state().is_none_or(|state| !format!("{state:?}").is_empty()));
+}
+
+fn bytes_of(message: &Message) -> usize {
+    message.raw().len()
+}
+
+/// What is written of a URI can be read again and is the same.
+fn uri(uri: &Uri) {
+    let again: Uri = uri.to_string().parse().expect("a URI that was read can be read again");
+    assert_eq!(*uri, again);
+    assert!(uri.params().count() + uri.headers().count() <= uri.as_str().len());
+    let changed = uri.without_headers().with_param("x", Some("\u{e4};")).without_param("x");
+    assert!(!changed.has_headers() || uri.has_headers());
+    assert!(uri.tel().is_none_or(|tel| !tel.number.is_empty()));
+}
+
+fn look_at(refer: &ReferTo) {
+    uri(&refer.target());
+    assert!(!refer.method().as_str().is_empty());
+    if let Some(replaces) = refer.replaces() {
+        let written = replaces.to_string();
+        assert_lines_end_well(written.as_bytes());
+        assert!(!written.contains(['\r', '\n']));
+    }
+}
+
+/// A stream has the same frames however it is cut; after a fault there are no more.
+pub fn framing(bytes: &[u8]) {
+    let whole = frames(bytes, usize::MAX);
+    for step in [1, 7] {
+        assert_eq!(frames(bytes, step), whole, "cut after every {step} bytes");
+    }
+    for frame in whole.0 {
+        if let Frame::Message(bytes) = frame {
+            codec(&bytes);
+        }
+    }
+}
+
+fn frames(bytes: &[u8], step: usize) -> (Vec<Frame>, bool) {
+    let (mut framer, mut frames) = (Framer::new(), Vec::new());
+    for piece in bytes.chunks(step.clamp(1, bytes.len().max(1))) {
+        framer.push(piece);
+        loop {
+            match framer.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(_) => return (frames, true),
+            }
+        }
+    }
+    (frames, false)
+}
+
+/// A session description is answered or refused with a status; the answer is one that can be read.
+pub fn sdp(bytes: &[u8]) {
+    let local = sdp::Local {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 4_000,
+        session_id: 1,
+        version: 1,
+        direction: Direction::SendRecv,
+    };
+    let can = sdp::Capabilities::default();
+    match sdp::answer(bytes, &local, &can) {
+        Ok((answer, agreed)) => {
+            assert_lines_end_well(&answer);
+            let accepted = sdp::accept(bytes, &answer);
+            assert!(accepted.is_ok() || agreed.is_held(), "our own answer is not taken: {accepted:?}");
+            assert_lines_end_well(&sdp::offer_again(&local, &agreed));
+        }
+        Err(fault) => assert!((400..700).contains(&fault.status())),
+    }
+    if let Err(fault) = sdp::accept(&sdp::offer(&local, &can), bytes) {
+        assert!((400..700).contains(&fault.status()));
+    }
+}
+
+/// A challenge is answered in one line or not at all, and nothing that is made up proves who somebody is.
+pub fn digest(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(challenge) = Challenge::read(&text, false) {
+        let ask = Ask { method: "INVITE", uri: "sip:a@b", body: b"", nonce_count: 1, cnonce: "c" };
+        let header = Credentials::new("user", "password").answer(&challenge, &ask);
+        let built = Builder::request("INVITE", "sip:a@b").header(header.name.as_str(), &header.value).build();
+        assert_lines_end_well(&built);
+    }
+    let Ok(plain) = Message::parse(Bytes::from_static(REQUEST)) else { return };
+    let request = Builder::request("REFER", "sip:a@b").header(Name::Via, plain.via()).header(Name::From, plain.from());
+    let request = request.header(Name::To, plain.to()).header(Name::CallId, plain.call_id()).header(Name::CSeq, plain.cseq());
+    let Ok(request) = Message::parse(request.header(Name::Authorization, &text).build()) else { return };
+    let verdict = Guard::new("realm", 1).check(Mono::from_micros(1_000_000), &request, |_| Some("secret".to_owned()));
+    assert!(!matches!(verdict, Verdict::Proved(_)), "{text} proves something");
+}
+
+/// A Refer-To names whom to call; what is embedded in it stays within its header.
+pub fn refer(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(address) = text.parse::<NameAddr>() {
+        uri(&address.uri);
+        let again: NameAddr = address.to_string().parse().expect("an address that was read can be read again");
+        assert_eq!((&again.uri, again.tag()), (&address.uri, address.tag()));
+    }
+    if let Ok(replaces) = text.parse::<Replaces>() {
+        assert!(!replaces.to_string().contains(['\r', '\n']));
+    }
+    let Ok(plain) = Message::parse(Bytes::from_static(REQUEST)) else { return };
+    let request = Builder::request("REFER", "sip:a@b").header(Name::Via, plain.via()).header(Name::From, plain.from());
+    let request = request.header(Name::To, plain.to()).header(Name::CallId, plain.call_id()).header(Name::CSeq, plain.cseq());
+    let built = request.header(Name::ReferTo, &text).build();
+    assert_lines_end_well(&built);
+    if let Ok(request) = Message::parse(built) {
+        request.refer_to().iter().for_each(look_at);
+    }
+}
