@@ -74,10 +74,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
         ..HttpSettings::new(opened.links.clone())
     };
     let (end_http, http_ends) = oneshot::channel::<()>();
-    let app = router(control, settings);
-    let http = tokio::spawn(baton_http::serve(opened.http, app, async move {
-        drop(http_ends.await);
-    }));
+    let http = tokio::spawn(baton_http::serve(opened.http, router(control, settings), async move { drop(http_ends.await) }));
     let streams = opened.engine.outlets.streams.acceptor();
     if let Some(tls) = opened.tls.clone() {
         tokio::spawn(tls.watch());

@@ -7,6 +7,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,10 +55,11 @@ pub(crate) fn run(args: &FixtureArgs) -> ExitCode {
     let FixtureArgs::Import { file, baton, out } = args;
     let written = import(file, *baton).and_then(|text| match out {
         Some(out) => std::fs::write(out, text).map_err(Trouble::File),
-        None => {
-            print!("{text}");
-            Ok(())
-        }
+        // A reader who has seen enough (`| head`) is no trouble.
+        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => Err(Trouble::File(fault)),
+            Ok(()) | Err(_) => Ok(()),
+        },
     });
     match written {
         Ok(()) => ExitCode::SUCCESS,

@@ -172,13 +172,13 @@ impl<'a> Writer<'a> {
         let turn = &turns[index];
         let name = self.cast.name(turn).to_owned();
         match turn.to_baton {
-            true => self.from_party(turns, turn, &name),
-            false => self.from_baton(turns, turn, &name),
+            true => self.party_acts(turns, turn, &name),
+            false => self.baton_acts(turns, turn, &name),
         }
     }
 
     /// What a party does; what its phone does by itself is left to it.
-    fn from_party(&mut self, turns: &[Turn], turn: &Turn, name: &str) {
+    fn party_acts(&mut self, turns: &[Turn], turn: &Turn, name: &str) {
         let message = &turn.message;
         let body = body_of(turn);
         let deed = match (message.method(), message.status()) {
@@ -227,7 +227,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What Baton sends and means; what a transaction sends by itself is not asked for.
-    fn from_baton(&mut self, turns: &[Turn], turn: &Turn, name: &str) {
+    fn baton_acts(&mut self, turns: &[Turn], turn: &Turn, name: &str) {
         let message = &turn.message;
         let title = match (message.method(), message.status()) {
             (Some("INVITE"), _) if is_first_invite(message) => {
