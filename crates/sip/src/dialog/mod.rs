@@ -41,9 +41,22 @@ pub struct Dialog {
     pub connection: Option<ConnectionId>,
     /// The address of ours that is used.
     pub local_addr: SocketAddr,
+    /// Whether requests go where the far side says that it is.
+    #[serde(default)]
+    pub place: Place,
     /// The far side's half of the Session-ID (RFC 7989), if it says one.
     #[serde(default)]
     pub remote_session: Option<String>,
+}
+
+/// Whether requests go where the far side says that it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// They do: its Contact counts.
+    #[default]
+    AsSaid,
+    /// They go to the hop that is known to reach it: its own idea of its address is worth nothing, as behind a NAT.
+    AsKnown,
 }
 
 /// Which end of a dialog we are.
@@ -77,6 +90,7 @@ impl Dialog {
             local_addr: hop.addr,
             hop,
             connection: None,
+            place: Place::AsSaid,
             remote_session: None,
         }
     }

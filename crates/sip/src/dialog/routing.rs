@@ -1,6 +1,6 @@
 //! Where a request within a dialog goes (RFC 3261 §12.2.1.1).
 
-use super::Dialog;
+use super::{Dialog, Place};
 use crate::transport::{ConnectionId, Hop, Transport, Wanted};
 use crate::wire::{NameAddr, Uri};
 
@@ -33,7 +33,9 @@ impl Dialog {
                 (first.uri.without_headers().to_string(), routes, Some(first.uri))
             }
         };
-        let hop = next.as_ref().and_then(|uri| self.hop_of(uri)).unwrap_or_else(|| self.hop.clone());
+        let said = next.as_ref().and_then(|uri| self.hop_of(uri));
+        let is_known_better = self.place == Place::AsKnown && self.route_set.is_empty();
+        let hop = said.filter(|_| !is_known_better).unwrap_or_else(|| self.hop.clone());
         let connection = self.connection.filter(|_| hop.transport == self.hop.transport && hop.transport.is_reliable());
         // While the dialog's stream lives its requests go by it, wherever the Contact points (RFC 5923 §9; behind a NAT there is no other way).
         let hop = if connection.is_some() { self.hop.clone() } else { hop };

@@ -18,6 +18,7 @@ fn dialog() -> Dialog {
         route_set: Vec::new(),
         hop: Hop::new(Transport::Udp, addr("198.51.100.7:40000")),
         connection: None,
+        place: super::Place::AsSaid,
         remote_session: None,
         local_addr: addr("192.0.2.1:5060"),
     }

@@ -69,6 +69,15 @@ impl Guard {
 
     /// The headers of a 401: one challenge for each algorithm, the one that is preferred first (RFC 8760 §2.3).
     pub fn challenge(&mut self, now: Mono, verdict: &Verdict) -> Vec<Header> {
+        self.challenge_by(now, verdict, &["SHA-256", "MD5"])
+    }
+
+    /// The header of a 401 for old phones, some of which give up at a name that they do not know, whatever else is offered.
+    pub(crate) fn challenge_old(&mut self, now: Mono, verdict: &Verdict) -> Vec<Header> {
+        self.challenge_by(now, verdict, &["MD5"])
+    }
+
+    fn challenge_by(&mut self, now: Mono, verdict: &Verdict, algorithms: &[&str]) -> Vec<Header> {
         self.drawn += 1;
         let nonce = self.nonce(Stamp { at: now, number: self.drawn });
         let stale = if *verdict == Verdict::Stale { ", stale=true" } else { "" };
@@ -79,7 +88,7 @@ impl Guard {
             );
             Header::new("WWW-Authenticate", value)
         };
-        ["SHA-256", "MD5"].map(challenge).to_vec()
+        algorithms.iter().map(|algorithm| challenge(algorithm)).collect()
     }
 
     /// Reads the Authorization of a request. `password` knows the users.

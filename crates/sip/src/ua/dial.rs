@@ -9,7 +9,7 @@ use super::print::{self, Outgoing, phrase};
 use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, OwnerDecides, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose};
 use super::{Dial, Event, Redirects, SessionId, UserAgent, VerbError};
-use crate::dialog::{Dialog, Side};
+use crate::dialog::{Dialog, Place, Side};
 use crate::random::token;
 use crate::transaction::{ClientKey, ClientMachine};
 use crate::transport::{Hop, ServerName, Transport, Wanted};
@@ -37,7 +37,7 @@ impl UserAgent {
         let call_id = format!("{}{}", self.random.token(), self.random.token());
         let target = dial.target.to_string();
         let to = dial.to.map_or_else(|| format!("<{target}>"), |to| to.to_string());
-        let half = Dialog {
+        let mut half = Dialog {
             side: Side::Caller,
             call_id: call_id.clone(),
             local_tag: token(tag),
@@ -51,8 +51,13 @@ impl UserAgent {
             hop,
             connection: dial.flow,
             local_addr,
+            place: Place::AsSaid,
             remote_session: None,
         };
+        // Who is sent to elsewhere than their URI says is there for as long as the call lasts.
+        if half.hop_of(&dial.target).is_some_and(|said| said.addr != half.hop.addr) {
+            half.place = Place::AsKnown;
+        }
         let mut session = Box::new(Session::new(id, call_id, tag, dial.credentials));
         session.described = dial.sdp.clone();
         session.redirects = self.settings.redirects;

@@ -255,6 +255,7 @@ impl Request {
             hop: Hop::new(self.way.transport, self.source),
             connection: self.way.connection,
             local_addr: self.way.local,
+            place: crate::dialog::Place::AsSaid,
             remote_session: session_id::of(&self.message),
         }
     }

@@ -6,7 +6,7 @@ use super::door::Response;
 use super::session::{Cancel, Dialing, OwnerDecides, Session, Stage};
 use super::tables::AskAgain;
 use super::{Event, SessionId, UserAgent, VerbError};
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, Place};
 use crate::transaction::ClientKey;
 use crate::transport::Hop;
 use crate::wire::{NameAddr, Uri};
@@ -138,7 +138,7 @@ impl UserAgent {
         let result = match (decides, to) {
             (OwnerDecides::Asked { mut half, ask, .. }, Some((target, hop))) if self.listen_towards(&hop).is_some() => {
                 half.remote_target = target.to_string();
-                (half.hop, half.connection) = (hop, None);
+                (half.hop, half.connection, half.place) = (hop, None, Place::AsSaid);
                 session.elsewhere.owner_decides = OwnerDecides::When3xx;
                 let key = self.send_first_invite(now, &mut session, *half, *ask);
                 session.stage = Stage::Dialing(Dialing::new(key, true));

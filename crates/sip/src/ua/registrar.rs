@@ -88,12 +88,49 @@ pub(crate) struct Registrar {
     accounts: Accounts,
     guard: Guard,
     bindings: BTreeMap<String, Vec<Binding>>,
+    /// What accounts have made of challenges. Only those that there are stand in here.
+    tastes: BTreeMap<String, Taste>,
+}
+
+/// What a phone has made of challenges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taste {
+    /// It was given the choice, and has not answered yet.
+    Offered,
+    /// It has answered.
+    Modern,
+    /// It came again without an answer: some old phones give up at SHA-256, although MD5 is offered, too.
+    Old,
 }
 
 impl Registrar {
     pub(crate) fn new(accounts: Accounts, seed: u64) -> Registrar {
         let guard = Guard::new(&accounts.realm, seed);
-        Registrar { accounts, guard, bindings: BTreeMap::new() }
+        Registrar { accounts, guard, bindings: BTreeMap::new(), tastes: BTreeMap::new() }
+    }
+
+    /// The challenges for a phone that has not proved itself.
+    fn challenges(&mut self, now: Mono, account: &str, verdict: &Verdict) -> Vec<Header> {
+        if !self.accounts.users.contains_key(account) {
+            return self.guard.challenge(now, verdict);
+        }
+        let next = match (self.tastes.get(account), verdict) {
+            (Some(Taste::Offered), Verdict::Missing) | (Some(Taste::Old), _) => Taste::Old,
+            (Some(Taste::Modern), _) => Taste::Modern,
+            (Some(Taste::Offered) | None, _) => Taste::Offered,
+        };
+        self.tastes.insert(account.to_owned(), next);
+        match next {
+            Taste::Old => self.guard.challenge_old(now, verdict),
+            Taste::Offered | Taste::Modern => self.guard.challenge(now, verdict),
+        }
+    }
+
+    /// A phone has proved itself.
+    fn proved(&mut self, account: &str) {
+        if self.tastes.get(account) == Some(&Taste::Offered) {
+            self.tastes.insert(account.to_owned(), Taste::Modern);
+        }
     }
 
     /// Whether anybody may register.
@@ -174,7 +211,7 @@ impl UserAgent {
         match &verdict {
             Verdict::Missing | Verdict::Stale => {
                 let mut reply = Reply::new(401);
-                reply.headers = self.registrar.guard.challenge(now, &verdict);
+                reply.headers = self.registrar.challenges(now, &wanted, &verdict);
                 self.respond(now, key, request, reply);
                 return;
             }
@@ -188,6 +225,7 @@ impl UserAgent {
             }
         }
         self.sources.befriend(now, request.source);
+        self.registrar.proved(&wanted);
         let before = self.bindings(&wanted).len();
         let reply = match self.bind(now, &wanted, request) {
             Ok(()) => self.bound(now, &wanted, request),

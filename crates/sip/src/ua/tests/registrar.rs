@@ -185,3 +185,43 @@ fn without_accounts_nobody_registers() {
     desk.hear(&register("michael", 1, PHONE));
     assert_eq!(desk.brief(), ["405"]);
 }
+
+#[test]
+fn a_phone_that_gives_up_at_sha_256_is_offered_md5_alone() {
+    let mut desk = desk();
+    for (seq, offered) in [(1, 2), (2, 1), (3, 1)] {
+        desk.hear(&register("michael", seq, PHONE));
+        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), offered);
+    }
+    let first = register("michael", 4, PHONE);
+    desk.hear(&first);
+    let challenge = desk.only();
+    assert!(value(&challenge, "WWW-Authenticate").contains("algorithm=MD5"));
+    desk.hear(&proved(&first, &challenge, "michael", "secret"));
+    assert_eq!(desk.brief(), ["200"]);
+    for seq in 10..13 {
+        desk.hear(&register("nobody", seq, PHONE));
+        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), 2, "who is not there learns nothing");
+    }
+    enrol(&mut desk, "sara", 1, "Contact: <sip:sara@10.0.0.6>\n");
+    for seq in 2..5 {
+        desk.hear(&register("sara", seq, "Contact: <sip:sara@10.0.0.6>\n"));
+        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), 2, "who has answered once can");
+    }
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_called_where_it_registered_from() {
+    let mut desk = desk();
+    enrol(&mut desk, "michael", 1, PHONE);
+    let binding = desk.ua.bindings("michael")[0].clone();
+    let dial = crate::Dial { target: binding.contact, route: binding.hop, ..call(Some(OFFER)) };
+    let session = desk.ua.dial(desk.now, dial).unwrap();
+    let invite = desk.transmits().remove(0);
+    assert_eq!(invite.remote, addr(PEER), "not to its own idea of its address");
+    let text = String::from_utf8(invite.bytes.to_vec()).unwrap();
+    assert!(text.starts_with("INVITE sip:michael@10.0.0.5:5062 SIP/2.0"), "{text}");
+    desk.hear(&reply(&text, 200, "far", "Contact: <sip:michael@10.0.0.5:5062>\n", ANSWER));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    assert!(desk.transmits().iter().all(|transmit| transmit.remote == addr(PEER)), "nor are ACK and BYE");
+}
