@@ -229,7 +229,7 @@ impl UserAgent {
         let before = self.bindings(&wanted).len();
         let reply = match self.bind(now, &wanted, request) {
             Ok(()) => self.bound(now, &wanted, request),
-            Err(reply) => reply,
+            Err(reply) => *reply,
         };
         let after = self.bindings(&wanted).len();
         self.respond(now, key, request, reply);
@@ -240,7 +240,7 @@ impl UserAgent {
     }
 
     /// Adds, refreshes and removes what the request says: all of it, or nothing (RFC 3261 §10.3, step 7).
-    fn bind(&mut self, now: Mono, account: &str, request: &Request) -> Result<(), Reply> {
+    fn bind(&mut self, now: Mono, account: &str, request: &Request) -> Result<(), Box<Reply>> {
         let message = &request.message;
         let known = self.registrar.bindings.get(account).cloned().unwrap_or_default();
         let mut bindings: Vec<Binding> = known.into_iter().filter(|binding| binding.until > now).collect();
@@ -248,10 +248,10 @@ impl UserAgent {
         if message.headers(Name::Contact).any(|value| value.trim() == "*") {
             let alone = message.headers(Name::Contact).count() == 1 && message.expires() == Some(0);
             if !alone {
-                return Err(Reply::new(400));
+                return Err(Box::new(Reply::new(400)));
             }
             if !bindings.iter().all(in_order) {
-                return Err(Reply::new(500));
+                return Err(Box::new(Reply::new(500)));
             }
             self.registrar.bindings.remove(account);
             return Ok(());
@@ -263,23 +263,23 @@ impl UserAgent {
                 if let Some(binding) = place.map(|place| bindings.remove(place))
                     && !in_order(&binding)
                 {
-                    return Err(Reply::new(500));
+                    return Err(Box::new(Reply::new(500)));
                 }
                 continue;
             }
             if span < EXPIRES_MIN {
-                return Err(Reply::new(423).with(Header::new("Min-Expires", EXPIRES_MIN.as_secs().to_string())));
+                return Err(Box::new(Reply::new(423).with(Header::new("Min-Expires", EXPIRES_MIN.as_secs().to_string()))));
             }
             if !contact.uri.is_sip() {
-                return Err(Reply::new(416));
+                return Err(Box::new(Reply::new(416)));
             }
             if let Some(old) = place.map(|place| bindings.remove(place))
                 && !in_order(&old)
             {
-                return Err(Reply::new(500));
+                return Err(Box::new(Reply::new(500)));
             }
             if bindings.len() >= BINDINGS_MAX {
-                return Err(Reply::retry_after(self.settings.limits.retry_after));
+                return Err(Box::new(Reply::retry_after(self.settings.limits.retry_after)));
             }
             bindings.insert(0, binding(now, request, &contact, span));
         }
