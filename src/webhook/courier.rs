@@ -56,7 +56,7 @@ impl Couriers {
         let names: Vec<String> = hooks.hooks.iter().map(|(name, ..)| name.clone()).collect();
         let only = tokio::spawn({
             let post = post.clone();
-            async move { post.write(OutboxStep::Only { hooks: names }).await }
+            async move { post.write(&[OutboxStep::Only { hooks: names }]).await }
         });
         let mut dice = IdSource::seeded(seed);
         let couriers = hooks.hooks.iter().map(|(name, hook, bell)| {
@@ -111,21 +111,40 @@ struct Courier {
 struct Load {
     /// Read, and waiting for room.
     ready: VecDeque<Parcel>,
-    /// Sent, and not yet struck off.
-    under_way: JoinSet<(u64, Option<Wall>)>,
-    /// The numbers of both.
+    /// How many are being sent.
+    sent: usize,
+    /// Sent, and not yet struck off: written together, so that one commit strikes off whatever came back meanwhile.
+    unwritten: Vec<(u64, OutboxStep)>,
+    /// How many commits are under way: one at most.
+    commits: usize,
+    /// What is sent and what is written.
+    under_way: JoinSet<Came>,
+    /// The numbers of all of them.
     carried: BTreeSet<u64>,
     /// When something comes back that failed, or is due that was put off in the last run.
     due: Option<Wall>,
 }
 
+/// What has come to its end.
+enum Came {
+    /// An event is delivered, given up, or comes again.
+    Back { seq: u64, step: OutboxStep, again: Option<Wall> },
+    /// Events are struck off.
+    Written(Vec<u64>),
+}
+
 impl Load {
-    /// Takes note of an event that is done with for now.
-    fn done(&mut self, done: Result<(u64, Option<Wall>), JoinError>) {
-        match done {
-            Ok((seq, again)) => {
-                self.carried.remove(&seq);
+    /// Takes note of what has come to its end.
+    fn take(&mut self, came: Result<Came, JoinError>) {
+        match came {
+            Ok(Came::Back { seq, step, again }) => {
+                self.sent -= 1;
+                self.unwritten.push((seq, step));
                 self.due = [self.due, again].into_iter().flatten().min();
+            }
+            Ok(Came::Written(seqs)) => {
+                self.commits -= 1;
+                self.carried.retain(|seq| !seqs.contains(seq));
             }
             Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
         }
@@ -145,12 +164,12 @@ impl Courier {
             };
             tokio::select! {
                 () = bell.notified() => {}
-                Some(done) = load.under_way.join_next(), if !load.under_way.is_empty() => load.done(done),
+                Some(came) = load.under_way.join_next(), if !load.under_way.is_empty() => load.take(came),
                 () = tokio::time::sleep_until(Instant::now() + wait) => {}
             }
             // Whatever else is done meanwhile saves a look into the store.
-            while let Some(done) = load.under_way.try_join_next() {
-                load.done(done);
+            while let Some(came) = load.under_way.try_join_next() {
+                load.take(came);
             }
         }
     }
@@ -158,16 +177,22 @@ impl Courier {
     /// Sends what is due, as far as there is room; yields when to look again.
     async fn set_out(self: &Arc<Self>, load: &mut Load) -> Result<Duration, baton_store::ReadError> {
         let now = self.post.clock.now().wall;
-        if load.ready.is_empty() && load.under_way.len() < SIDE_BY_SIDE {
+        if load.commits == 0 && !load.unwritten.is_empty() {
+            let (seqs, steps) = std::mem::take(&mut load.unwritten).into_iter().unzip();
+            load.commits += 1;
+            load.under_way.spawn(self.clone().strike_off(seqs, steps));
+        }
+        if load.ready.is_empty() && load.sent < SIDE_BY_SIDE {
             for parcel in self.post.store.parcels(&self.name, At(now), READ_AT_ONCE).await? {
                 if load.carried.insert(parcel.seq) {
                     load.ready.push_back(parcel);
                 }
             }
         }
-        while load.under_way.len() < SIDE_BY_SIDE
+        while load.sent < SIDE_BY_SIDE
             && let Some(parcel) = load.ready.pop_front()
         {
+            load.sent += 1;
             load.under_way.spawn(self.clone().carry(parcel));
         }
         if load.due.is_some_and(|due| due <= now) {
@@ -176,10 +201,14 @@ impl Courier {
         Ok(load.due.map_or(LOOK_EVERY, |due| since(now, due)).min(LOOK_EVERY))
     }
 
-    /// Sends one event and writes down what became of it.
-    ///
-    /// Yields its number, and when it comes again.
-    async fn carry(self: Arc<Self>, parcel: Parcel) -> (u64, Option<Wall>) {
+    /// Writes down what became of events.
+    async fn strike_off(self: Arc<Self>, seqs: Vec<u64>, steps: Vec<OutboxStep>) -> Came {
+        self.post.write(&steps).await;
+        Came::Written(seqs)
+    }
+
+    /// Sends one event, and says what is to be written down of it.
+    async fn carry(self: Arc<Self>, parcel: Parcel) -> Came {
         let seq = parcel.seq;
         let tried = self.send(&parcel).await;
         let tries = parcel.tries.saturating_add(1);
@@ -203,13 +232,11 @@ impl Courier {
             tracing::warn!(webhook = self.hook.target.place(), seq, tries, "webhook-given-up");
         }
         let (hook, again) = (self.name.clone(), wait.map(|wait| now + wait));
-        self.post
-            .write(match again {
-                Some(due) => OutboxStep::Later { hook, seq, tries, due: At(due) },
-                None => OutboxStep::Done { hook, seq },
-            })
-            .await;
-        (seq, again)
+        let step = match again {
+            Some(due) => OutboxStep::Later { hook, seq, tries, due: At(due) },
+            None => OutboxStep::Done { hook, seq },
+        };
+        Came::Back { seq, step, again }
     }
 
     async fn send(&self, parcel: &Parcel) -> Try {
@@ -255,11 +282,11 @@ impl Courier {
 }
 
 impl Post {
-    /// Writes a step down, however long the store needs: what was delivered must not be delivered again because a disk is full.
-    async fn write(&self, step: OutboxStep) {
+    /// Writes steps down, however long the store needs: what was delivered must not be delivered again because a disk is full.
+    async fn write(&self, steps: &[OutboxStep]) {
         loop {
             let (ticket, written) = self.receipts.ticket();
-            let records = vec![Record::Outbox(step.clone())];
+            let records = steps.iter().cloned().map(Record::Outbox).collect();
             let submitted = self.store.submit(Batch { ticket, level: CommitLevel::Process, records });
             if submitted.is_ok() && written.await.unwrap_or(false) {
                 return;
