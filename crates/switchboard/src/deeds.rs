@@ -119,7 +119,8 @@ impl Switchboard {
             Action::Progress(progress) => self.progress(now, id, progress),
             Action::Report(kind, mut data) => {
                 let transfer = self.running_id(id);
-                if kind == EventKind::AttemptFailed && data.get("by").is_some_and(|by| by == "ae") {
+                let is_last = || data.get("by").is_some_and(|by| by == "ae") && !data.contains_key("next");
+                if kind == EventKind::AttemptFailed && is_last() {
                     self.settle_move(now, id, &NOT_MOVED);
                 }
                 if let Some(call) = self.calls.get(&id).filter(|_| kind == EventKind::TransferRequested) {

@@ -238,10 +238,14 @@ impl MovingOn {
         if let Some(cause) = hang_up {
             turn.act(Action::HangUp { leg: self.to.leg, cause });
         }
-        let data = json!({"ae": self.to.to.name(), "leg": self.to.leg, "outcome": "no_answer", "reason": reason, "by": "ae"});
+        let next = next_free(turn, &mut self.left);
+        let mut data = json!({"ae": self.to.to.name(), "leg": self.to.leg, "outcome": "no_answer", "reason": reason, "by": "ae"});
+        if let Some(next) = &next {
+            data["next"] = next.to.name().into();
+        }
         turn.report(EventKind::AttemptFailed, data);
         self.to.release(turn, Duration::ZERO);
-        if let Some(to) = next_free(turn, &mut self.left) {
+        if let Some(to) = next {
             dial(turn, &to);
             return MovingOn { to, dialled: turn.now.mono, answers: Answers::Nothing, ..self }.into();
         }
