@@ -78,7 +78,7 @@ def baresip(desk):
     expect(sound.level(end, TONES["caller"]) > -30, f"the phone hears the caller: {sound.level(end, TONES['caller']):.0f} dBFS")
 
 
-@case("baresip over TCP as caller and as AE", needs=PHONES)
+@case("baresip over TCP as caller and as AE", full_only=True, needs=PHONES)
 def phones_over_tcp(desk):
     baton = desk.serve(michael_parameters=";transport=tcp")
     ai = desk.voice("ai")
@@ -105,7 +105,7 @@ def phones_over_tcp(desk):
     baton.wait("the call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 3)
 
 
-@case("baresip holds as the AE: the caller hears music, and then the AE again", needs=PHONES)
+@case("baresip holds as the AE: the caller hears music, and then the AE again", full_only=True, needs=PHONES)
 def phone_holds(desk):
     _, voices, _, phone, _, _ = bridged_to_a_phone(desk)
     caller = voices["caller"]
@@ -121,7 +121,7 @@ def phone_holds(desk):
     hears_michael(desk, caller)
 
 
-@case("baresip holds as the caller, and comes back to the AI", needs=PHONES)
+@case("baresip holds as the caller, and comes back to the AI", full_only=True, needs=PHONES)
 def calling_phone_holds(desk):
     baton = desk.serve()
     ai = desk.voice("ai")
@@ -144,7 +144,7 @@ def calling_phone_holds(desk):
     baton.wait("the call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 3)
 
 
-@case("baresip hands the caller back by *9: music at once, then a fresh AI", needs=PHONES)
+@case("baresip hands the caller back by *9: music at once, then a fresh AI", full_only=True, needs=PHONES)
 def phone_hands_back(desk):
     baton, voices, legs, phone, call, transfer = bridged_to_a_phone(desk)
     legs["ai"].finish()
@@ -165,7 +165,7 @@ def phone_hands_back(desk):
     expect(not caller.breaks(), f"one stream towards the caller for life: {caller.breaks()[:3]}")
 
 
-@case("a cold transfer by bridge to a baresip: no key, no briefing", needs=PHONES)
+@case("a cold transfer by bridge to a baresip: no key, no briefing", full_only=True, needs=PHONES)
 def cold_to_a_phone(desk):
     baton = desk.serve()
     caller, _ = desk.voice("caller"), desk.voice("ai")
@@ -183,7 +183,7 @@ def cold_to_a_phone(desk):
     expect(sound.level(first, TONES["caller"]) > -30, f"the phone has the caller from the first second: {sound.level(first, TONES['caller']):.0f} dBFS")
 
 
-@case("a cold transfer by REFER with a baresip as the caller: it calls the AE itself, and Baton leaves", needs=PHONES)
+@case("a cold transfer by REFER with a baresip as the caller: it calls the AE itself, and Baton leaves", full_only=True, needs=PHONES)
 def phone_is_referred(desk):
     baton = desk.serve(trunk_more='cold = "refer"')
     michael = desk.voice("michael")
@@ -203,7 +203,7 @@ def phone_is_referred(desk):
     baton.wait("Baton's call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 5)
 
 
-@case("baresip as the AE transfers the caller on by REFER: the next AE has them", needs=PHONES)
+@case("baresip as the AE transfers the caller on by REFER: the next AE has them", full_only=True, needs=PHONES)
 def phone_transfers_on(desk):
     baton, voices, _, phone, call, _ = bridged_to_a_phone(desk)
     voices["sara"] = desk.voice("sara")
