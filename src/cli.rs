@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     /// The configuration; without it /etc/baton/baton.toml if it is there, else loopback only.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// For where there is no service manager: a small parent holds the sockets and starts the daemon, again at once if it dies.
+    #[arg(long)]
+    pub(crate) supervised: bool,
 }
 
 /// Where a configuration is looked for when none is named.
@@ -103,8 +106,8 @@ mod tests {
     fn commands_are_read_as_documented() {
         let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
         assert!(matches!(read("baton check a.toml"), Ok(Command::Check { file }) if file == Path::new("a.toml")));
-        assert!(matches!(read("baton serve"), Ok(Command::Serve(Serve { config: None }))));
-        assert!(matches!(read("baton serve --config x"), Ok(Command::Serve(Serve { config: Some(_) }))));
+        assert!(matches!(read("baton serve"), Ok(Command::Serve(Serve { config: None, supervised: false }))));
+        assert!(matches!(read("baton serve --config x"), Ok(Command::Serve(Serve { config: Some(_), .. }))));
         let Ok(Command::Demo(demo)) = read("baton demo --story warm --json") else { panic!("a demo") };
         assert_eq!((demo.story.join(" ").as_str(), demo.json, demo.out.as_path()), ("warm", true, Path::new("demo-out")));
         assert!(read("baton check").is_err());

@@ -12,6 +12,8 @@ mod demo;
 mod engine;
 mod fetch;
 mod import;
+mod journal;
+mod keeper;
 mod logs;
 mod metrics;
 mod precedence;
@@ -21,6 +23,7 @@ mod replay;
 mod resolve;
 mod serve;
 mod sim;
+mod supervise;
 mod telemetry;
 mod tls;
 mod transcribe;
@@ -38,7 +41,8 @@ fn main() -> ExitCode {
         cli::Command::Serve(args) => {
             logs::begin();
             match cli::config(args.config.as_deref()) {
-                Ok(config) => serve::serve(config),
+                Ok(_) if args.supervised => supervise::run(args.config),
+                Ok(config) => serve::serve(config, args.config.as_deref()),
                 Err(code) => code,
             }
         }

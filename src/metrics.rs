@@ -10,7 +10,7 @@ use serde_json::Value;
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 31] = [
+const FAMILIES: [(&str, &str, &str); 32] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -41,6 +41,7 @@ const FAMILIES: [(&str, &str, &str); 31] = [
     ("baton_spans_total", "counter", "Spans of traces by what became of them"),
     ("baton_draining", "gauge", "1 while no new calls are taken"),
     ("baton_build_info", "gauge", "Always 1; the version is a label"),
+    ("baton_journal_seconds", "histogram", "What writing a step of a call down takes the engine, and the writer"),
     ("baton_engine_lag_seconds", "histogram", "How late the engine woke for a deadline"),
 ];
 

@@ -5,8 +5,11 @@ mod lock;
 mod lookups;
 mod open;
 mod plan;
+mod reload;
 mod retention;
+mod survive;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +23,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::capture::Scribe;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Door, EngineControl, Phase, Request, Snapshot};
+use crate::engine::{Door, Engine, EngineControl, EngineParts, Phase, Request, Snapshot};
 use crate::record::Recorder;
 use crate::watchdog;
 
@@ -36,7 +38,7 @@ const FAREWELL_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs the daemon until it is told to stop. What keeps it from running is one sentence on stderr, and exit 1.
-pub(crate) fn serve(config: Config) -> ExitCode {
+pub(crate) fn serve(config: Config, file: Option<&Path>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(fault) => {
@@ -44,7 +46,7 @@ pub(crate) fn serve(config: Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(config, runtime.handle().clone())) {
+    match runtime.block_on(run(config, file.map(Path::to_owned), runtime.handle().clone())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("baton: {fault:#}");
@@ -53,10 +55,12 @@ pub(crate) fn serve(config: Config) -> ExitCode {
     }
 }
 
-async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<()> {
-    let clock = Clock::start();
+async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Handle) -> anyhow::Result<()> {
     let mut stop = Stop::new()?;
-    let opened = open::everything(&config, clock, runtime).await?;
+    let signals = survive::Signals::new()?;
+    let survived = survive::Survived::find(&config)?;
+    let clock = survived.clock;
+    let opened = open::everything(&config, survived, runtime).await?;
     let phase = Arc::new(Phase::default());
     let gauges = Arc::new(parking_lot::Mutex::new(Snapshot::default()));
     let control = Arc::new(EngineControl {
@@ -75,6 +79,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     };
     let (end_http, http_ends) = oneshot::channel::<()>();
     let http = tokio::spawn(baton_http::serve(opened.http, router(control, settings), async move { drop(http_ends.await) }));
+    signals.follow(reload::Reloader { door: opened.door.clone(), voices: opened.engine.outlets.voices.clone(), file });
     let streams = opened.engine.outlets.streams.acceptor();
     if let Some(tls) = opened.tls.clone() {
         tokio::spawn(tls.watch());
@@ -85,17 +90,7 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
     tokio::spawn(watchdog::feed(clock, opened.pulse.clone()));
     tokio::spawn(look(opened.door.clone(), gauges.clone()));
     let teller = opened.teller.map(|teller| tokio::spawn(teller.run(opened.events.subscribe())));
-    let (engine_ended, mut engine_end) = oneshot::channel();
-    let engine = std::thread::Builder::new()
-        .name("engine".to_owned())
-        .spawn(move || {
-            let result = opened.engine.run(opened.parts);
-            if engine_ended.send(()).is_err() {
-                tracing::debug!("nobody waits for the engine");
-            }
-            result
-        })
-        .context("the engine's thread cannot be started")?;
+    let (engine, mut engine_end) = begin_engine(opened.engine, opened.parts)?;
     phase.is_up();
     watchdog::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(node = config.node.name, "ready");
@@ -122,6 +117,23 @@ async fn run(config: Config, runtime: tokio::runtime::Handle) -> anyhow::Result<
         Err(_) => anyhow::bail!("the engine has panicked"),
     }
 }
+
+/// Starts the engine's thread; the other end of the channel is dropped when it ends.
+fn begin_engine(engine: Engine, parts: EngineParts) -> anyhow::Result<(EngineThread, oneshot::Receiver<()>)> {
+    let (engine_ended, engine_end) = oneshot::channel();
+    let run = move || {
+        let result = engine.run(parts);
+        if engine_ended.send(()).is_err() {
+            tracing::debug!("nobody waits for the engine");
+        }
+        result
+    };
+    let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(run);
+    Ok((thread.context("the engine's thread cannot be started")?, engine_end))
+}
+
+/// How the engine ends.
+type EngineThread = std::thread::JoinHandle<std::io::Result<()>>;
 
 /// Those who look on are done with what they have seen, or are not waited for.
 async fn put_away(

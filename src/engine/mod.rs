@@ -8,7 +8,7 @@ mod streams;
 mod turn;
 
 pub(crate) use control::{EngineControl, Phase};
-pub(crate) use outlets::Outlets;
+pub(crate) use outlets::{Outlets, hold_ports};
 pub(crate) use recordings::Recordings;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::{Connections, Known, StreamListener};
@@ -85,6 +85,10 @@ pub(crate) enum Request {
     Drain,
     /// Hangs up what is left.
     HangUpAll,
+    /// Takes another configuration, as a whole or not at all.
+    Reload(Box<baton_switchboard::Reload>, oneshot::Sender<Result<(), baton_switchboard::NotReloaded>>),
+    /// Leaves the calls that are up to the process that comes next, and ends this one.
+    Leave,
     /// Ends the thread.
     Stop,
 }

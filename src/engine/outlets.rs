@@ -19,6 +19,7 @@ use super::sockets::Sockets;
 use super::streams::Connections;
 use super::{Door, Recordings, Request};
 use crate::capture::Tap;
+use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::voice::Voices;
 use crate::webhook::Hooks;
@@ -45,6 +46,8 @@ pub(crate) struct Outlets {
     /// Who looks on at what is spoken in SIP.
     pub(crate) tap: Tap,
     pub(crate) streams: Connections,
+    /// Who holds our sockets beside us.
+    pub(crate) keeper: Keeper,
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
     unwatched: u64,
@@ -86,6 +89,7 @@ impl Outlets {
             recordings,
             tap,
             streams,
+            keeper: Keeper::Nobody,
             askers,
             asked: 0,
             unwatched: 0,
@@ -227,7 +231,10 @@ impl Outlets {
     /// Binds more ports.
     pub(crate) fn more_ports(&self) -> Vec<u16> {
         match self.relay.bind(self.ports.clone(), PORTS_AT_ONCE) {
-            Ok(ports) => ports,
+            Ok(ports) => {
+                hold_ports(&self.keeper, &self.relay, &ports);
+                ports
+            }
             Err(fault) => {
                 tracing::warn!(%fault, "no more media ports");
                 Vec::new()
@@ -255,5 +262,20 @@ fn tell(event: &Event) {
 fn hand_in(door: &Door, rows: Vec<CallbackView>) {
     if door.send(Request::Callbacks(rows)).is_err() {
         tracing::error!("the engine takes no callbacks");
+    }
+}
+
+/// Has the sockets of ports held that were just bound.
+pub(crate) fn hold_ports(keeper: &Keeper, relay: &Relay, ports: &[u16]) {
+    if matches!(keeper, Keeper::Nobody) {
+        return;
+    }
+    for group in ports.chunks(PORTS_AT_ONCE / 2) {
+        let mut copies: Vec<std::os::fd::OwnedFd> = Vec::with_capacity(group.len() * 2);
+        for port in group {
+            relay.show(*port, |pair| copies.extend(pair.iter().filter_map(|socket| socket.try_clone_to_owned().ok())));
+        }
+        let sockets: Vec<_> = copies.iter().map(std::os::fd::AsFd::as_fd).collect();
+        keeper.hold(&sockets);
     }
 }

@@ -16,6 +16,7 @@ use super::sockets::Sockets;
 use super::streams::End;
 use super::{Door, QUEUE_MAX, Request, Snapshot};
 use crate::clock::Clock;
+use crate::journal::Journal;
 use crate::precedence;
 use crate::watchdog::Pulse;
 
@@ -27,6 +28,9 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 
 /// How many requests are taken before the sockets get their turn again.
 const REQUESTS_MAX: usize = 256;
+
+/// The exit code of a process that leaves its calls to the next one: whoever started it is to start another.
+const LEFT: i32 = 75;
 
 /// The engine before its thread has begun.
 pub(crate) struct EngineParts {
@@ -57,6 +61,7 @@ pub(crate) struct Engine {
     pub(crate) sockets: Sockets,
     pub(crate) outlets: Outlets,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) journal: Journal,
 }
 
 impl Engine {
@@ -104,8 +109,11 @@ impl Engine {
             more |= self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
             let now = self.clock.now();
             for (local, remote, bytes) in batch {
-                self.hear(now, Incoming { transport: Transport::Udp, connection: None, local, remote, bytes });
+                let message = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
+                self.outlets.tap.received(now, &message);
+                self.board.handle(now, Input::Sip(message));
             }
+            self.settle(now);
         }
         more
     }
@@ -162,6 +170,12 @@ impl Engine {
             }
             Request::Drain => self.handle(now, Input::Drain { retry_after: DRAIN_RETRY_AFTER }),
             Request::HangUpAll => self.handle(now, Input::HangUpAll),
+            Request::Reload(reload, asker) => {
+                if asker.send(self.board.reload(*reload)).is_err() {
+                    tracing::debug!("whoever asked for a reload has gone");
+                }
+            }
+            Request::Leave => self.leave(),
             Request::Stop => {}
         }
     }
@@ -196,7 +210,20 @@ impl Engine {
 
     fn handle(&mut self, now: Now, input: Input) {
         self.board.handle(now, input);
+        self.settle(now);
+    }
+
+    /// Writes down what has changed, and then does what follows from it.
+    fn settle(&mut self, now: Now) {
+        self.journal.follow(&mut self.board);
         self.drain_outputs(now);
+    }
+
+    /// Leaves all calls to the process that comes after this one.
+    fn leave(&mut self) -> ! {
+        self.journal.leave(&mut self.board);
+        tracing::info!("leaving; the next process takes the calls up");
+        std::process::exit(LEFT);
     }
 
     /// Does everything that the switchboard wants done. What comes back at once is handed in again.

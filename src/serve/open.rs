@@ -17,15 +17,20 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-use super::lock::{self, StoreLock};
+use super::lock::StoreLock;
 use super::lookups::Lookups;
 use super::retention::Retention;
+use super::survive::{self, Readable, Survived};
 use super::{bind, plan};
 use crate::capture::Scribe;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener};
+use crate::engine::{
+    Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener, hold_ports,
+};
 use crate::fetch::Fetch;
+use crate::journal::Marks;
+use crate::keeper::{Keeper, Kept};
 use crate::metrics::Metrics;
 use crate::precedence;
 use crate::record::Recorder;
@@ -65,25 +70,33 @@ pub(super) struct Opened {
 }
 
 /// Opens the store, the sockets, the media threads and the voices, in that order.
-pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
+pub(super) async fn everything(config: &Config, survived: Survived, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
     bind::all_descriptors();
+    let Survived { lock, keeper, mut kept, journal, mut past, clock } = survived;
     let parts = EngineParts::new().context("the engine's queue cannot be made")?;
     let door = parts.door();
     let receipts = Arc::new(Receipts::default());
-    let lock = lock::take(&config.store.url)?;
     let store = Arc::new(open_store(config, &door, receipts.clone()).await?);
     let tls = open_tls(config)?;
-    let (udp, streams, listen) = open_sip(config)?;
+    let (udp, streams, listen) = open_sip(config, &keeper, &mut kept)?;
     // After SIP: whoever finds HTTP open may call.
-    let http = TcpListener::bind(config.http.listen).await.with_context(|| taken("http", config.http.listen))?;
+    let http = survive::listener(&keeper, &mut kept, config.http.listen);
+    let http = http.and_then(TcpListener::from_std).with_context(|| taken("http", config.http.listen))?;
     let self_test = SelfTest::from_environment();
     let recorder = open_recorder(config, &door)?;
-    let relay = open_relay(config, clock, &door, self_test.media, recorder.clone())?;
+    let relay = open_relay(config, clock, &door, self_test.media, recorder.clone(), journal.marks())?;
     let ports = config.media.ports.0..=config.media.ports.1;
-    let first_ports = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
+    let readable = Readable::of(&mut past, &journal);
+    let (mut first_ports, mut bound) = survive::ports_of(config, &mut kept, &relay, &readable);
+    if first_ports.is_empty() {
+        let fresh = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
+        first_ports.extend(&fresh);
+        bound.extend(fresh);
+    }
+    hold_ports(&keeper, &relay, &bound);
     let fetch = Arc::new(Fetch::new());
     let voices = Arc::new(Voices::new(config.transfer.language, &config.voices, &config.http_voices, &fetch));
-    let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: voices.words_per_second().await };
+    let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: readable.pace(&voices).await };
     let names = Names::new(&config.sip.nameservers);
     let settings = plan::settings(config, &names, spoken, self_test.switchboard).await?;
     learn_languages(config, &voices, &door, &runtime);
@@ -103,14 +116,18 @@ pub(super) async fn everything(config: &Config, clock: Clock, runtime: tokio::ru
     let scribe = Scribe::start(config.capture.clone(), &config.node.name).context("[capture] cannot be begun")?;
     let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
     let connections = Connections::new(door.clone(), runtime.clone(), tls.clone(), known(&settings));
-    let (asked, kept) = (door.clone(), store.clone());
-    let outlets = Outlets::new(relay, ports, kept, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
+    let (asked, rows) = (door.clone(), store.clone());
+    let mut outlets =
+        Outlets::new(relay, ports, rows, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
+    outlets.keeper = keeper;
     let named = plan::named(config, &settings);
     let mut board = Switchboard::new(settings, begin);
+    let taken_up = readable.take_up(&mut board, &past, clock);
+    let journal = journal.begin(clock, &board.common_snapshot(), taken_up, past.marks(), metrics.clone())?;
     board.handle(clock.now(), Input::Ports(first_ports));
     board.handle(clock.now(), Input::Up);
     Lookups::new(names, named, door.clone()).start();
-    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone() };
+    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal };
     Ok(Opened {
         parts,
         engine,
@@ -189,20 +206,25 @@ fn known(settings: &baton_switchboard::Settings) -> Known {
 }
 
 /// Binds every SIP socket of the configuration.
-fn open_sip(config: &Config) -> anyhow::Result<(Vec<std::net::UdpSocket>, Vec<StreamListener>, Vec<Listen>)> {
+fn open_sip(
+    config: &Config,
+    keeper: &Keeper,
+    kept: &mut Kept,
+) -> anyhow::Result<(Vec<std::net::UdpSocket>, Vec<StreamListener>, Vec<Listen>)> {
     let (mut udp, mut streams, mut listen) = (Vec::new(), Vec::new(), Vec::new());
     for wanted in &config.sip.listen {
         let transport = wanted.transport;
         let taken = || taken(&format!("sip {}", transport.name().to_ascii_lowercase()), wanted.address);
         let addr = match transport {
             Transport::Udp => {
-                let socket = bind::datagrams(wanted.address).with_context(taken)?;
+                let socket = survive::datagrams(keeper, kept, wanted.address).with_context(taken)?;
                 let addr = socket.local_addr()?;
                 udp.push(socket);
                 addr
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                let listener = bind::streams(wanted.address).with_context(taken)?;
+                let listener =
+                    survive::listener(keeper, kept, wanted.address).and_then(TcpListener::from_std).with_context(taken)?;
                 let local = listener.local_addr()?;
                 streams.push(StreamListener { transport, listener, local });
                 local
@@ -239,6 +261,7 @@ fn open_relay(
     door: &Door,
     sabotage: Option<MediaSabotage>,
     recorder: Option<Arc<Recorder>>,
+    marks: Marks,
 ) -> anyhow::Result<Relay> {
     let door = door.clone();
     let sink = Arc::new(move |event| door.send(Request::Media(event)).is_ok());
@@ -248,7 +271,7 @@ fn open_relay(
         Some(recorder) => Arc::new(move |tapped| recorder.hear(tapped)),
         None => Arc::new(|_| false),
     };
-    Ok(Relay::start_with_taps(settings, sink, taps)?)
+    Ok(Relay::start_marking(settings, sink, taps, Some(Arc::new(move |told| marks.tell(told))))?)
 }
 
 async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, listen: Vec<Listen>) -> anyhow::Result<Begin> {

@@ -41,6 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["src"]),
     ("rustls_native_certs", &["src"]),
     ("mio", &["relay", "src"]),
+    ("rmp_serde", &["src"]),
     ("rustix", &["relay", "src"]),
     ("thread_priority", &["relay", "src"]),
     ("nix", &["src"]),

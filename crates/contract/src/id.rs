@@ -78,7 +78,7 @@ id!(TransferId, "t_", "a transfer");
 id!(CallbackId, "cb_", "a callback");
 
 /// Makes ids, tags and branches from a seed: the same seed gives the same names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IdSource {
     state: u64,
 }

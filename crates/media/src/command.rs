@@ -1,5 +1,7 @@
 //! What a room is told, and what it tells.
 
+use std::net::SocketAddr;
+
 use baton_time::Mono;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,25 @@ pub enum Sources {
     Signalled,
 }
 
+/// Where the stream towards a leg stands, and where the leg's own packets come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamMark {
+    /// The room.
+    pub room: RoomId,
+    /// The leg.
+    pub port: Port,
+    /// The SSRC of what it gets.
+    pub ssrc: u32,
+    /// The number of the next packet.
+    pub seq: u16,
+    /// The timestamp of the next packet.
+    pub timestamp: u32,
+    /// The address that its packets were learned to come from.
+    pub from: Option<SocketAddr>,
+    /// When that was.
+    pub at: Mono,
+}
+
 /// What the switchboard tells the media of a room. A room is there from its first `Open` to `CloseRoom`.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -54,6 +75,15 @@ pub enum Command {
         port: Port,
         /// What was agreed.
         negotiated: Negotiated,
+    },
+    /// The leg was there before this process: its stream goes on where that of the earlier one ended. After `Connect`, once.
+    Resume {
+        /// The room.
+        room: RoomId,
+        /// The leg.
+        port: Port,
+        /// What was written down last; `None` where the leg was too young for it.
+        mark: Option<StreamMark>,
     },
     /// Swaps the scene.
     Scene {
@@ -109,6 +139,7 @@ impl Command {
         match self {
             Command::Open { room, .. }
             | Command::Connect { room, .. }
+            | Command::Resume { room, .. }
             | Command::Scene { room, .. }
             | Command::SendDigit { room, .. }
             | Command::Tap { room, .. }

@@ -15,6 +15,7 @@ mod outbox;
 mod output;
 mod player;
 mod quiet;
+mod resume;
 mod room;
 mod rtcp;
 mod rtp;
@@ -31,7 +32,7 @@ mod window;
 
 pub use clip::Clip;
 pub use codec::Codec;
-pub use command::{BindError, Command, Event, Role, RoomId, Sources};
+pub use command::{BindError, Command, Event, Role, RoomId, Sources, StreamMark};
 pub use outbox::{Channel, Outbox, Outgoing};
 pub use room::{Room, RoomSettings};
 pub use sabotage::Sabotage;

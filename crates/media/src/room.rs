@@ -43,7 +43,7 @@ pub struct Room {
     scene: Scene,
     /// How often the scene was swapped.
     swap: u64,
-    legs: Vec<Leg>,
+    pub(crate) legs: Vec<Leg>,
     saboteur: Option<Saboteur>,
 }
 
@@ -71,6 +71,11 @@ impl Room {
             Command::Connect { port, negotiated, .. } => {
                 if let Some(leg) = self.leg(port) {
                     leg.connect(now, negotiated, out);
+                }
+            }
+            Command::Resume { port, mark, .. } => {
+                if let Some(leg) = self.leg(port) {
+                    leg.take_up(now, mark, out);
                 }
             }
             Command::Scene { scene, .. } => self.set_scene(now, scene, out),

@@ -78,7 +78,7 @@ pub struct Playlist {
 }
 
 /// What follows the last clip of a playlist.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Then {
     /// Silence frames.
     #[default]

@@ -49,6 +49,11 @@ impl Sender {
         (self.next_seq, self.next_timestamp)
     }
 
+    /// Goes on elsewhere in the stream.
+    pub(crate) fn place_at(&mut self, seq: u16, timestamp: u32) {
+        (self.next_seq, self.next_timestamp) = (seq, timestamp);
+    }
+
     /// The header of a packet in its place in the stream.
     pub(crate) fn append(&mut self, marker: bool, payload_type: u8, samples: u32) -> Head {
         self.place(marker, payload_type, self.next_seq, self.next_timestamp, samples)

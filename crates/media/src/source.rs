@@ -116,6 +116,20 @@ impl Origin {
         }
     }
 
+    /// The source that was learned.
+    pub(crate) fn learned(&self) -> Option<SocketAddr> {
+        match &self.state {
+            State::Locked(source) => Some(*source),
+            State::Learning(_) => None,
+        }
+    }
+
+    /// Takes a source for learned; says whether the socket can be connected to it.
+    pub(crate) fn lock(&mut self, source: SocketAddr) -> bool {
+        self.state = State::Locked(source);
+        self.is_connected()
+    }
+
     /// Where packets for the leg go.
     pub(crate) fn destination(&self) -> SocketAddr {
         match (&self.state, self.rule) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use baton_media::{BindError, Channel, Command, Event, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_time::{Mono, Timers};
 
+use crate::adopt::Marking;
 use crate::precedence;
 use crate::sockets::Sockets;
 use crate::stock::{Pair, Stock};
@@ -40,6 +41,7 @@ pub(crate) struct Desk {
     timers: Timers<RoomId>,
     outbox: Outbox,
     untold: VecDeque<Event>,
+    pub(crate) marks: Option<Marking>,
 }
 
 impl Desk {
@@ -70,6 +72,7 @@ impl Desk {
             timers: Timers::default(),
             outbox: Outbox::new(),
             untold: VecDeque::new(),
+            marks: None,
         })
     }
 
@@ -100,6 +103,7 @@ impl Desk {
                 self.tick();
             }
             self.tell_untold();
+            self.mark();
             self.set_alarm();
             self.counters.add(&self.outbox.take_tally());
         }
@@ -239,11 +243,19 @@ impl Desk {
         }
     }
 
+    fn mark(&mut self) {
+        let now = self.now();
+        if let Some(marks) = &mut self.marks {
+            marks.tell(now, &self.rooms);
+        }
+    }
+
     /// Sets the alarm to the next thing that is due; an idle thread has none.
     fn set_alarm(&mut self) {
         let now = self.now();
         let again = (!self.untold.is_empty()).then(|| now + TELL_AGAIN);
-        let next = [self.timers.next().map(|(at, _)| at), again].into_iter().flatten().min();
+        let mark = self.marks.as_ref().filter(|_| !self.rooms.is_empty()).map(Marking::at);
+        let next = [self.timers.next().map(|(at, _)| at), again, mark].into_iter().flatten().min();
         if next == self.alarm_at && next.is_none_or(|at| at > now) {
             return;
         }

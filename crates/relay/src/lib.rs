@@ -3,6 +3,7 @@
 //! All legs of a room live on one thread. Commands go in and events come out through bounded rings; a packet's way crosses no lock.
 #![forbid(unsafe_code)]
 
+mod adopt;
 mod desk;
 mod precedence;
 mod sockets;
@@ -17,8 +18,9 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use baton_media::{Command, Event, Fate, Port, RoomSettings, Tally, Tapped};
+use baton_media::{Command, Event, Fate, Port, RoomSettings, StreamMark, Tally, Tapped};
 
+use crate::adopt::Marking;
 use crate::desk::{Desk, Order};
 use crate::stock::Stock;
 use crate::wakeup::Bell;
@@ -42,6 +44,9 @@ pub type Sink = Arc<dyn Fn(Event) -> bool + Send + Sync>;
 /// Where copies of what legs say go: called on the media threads, must never block; says whether there was room.
 /// What finds none is lost, and counted by whoever gives the sink.
 pub type TapSink = Arc<dyn Fn(Tapped) -> bool + Send + Sync>;
+
+/// Where the marks of all streams of a thread go, about once a second: called on the media threads, must never block.
+pub type MarkSink = Arc<dyn Fn(Vec<StreamMark>) + Send + Sync>;
 
 /// Why the relay could not be started, or ports not be had.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +94,16 @@ impl Relay {
 
     /// Starts the media threads; what [`Command::Tap`] asks for goes to `taps`.
     pub fn start_with_taps(settings: RelaySettings, sink: Sink, taps: TapSink) -> Result<Relay, RelayError> {
+        Relay::start_marking(settings, sink, taps, None)
+    }
+
+    /// Starts the media threads; where every stream stands goes to `marks` now and then, so that a later process can go on with it.
+    pub fn start_marking(
+        settings: RelaySettings,
+        sink: Sink,
+        taps: TapSink,
+        marks: Option<MarkSink>,
+    ) -> Result<Relay, RelayError> {
         let (stock, counters) = (Arc::new(Stock::default()), Arc::new(Counters::default()));
         let rooms = Arc::new(settings.rooms.clone());
         let mut desks = Vec::new();
@@ -97,6 +112,7 @@ impl Relay {
             let bell = Arc::new(Bell::new()?);
             let shared = (Arc::clone(&stock), Arc::clone(&counters), Arc::clone(&sink), Arc::clone(&taps));
             let mut desk = Desk::new(Arc::clone(&rooms), settings.epoch, ring, Arc::clone(&bell), shared)?;
+            desk.marks = marks.clone().map(Marking::new);
             let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || desk.run())?;
             desks.push(Access { orders: Some(orders), bell, thread: Some(thread) });
         }
@@ -126,6 +142,7 @@ impl Relay {
         let pair = match &command {
             Command::Open { port, .. } => self.stock.take(*port),
             Command::Connect { .. }
+            | Command::Resume { .. }
             | Command::Scene { .. }
             | Command::SendDigit { .. }
             | Command::Tap { .. }

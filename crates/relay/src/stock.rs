@@ -20,7 +20,7 @@ impl Pair {
     }
 }
 
-fn socket(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+pub(crate) fn socket(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(SocketAddr::new(address, port))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv4() {
@@ -56,6 +56,24 @@ impl Stock {
             }
         }
         fresh
+    }
+
+    /// Puts a pair in that was bound elsewhere.
+    pub(crate) fn add(&self, port: u16, pair: Pair) {
+        self.bound.lock().insert(port);
+        self.put(port, pair);
+    }
+
+    /// Whether this pair is bound, in stock or not.
+    pub(crate) fn has(&self, port: u16) -> bool {
+        self.bound.lock().contains(&port)
+    }
+
+    /// Shows a pair that is in stock.
+    pub(crate) fn show(&self, port: u16, show: impl FnOnce(&Pair)) {
+        if let Some(pair) = self.free.lock().get(&port) {
+            show(pair);
+        }
     }
 
     /// Takes a pair out; `None` if it is not there.

@@ -4,6 +4,8 @@
 
 pub mod chance;
 pub mod checks;
+#[cfg(test)]
+mod crashes;
 pub mod fixture;
 #[cfg(test)]
 mod fixtures_hold;

@@ -1,6 +1,7 @@
 //! A world in which time goes by when it is told to.
 
 pub(crate) mod carrier;
+mod crash;
 mod recorder;
 pub(crate) mod stage;
 mod wiring;
@@ -156,6 +157,9 @@ pub struct World {
     pub failures: Vec<String>,
     answers: BTreeMap<u64, Result<Reply, Problem>>,
     asked: u64,
+    setup: Setup,
+    /// What came by SIP while Baton was dead; none while it lives.
+    missed: Option<Vec<Input>>,
 }
 
 /// A SIP datagram on its way.
@@ -224,6 +228,8 @@ impl World {
             failures: Vec::new(),
             answers: BTreeMap::new(),
             asked: 0,
+            setup,
+            missed: None,
         }
     }
 
@@ -398,7 +404,7 @@ impl World {
 
     fn next_at(&self) -> Option<Mono> {
         let post = self.posts.first_key_value().map(|((at, _), _)| *at);
-        let board = self.board.poll_timeout().map(|(deadline, _)| deadline.mono(self.now));
+        let board = self.board.poll_timeout().filter(|_| self.missed.is_none()).map(|(deadline, _)| deadline.mono(self.now));
         let rooms = self.rooms.values().filter_map(Room::poll_timeout);
         let parties = self.parties.iter().filter_map(Party::poll_timeout);
         post.into_iter().chain(board).chain(rooms).chain(parties).min()
@@ -410,7 +416,7 @@ impl World {
             let post = entry.remove();
             self.deliver(post);
         }
-        if self.board.poll_timeout().is_some_and(|(deadline, _)| deadline.is_due(self.now)) {
+        if self.missed.is_none() && self.board.poll_timeout().is_some_and(|(deadline, _)| deadline.is_due(self.now)) {
             self.tell_board(Input::Wake);
         }
         let due: Vec<RoomId> =
@@ -446,6 +452,9 @@ impl World {
     }
 
     fn tell_board(&mut self, input: Input) {
+        if let Some(missed) = &mut self.missed {
+            return missed.extend(matches!(input, Input::Sip(_)).then_some(input));
+        }
         let mut waiting = VecDeque::from([input]);
         while let Some(input) = waiting.pop_front() {
             self.board.handle(self.now, input);

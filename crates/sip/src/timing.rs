@@ -1,9 +1,10 @@
 //! The intervals of RFC 3261 §17, and the reasons for being woken.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The base intervals of RFC 3261 §17.1.1.1 from which all timers follow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timing {
     /// The estimated round trip: the first interval between two sendings.
     pub t1: Duration,

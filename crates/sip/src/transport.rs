@@ -112,7 +112,7 @@ pub struct Incoming {
 }
 
 /// One message to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transmit {
     /// What shall carry it.
     pub transport: Transport,

@@ -364,6 +364,7 @@ impl Switchboard {
             moving: None,
             replaces: None,
             pickers: Vec::new(),
+            text: None,
             spoken: None,
             asked: Asked::Pending(Vec::new()),
         });

@@ -1,9 +1,10 @@
 //! How a call begins, and what that means for whoever is its caller.
 
 use baton_contract::CallbackId;
+use serde::{Deserialize, Serialize};
 
 /// How a call began.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Beginning {
     /// The caller's INVITE came over a trunk.
     Inbound,
@@ -15,7 +16,7 @@ pub(crate) enum Beginning {
 }
 
 /// A call that we place for an AI.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outbound {
     /// Who wants it.
     pub(crate) by: PlacedBy,
@@ -26,7 +27,7 @@ pub(crate) struct Outbound {
 }
 
 /// Who wants an outbound call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum PlacedBy {
     /// `POST /v1/calls`: the AI is dialled once the callee has answered.
     Api,

@@ -1,6 +1,6 @@
 //! Everything that happens for one caller.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use baton_contract::{
     At, CallDirection, CallEnd, CallId, CallState, CallView, Context, Driver, LegId, LegRole, TransferId, TransferView,
@@ -15,6 +15,7 @@ use crate::connecting::Recall;
 use crate::leg::Leg;
 use crate::outbound::Opening;
 use crate::recording::{Recording, Taking};
+use serde::{Deserialize, Serialize};
 
 /// How many ended legs a call keeps in its view.
 const ENDED_LEGS_MAX: usize = 16;
@@ -23,7 +24,7 @@ const ENDED_LEGS_MAX: usize = 16;
 const PAST_TRANSFERS_MAX: usize = 16;
 
 /// A call: its legs, who hears whom, and the transfer that runs.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
     pub(crate) id: CallId,
     pub(crate) room: RoomId,
@@ -51,8 +52,10 @@ pub(crate) struct Call {
     /// Whether the AI was told to rest.
     pub(crate) rests: Rests,
     /// How far its recording has come; none before the first scene.
+    #[serde(skip)]
     pub(crate) recording: Option<Recording>,
     /// The message that the caller is leaving.
+    #[serde(skip)]
     pub(crate) message: Option<Taking>,
     pub(crate) past: Vec<TransferView>,
     /// Which transfer an idempotency key has asked for.
@@ -65,10 +68,12 @@ pub(crate) struct Call {
     pub(crate) session_id: Option<String>,
     /// The AIs that a transfer wants back.
     pub(crate) recall: Recall,
+    /// What the streams over its ports were made from.
+    pub(crate) seeds: BTreeMap<u16, u64>,
 }
 
 /// How far a call has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Phase {
     /// We dial the caller, or shall: an outbound call, or a callback.
     Placing,
@@ -81,7 +86,7 @@ pub(crate) enum Phase {
 }
 
 /// Whether the AI has its caller, where no transfer runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Rests {
     /// It has.
     No,
@@ -90,17 +95,19 @@ pub(crate) enum Rests {
 }
 
 /// Something that is being said.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Speech {
     pub(crate) say: SayId,
+    #[serde(with = "crate::snapshot::playlist")]
     pub(crate) playlist: Playlist,
 }
 
 /// A transfer, and who waits for what of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) transfer: Transfer,
     /// Questions that are answered once the transfer is on disk.
+    #[serde(skip)]
     pub(crate) askers: Vec<u64>,
     /// The REFERs that asked for it.
     pub(crate) referrers: Vec<Referrer>,
@@ -109,15 +116,19 @@ pub(crate) struct Running {
     /// The dialog whose place the next INVITE of it takes, as a Replaces header says it.
     pub(crate) replaces: Option<String>,
     /// Questions that are answered once the callback is on disk.
+    #[serde(skip)]
     pub(crate) pickers: Vec<u64>,
+    /// The words of the briefing.
+    pub(crate) text: Option<baton_transfer::briefing::Briefing>,
     /// The rendered briefing.
+    #[serde(skip)]
     pub(crate) spoken: Option<crate::Spoken>,
     /// Whether the request is on disk.
     pub(crate) asked: Asked,
 }
 
 /// Whether a request has been promised to whoever asked.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Asked {
     /// Not on disk yet: no 202 has left, and what has been told of it since waits.
     Pending(Vec<Progress>),
@@ -126,7 +137,7 @@ pub(crate) enum Asked {
 }
 
 /// Where progress is told to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Referrer {
     /// To a REFER, by NOTIFY.
     Refer {
@@ -182,6 +193,7 @@ impl Call {
             end: None,
             session_id: None,
             recall: Recall::default(),
+            seeds: BTreeMap::new(),
         }
     }
 

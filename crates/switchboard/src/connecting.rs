@@ -15,13 +15,14 @@ use crate::identity::escaped_user;
 use crate::inbound::Dialling;
 use crate::leg::Agreement;
 use crate::switchboard::Switchboard;
+use serde::{Deserialize, Serialize};
 
 /// Who has answered a call of ours hears nothing for so long while the AI is fetched, and then music: most AIs are there before,
 /// and a snatch of music would be odd.
 const QUIET: Duration = Duration::from_millis(700);
 
 /// An AI that is wanted back: who else could be asked, and what their INVITE says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Recall {
     left: std::collections::VecDeque<usize>,
     headers: Vec<Header>,

@@ -104,6 +104,9 @@ impl Switchboard {
                 // What was asked for in the language of somebody else is of no use any more.
                 self.renders.retain(|_, asked| *asked != (id, transfer));
                 self.renders.insert(ticket, (id, transfer));
+                if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
+                    running.text = Some(briefing.clone());
+                }
                 let Briefing { full, short, language } = briefing;
                 self.emit(Output::Render { ticket, full, short, language });
             }
@@ -355,6 +358,7 @@ impl Switchboard {
             running.spoken = spoken;
         }
         self.tell(now, id, event);
+        self.say_unsaid(id);
     }
 }
 

@@ -217,7 +217,15 @@ impl Switchboard {
 
     /// Tells the media threads of a leg, over which trunk it goes; it sends nothing before it is connected.
     pub(crate) fn open_media(&mut self, call: CallId, role: LegRole, port: u16, trunk: Option<usize>) {
-        let Some(room) = self.calls.get(&call).map(|call| call.room) else { return };
+        self.open_media_from(call, role, port, trunk, None);
+    }
+
+    /// The same for a stream that is made from `seed`, where there is one already.
+    pub(crate) fn open_media_from(&mut self, call: CallId, role: LegRole, port: u16, trunk: Option<usize>, seed: Option<u64>) {
+        let seed = seed.unwrap_or_else(|| self.ids.bits());
+        let Some(call) = self.calls.get_mut(&call) else { return };
+        call.seeds.insert(port, seed);
+        let room = call.room;
         let trunk = trunk.and_then(|place| self.settings.trunks.get(place));
         let sources = trunk.map_or(Sources::Symmetric, |trunk| trunk.rtp);
         let role = match role {
@@ -225,7 +233,6 @@ impl Switchboard {
             LegRole::Ai => Role::Ai,
             LegRole::Ae => Role::Ae,
         };
-        let seed = self.ids.bits();
         self.media(Command::Open { room, port: baton_media::Port(port), role, sources, seed });
     }
 

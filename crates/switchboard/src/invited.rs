@@ -18,9 +18,10 @@ use crate::leg::{Agreement, Leg};
 use crate::payload::context_from;
 use crate::settings::glob;
 use crate::switchboard::{Switchboard, Waiting};
+use serde::{Deserialize, Serialize};
 
 /// An INVITE that asks for a human: it is answered when there is one, and ended at once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Invited {
     /// Whose caller.
     pub(crate) call: CallId,

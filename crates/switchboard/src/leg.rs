@@ -10,12 +10,13 @@ use baton_transfer::{Key, KeyPair, Language};
 use bytes::Bytes;
 
 use crate::recording::Tracked;
+use serde::{Deserialize, Serialize};
 
 /// How long after a key the same key by another way is the same press, in microseconds: RFC 4733 and INFO duplicates.
 const SAME_KEY_MICROS: u64 = 200_000;
 
 /// A leg: a SIP session, a media port and what was agreed about it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Leg {
     pub(crate) id: LegId,
     pub(crate) role: LegRole,
@@ -35,6 +36,7 @@ pub(crate) struct Leg {
     /// Whether packets come from it.
     pub(crate) sound: Sound,
     /// The track that what it says is written to.
+    #[serde(skip)]
     pub(crate) track: Option<Tracked>,
     last_key: Option<(char, Mono)>,
     /// When it pressed the first of the two keys that hand a caller back.
@@ -44,7 +46,7 @@ pub(crate) struct Leg {
 }
 
 /// Whether packets come from a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sound {
     /// They do, or nobody has missed them yet.
     Comes,
@@ -53,7 +55,7 @@ pub(crate) enum Sound {
 }
 
 /// How far offer and answer of a leg have come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Agreement {
     /// Nothing was offered.
     None,

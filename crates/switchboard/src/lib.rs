@@ -9,6 +9,7 @@ mod attested;
 mod beginning;
 mod call;
 mod callbacks;
+mod calls;
 mod capacity;
 mod cold;
 mod complaints;
@@ -39,10 +40,13 @@ mod recorder;
 mod recording;
 mod refer;
 mod release;
+mod reload;
 mod replaced;
 mod rescue;
+mod restore;
 mod scene;
 mod settings;
+mod snapshot;
 mod switchboard;
 mod tongue;
 mod transcript;
@@ -55,10 +59,12 @@ pub use gauges::{Gauges, TrunkGauge};
 pub use io::{Input, Output, Spoken};
 pub use numbers::{DialForm, NumberPlan};
 pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
+pub use reload::{NotReloaded, Reload};
 pub use settings::{
     AI_LOST_AFTER_MS, AeLine, Ai, AiEnds, AiRoute, AiSilence, AnswerCaller, CallerId, Capacity, ColdWay, Credentials, Network,
     NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Strangers, Trunk, UserToUser,
 };
+pub use snapshot::{CallRecord, CallSnapshot};
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 pub use watch::{Named, Registering};
 

@@ -2,6 +2,7 @@
 
 use baton_contract::{CallId, LegId, LegRole, RecordingState, TransferId};
 use baton_media::{Port, TapId};
+use serde::{Deserialize, Serialize};
 
 /// Which calls are recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub struct Track {
 }
 
 /// What a track is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum RecordKind {
     /// The call itself.
     Call,
@@ -111,7 +112,7 @@ pub enum RecordFault {
 }
 
 /// How far the recording of a call has come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Recording {
     pub(crate) state: RecordingState,
     /// How many tracks were opened.
@@ -121,14 +122,14 @@ pub(crate) struct Recording {
 }
 
 /// The track that what a leg says is written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Tracked {
     pub(crate) tap: TapId,
     pub(crate) kind: RecordKind,
 }
 
 /// A message that is being taken.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Taking {
     pub(crate) tap: TapId,
     pub(crate) port: Port,

@@ -11,6 +11,7 @@ use baton_sip::Hop;
 use baton_transfer::{Language, Line};
 
 use crate::destinations::Allowed;
+use serde::{Deserialize, Serialize};
 
 /// Everything that a switchboard needs to know.
 #[derive(Debug, Clone)]
@@ -207,7 +208,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// An AI that speaks SIP.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ai {
     /// Its name.
     pub name: String,
@@ -230,7 +231,7 @@ pub struct Ai {
 }
 
 /// What becomes of a REFER to somebody who is neither an AE nor a group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outsiders {
     /// A cold transfer, where the trunk's `allow` permits.
     #[default]
@@ -240,7 +241,7 @@ pub enum Outsiders {
 }
 
 /// What an AI's BYE means while no transfer runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AiEnds {
     /// The conversation is over. A BYE whose Reason tells of a failure still means that the AI has died.
     #[default]
@@ -250,7 +251,7 @@ pub enum AiEnds {
 }
 
 /// What it means that an AI sends no RTP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AiSilence {
     /// It has died: the plan runs.
     #[default]
@@ -313,7 +314,7 @@ pub enum AnswerCaller {
 }
 
 /// What is done for a caller without an AI.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rescue {
     /// By which way.
     pub by: RescueBy,
@@ -322,7 +323,7 @@ pub struct Rescue {
 }
 
 /// By which way a caller without an AI is helped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RescueBy {
     /// A human, and a callback where none can be had.
     #[default]

@@ -14,8 +14,8 @@ use baton_time::{Deadline, Mono, Now, Timers};
 use baton_transfer::{Fact, Roster, Transfer};
 use serde_json::{Map, Value};
 
-use crate::call::Call;
 use crate::callbacks::Runs;
+use crate::calls::Calls;
 use crate::capacity::Load;
 use crate::complaints::Complaints;
 use crate::destinations::Destination;
@@ -23,8 +23,10 @@ use crate::ended::Ended;
 use crate::invited::Invited;
 use crate::phones::Watched;
 use crate::placing::Placed;
+use crate::restore::Unsaid;
 use crate::watch::Watch;
 use crate::{Input, Output, Settings, Why};
+use serde::{Deserialize, Serialize};
 
 /// The stock of free ports is filled up when it falls below this many.
 const PORTS_LOW: usize = 32;
@@ -60,7 +62,7 @@ pub struct Switchboard {
     pub(crate) roster: Roster,
     pub(crate) ids: IdSource,
     pub(crate) links: PopLink,
-    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) calls: Calls,
     pub(crate) ended: Ended,
     pub(crate) callbacks: BTreeMap<CallbackId, CallbackView>,
     /// Which leg a session carries.
@@ -77,6 +79,8 @@ pub struct Switchboard {
     pub(crate) commits: BTreeMap<u64, Waiting>,
     pub(crate) renders: BTreeMap<u64, (CallId, TransferId)>,
     pub(crate) ports: Ports,
+    /// What AEs were being told when the earlier process died.
+    pub(crate) unsaid: BTreeMap<CallId, Unsaid>,
     /// What each trunk carries, in the order of the settings.
     pub(crate) loads: Vec<Load>,
     /// What is known of each trunk, in the order of the settings.
@@ -111,7 +115,7 @@ pub struct Switchboard {
 }
 
 /// A leg that we are ending.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Leaving {
     pub(crate) call: CallId,
     pub(crate) leg: LegId,
@@ -144,8 +148,8 @@ pub(crate) enum Waiting {
 }
 
 /// What an alarm is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Alarm {
     /// An AI must have answered.
     Ai(CallId),
     /// Whom we call must have answered.
@@ -200,7 +204,7 @@ impl Switchboard {
             roster: begin.roster,
             ids: begin.ids,
             links: begin.links,
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
             ended: Ended::default(),
             callbacks,
             sessions: BTreeMap::new(),
@@ -212,6 +216,7 @@ impl Switchboard {
             commits: BTreeMap::new(),
             renders: BTreeMap::new(),
             ports: Ports::default(),
+            unsaid: BTreeMap::new(),
             loads,
             watches,
             pings: BTreeMap::new(),
@@ -395,6 +400,16 @@ impl Switchboard {
                 self.timers.clear(&Alarm::Callback(id));
             }
         }
+    }
+
+    /// The alarms of a call.
+    pub(crate) fn alarms_of(&self, id: CallId) -> Vec<(Alarm, Mono)> {
+        let all = [Alarm::Ai(id), Alarm::Caller(id), Alarm::Quiet(id)];
+        all.into_iter().filter_map(|alarm| self.timers.get(&alarm).map(|at| (alarm, at))).collect()
+    }
+
+    pub(crate) fn set_alarm_again(&mut self, alarm: Alarm, at: Mono) {
+        self.timers.set(alarm, at);
     }
 
     pub(crate) fn set_page_alarm(&mut self, at: Mono) {

@@ -6,6 +6,7 @@ use baton_contract::{CommitLevel, EventKind, LegId, Outcome, Record, TransferId}
 use serde_json::{Map, Value};
 
 use crate::{Callee, Fact, Line};
+use serde::{Deserialize, Serialize};
 
 /// Something to be done, in the order in which it is handed out.
 ///
@@ -99,11 +100,11 @@ pub enum Action {
 }
 
 /// Names one speech, within its transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SayId(pub u32);
 
 /// What an AI is called back for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Purpose {
     /// The transfer has come to nothing, and the AI that asked for it has left meanwhile.
     Return,
@@ -128,7 +129,7 @@ impl Purpose {
 }
 
 /// What an AE is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AeSpeech {
     /// The rendered briefing, then these lines.
     Briefing(Vec<Line>),
@@ -139,7 +140,7 @@ pub enum AeSpeech {
 }
 
 /// Why an AE's leg is ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// Nobody answered in time.
     NoAnswer,
@@ -188,7 +189,7 @@ impl Cause {
 }
 
 /// Who hears whom: a name for one row of the table of scenes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SceneName {
     /// Caller and AI hear each other.
     Conversation,
@@ -239,14 +240,33 @@ impl SceneName {
 }
 
 /// Progress of a REFER (RFC 3515 §2.4.5): the status line of the fragment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The status: 100, 180, 200, or a failure.
     pub status: u16,
     /// Its phrase.
-    pub phrase: &'static str,
+    #[serde(with = "phrase")]
+    pub phrase: Phrase,
     /// The outcome, for `X-Baton-Outcome`; there from the last one on.
     pub outcome: Option<Outcome>,
     /// Whether it is the last one.
     pub last: bool,
+}
+
+/// Words that live as long as the program.
+pub type Phrase = &'static str;
+
+/// A phrase in a value that is read: it is kept for good, so this is for the start of a process only.
+mod phrase {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Phrase;
+
+    pub(super) fn serialize<S: Serializer>(phrase: &Phrase, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(phrase)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Phrase, D::Error> {
+        Ok(Box::leak(String::deserialize(deserializer)?.into_boxed_str()))
+    }
 }

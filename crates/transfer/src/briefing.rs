@@ -5,9 +5,10 @@ use std::time::Duration;
 use baton_contract::Context;
 
 use crate::phrases::{Language, Phrasebook, Phrases, REASONS};
+use serde::{Deserialize, Serialize};
 
 /// A briefing, safe to be spoken: one line of letters, digits and common punctuation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Briefing {
     /// All of it.
     pub full: String,

@@ -7,9 +7,10 @@ use baton_time::Mono;
 
 use crate::why::Limit;
 use crate::{BudgetSettings, Limits, Why};
+use serde::{Deserialize, Serialize};
 
 /// The budget of one transfer, from the decision on. Its limits are those in force at the decision.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Budget {
     limits: BudgetSettings,
     /// When the transfer was decided.
@@ -23,7 +24,7 @@ pub(crate) struct Budget {
     spent: StagesMs,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Open {
     stage: Stage,
     begun: Mono,
@@ -31,7 +32,7 @@ struct Open {
 }
 
 /// How far the limits of one stage have been passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Told {
     Nothing,
     Target,
@@ -39,7 +40,7 @@ enum Told {
 }
 
 /// A limit that was missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Missed {
     pub(crate) stage: Stage,
     pub(crate) limit: Limit,

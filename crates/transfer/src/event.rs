@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_contract::{At, LegId};
 
 use crate::{Callee, Key, SayId};
+use serde::{Deserialize, Serialize};
 
 /// Something that has happened. An event that does not fit where the transfer stands changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +142,7 @@ pub enum Event {
 }
 
 /// What a commit states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Fact {
     /// The transfer with this attempt, counted from 1, and the AE's lease.
     Attempt(u8),
@@ -190,7 +191,7 @@ pub enum AcceptedBy {
 }
 
 /// How an AE hands the caller back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum HandBackBy {
     /// By the hand-back key.
     Key,
@@ -212,7 +213,7 @@ impl HandBackBy {
 }
 
 /// A message that a caller has left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Where it is kept.
     pub file: String,

@@ -7,9 +7,10 @@ use baton_time::Wall;
 use jiff::civil::{self, Date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Zoned};
+use serde::{Deserialize, Serialize};
 
 /// Weekly hours. Ranges that overlap count once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hours {
     text: String,
     /// Open minutes of each day, Monday first: sorted, apart from each other, ends excluded.
@@ -17,7 +18,7 @@ pub struct Hours {
 }
 
 /// Minutes of a day, the end excluded; 1440 is midnight at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Range {
     from: u16,
     to: u16,
@@ -51,6 +52,18 @@ pub struct Zone(TimeZone);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is no time zone; write its IANA name, as in `America/New_York`, `Europe/Berlin` or `UTC`")]
 pub struct ZoneError(String);
+
+impl Serialize for Zone {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl Zone {
     /// Coordinated universal time.

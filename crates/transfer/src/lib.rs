@@ -22,7 +22,7 @@ mod settings;
 mod transfer;
 mod why;
 
-pub use action::{Action, AeSpeech, Cause, Progress, Purpose, SayId, SceneName};
+pub use action::{Action, AeSpeech, Cause, Phrase, Progress, Purpose, SayId, SceneName};
 pub use callback::{
     CallbackAction, CallbackEvent, CallbackRun, CallbackSettings, CallbackWhy, Change, ConfirmBy, NoBriefing, Said, Unchanged,
 };
@@ -31,7 +31,7 @@ pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};
 pub use line::{Hour, Line, Minute, Weekday};
 pub use phrases::{Language, LanguageError, Phrasebook, Phrases, TemplateError};
-pub use roster::{Callee, Lease, Roster, Target};
+pub use roster::{Callee, Held, Lease, Roster, Target};
 pub use settings::{
     AcceptBy, AeSettings, AfterAe, BriefingBy, BudgetSettings, ColdBy, GroupSettings, KeyPair, Keys, Limits, Options, Settings,
     WhileDialing,

@@ -1,9 +1,10 @@
 //! What Baton itself can say: few lines, each a shipped recording; times are put together from pieces.
 
 use crate::Key;
+use serde::{Deserialize, Serialize};
 
 /// A spoken line, or a piece of one. For each there is a shipped recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Line {
     /// To the caller, when a transfer begins.
     OneMoment,
@@ -94,7 +95,7 @@ pub enum Line {
 }
 
 /// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the days speak for themselves")]
 pub enum Weekday {
     Monday,
@@ -107,11 +108,11 @@ pub enum Weekday {
 }
 
 /// An hour of a twelve-hour clock: 1 to 12.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hour(u8);
 
 /// Minutes of the hour that have a recording: 5, 10 … 55.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Minute(u8);
 
 impl Weekday {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A language in which people are spoken to: two letters of ISO 639-1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Language([u8; 2]);
 
 /// A text that names no language.

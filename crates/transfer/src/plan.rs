@@ -6,9 +6,10 @@ use baton_contract::{AeId, Context};
 use baton_time::Now;
 
 use crate::{Roster, Target, callback};
+use serde::{Deserialize, Serialize};
 
 /// Who is tried, in order; after them, a callback with the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Everybody who may be tried.
     pub aes: Vec<AeId>,

@@ -1,5 +1,8 @@
 //! The AEs: who there is, who is free, and who is held for which transfer.
 
+mod held;
+mod renewed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use baton_contract::{AeId, AeState, AeView, At, LeaseRow, Phone, Presence, Trans
 use baton_time::{Mono, Now, Wall};
 
 use crate::{AeSettings, GroupSettings};
+
+pub use held::Held;
+use serde::{Deserialize, Serialize};
 
 /// Every AE and group, with presence and leases.
 #[derive(Debug, Clone)]
@@ -17,7 +23,7 @@ pub struct Roster {
     groups: Vec<GroupSettings>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Ae {
     settings: AeSettings,
     presence: Presence,
@@ -30,7 +36,7 @@ struct Ae {
 }
 
 /// What an AE is held by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hold {
     Free,
     /// A step of the wall clock must not free an AE who is being rung.
@@ -47,7 +53,7 @@ enum Hold {
 }
 
 /// Whom a transfer is to reach.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// This AE, then their backup.
     Ae(AeId),
@@ -60,7 +66,7 @@ pub enum Target {
 }
 
 /// Somebody who is dialled, or to whom a caller is passed on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Callee {
     /// An AE.
     Ae(AeId),

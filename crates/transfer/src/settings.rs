@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_contract::{AeId, Stage};
 
 use crate::{CallbackSettings, Hours, Key, Language, Phrasebook, Zone};
+use serde::{Deserialize, Serialize};
 
 /// Everything that a transfer obeys. The defaults are those of the documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub struct Settings {
 }
 
 /// What of the settings one transfer may do otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// What the caller hears meanwhile.
     pub while_dialing: WhileDialing,
@@ -63,7 +64,7 @@ pub struct Options {
 }
 
 /// Who briefs the AE.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BriefingBy {
     /// A voice reads it.
     #[default]
@@ -73,7 +74,7 @@ pub enum BriefingBy {
 }
 
 /// How a cold transfer is made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ColdBy {
     /// We dial, and stay in the middle.
     #[default]
@@ -92,7 +93,7 @@ pub struct KeyPair {
 }
 
 /// Target and worst case of every stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetSettings {
     /// Decision to consult INVITE sent.
     pub start: Limits,
@@ -105,7 +106,7 @@ pub struct BudgetSettings {
 }
 
 /// A target, and the worst case at which something else is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Missing it is told.
     pub target: Duration,
@@ -114,7 +115,7 @@ pub struct Limits {
 }
 
 /// What counts as acceptance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AcceptBy {
     /// The accept key, or an accept through the API.
     #[default]
@@ -126,7 +127,7 @@ pub enum AcceptBy {
 }
 
 /// Which key does what, on the AE's phone before the bridge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keys {
     /// Takes the caller.
     pub accept: Key,
@@ -141,7 +142,7 @@ pub struct Keys {
 }
 
 /// What the caller hears while AEs are dialled and briefed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhileDialing {
     /// Music.
     #[default]
@@ -153,7 +154,7 @@ pub enum WhileDialing {
 }
 
 /// What follows when the AE hangs up after the bridge.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AfterAe {
     /// The call ends.
     #[default]
@@ -163,7 +164,7 @@ pub enum AfterAe {
 }
 
 /// An AE, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AeSettings {
     /// Their id.
     pub id: AeId,

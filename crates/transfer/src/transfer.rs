@@ -53,9 +53,10 @@ use self::state::{
 pub use self::taking_over::TakeOver;
 use crate::plan::Plan;
 use crate::{Action, ColdBy, Event, Fact, Line, Options, Roster, SceneName, Settings, Target, Why};
+use serde::{Deserialize, Serialize};
 
 /// What a transfer begins with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Begin {
     /// Its id.
     pub id: TransferId,
@@ -84,7 +85,7 @@ pub struct Begin {
 }
 
 /// One transfer. What it holds in common is in `Case`, where it stands in `State`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Transfer {
     case: Case,
     state: State,

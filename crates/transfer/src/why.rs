@@ -47,7 +47,7 @@ pub enum Why {
 }
 
 /// Which limit of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Limit {
     Target,
     Worst,

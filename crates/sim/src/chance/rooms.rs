@@ -101,7 +101,7 @@ impl Rooms {
                     self.close(room, port, later);
                 }
             }
-            Command::SendDigit { .. } => {}
+            Command::SendDigit { .. } | Command::Resume { .. } => {}
             Command::AwaitQuiet { port, after, .. } => {
                 // A leg that has just been closed is not waited for, whatever is asked.
                 let Some(line) = self.line_mut(port) else { return Ok(()) };

@@ -7,15 +7,16 @@ use baton_time::Mono;
 use super::Wake;
 use crate::timing::{Timing, Why};
 use crate::transport::Transmit;
+use serde::{Deserialize, Serialize};
 
 /// A request of ours other than INVITE and ACK.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Client {
     state: State,
     timing: Timing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// Not answered finally: repeated with timer E until timer F. `provisional` only makes timer E slower.
     Trying { request: Transmit, again: Option<Again>, give_up_at: Mono, provisional: bool },
@@ -25,7 +26,7 @@ enum State {
     Terminated,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Again {
     at: Mono,
     interval: Duration,

@@ -7,15 +7,16 @@ use baton_time::Mono;
 use super::Wake;
 use crate::timing::{Timing, Why};
 use crate::transport::Transmit;
+use serde::{Deserialize, Serialize};
 
 /// An INVITE of ours, from its first sending until no answer to it can come any more.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientInvite {
     state: State,
     timing: Timing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// Sent, not answered at all. In: creation. Out: any response, timer B, a transport that fails.
     Calling { request: Transmit, again: Option<Again>, give_up_at: Mono },
@@ -31,7 +32,7 @@ enum State {
 }
 
 /// The next repetition (timer A) and the interval before it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Again {
     at: Mono,
     interval: Duration,

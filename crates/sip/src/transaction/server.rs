@@ -7,15 +7,16 @@ use baton_time::Mono;
 use super::Wake;
 use crate::timing::{Timing, Why};
 use crate::transport::Transmit;
+use serde::{Deserialize, Serialize};
 
 /// A request of the far side other than INVITE and ACK.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Server {
     state: State,
     timing: Timing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// Not answered finally. The far side gives up after 64*T1, and so do we: RFC 4320 §4.2 forbids an answer that comes later.
     Trying { last: Option<Transmit>, give_up_at: Mono },

@@ -7,15 +7,16 @@ use baton_time::Mono;
 use super::Wake;
 use crate::timing::{Timing, Why};
 use crate::transport::Transmit;
+use serde::{Deserialize, Serialize};
 
 /// An INVITE of the far side, from its coming until it cannot be repeated any more.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ServerInvite {
     state: State,
     timing: Timing,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum State {
     /// Not answered finally; a repeated INVITE gets the last provisional response again.
     Proceeding { last: Option<Transmit> },
@@ -29,7 +30,7 @@ enum State {
     Terminated,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Again {
     at: Mono,
     interval: Duration,

@@ -8,27 +8,28 @@ use baton_time::{Mono, Timers};
 use super::{Client, ClientInvite, Server, ServerInvite, Wake};
 use crate::timing::{Timing, Why};
 use crate::transport::{ConnectionId, Transmit, Transport};
+use serde::{Deserialize, Serialize};
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ClientKey {
     pub(crate) branch: u64,
     pub(crate) is_cancel: bool,
 }
 
 /// Names a server transaction: a keyed digest of what RFC 3261 §17.2.3 matches by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ServerKey(pub(crate) u128);
 
 /// A client machine.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ClientMachine {
     Invite(ClientInvite),
     Other(Client),
 }
 
 /// A server machine.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ServerMachine {
     Invite(ServerInvite),
     Other(Server),
@@ -93,6 +94,16 @@ impl<C: Clone, S> Transactions<C, S> {
 
     pub(crate) fn server(&mut self, key: ServerKey) -> Option<&mut (ServerMachine, S)> {
         self.servers.get_mut(&key)
+    }
+
+    /// A client transaction with what is remembered of it.
+    pub(crate) fn find_client(&self, key: ClientKey) -> Option<(&ClientMachine, &C)> {
+        self.clients.get(&key).map(|(machine, user)| (machine, user))
+    }
+
+    /// A server transaction with what is remembered of it.
+    pub(crate) fn find_server(&self, key: ServerKey) -> Option<(&ServerMachine, &S)> {
+        self.servers.get(&key).map(|(machine, user)| (machine, user))
     }
 
     /// Gives an INVITE up before its time.

@@ -87,6 +87,7 @@ impl UserAgent {
         let Some(response) = self.respond(now, key, request, reply) else { return };
         let timing = self.settings.timing;
         session.unacked = Some(Unacked {
+            key,
             seq: request.seq(),
             response,
             again_at: now + if baton_time::bug!(14) { timing.patience() } else { timing.t1 },

@@ -16,9 +16,10 @@ use crate::random::{self, token};
 use crate::transaction::{ClientKey, ServerKey, ServerMachine};
 use crate::transport::{ConnectionId, Hop, Incoming, Transmit, Transport};
 use crate::wire::{COOKIE, Fault, Message, Name, Scheme, Uri, Via};
+use serde::{Deserialize, Serialize};
 
 /// A request that has been let in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) message: Message,
     pub(crate) source: SocketAddr,
@@ -33,7 +34,7 @@ pub(crate) struct Request {
 }
 
 /// Where a response goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Way {
     pub(crate) transport: Transport,
     pub(crate) connection: Option<ConnectionId>,

@@ -28,6 +28,7 @@ mod ring;
 mod session;
 mod session_id;
 mod settings;
+mod snapshot;
 mod sources;
 mod subscribe;
 mod tables;
@@ -37,7 +38,7 @@ mod timer;
 mod update;
 mod verb;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub use ping::{Ping, PingId};
 pub use register::{Registration, RegistrationId, RegistrationState};
 pub use registrar::{Account, AccountUse, Accounts, Binding};
 pub use settings::{Limits, OptionsFor, Settings};
+pub use snapshot::{AgentSnapshot, SessionRecord, SessionSnapshot};
 pub use sources::network_of;
 pub use subscribe::{Subscribe, SubscriptionId};
 pub use verb::{Dial, Reason, Redirects, VerbError};
@@ -100,6 +102,8 @@ pub struct UserAgent {
     counts: Counts,
     last_session: u64,
     last_refer: u64,
+    /// Sessions that have made a step since somebody asked.
+    stepped: BTreeSet<SessionId>,
 }
 
 /// Whether new calls are taken.
@@ -140,6 +144,7 @@ impl UserAgent {
             counts: Counts::default(),
             last_session: 0,
             last_refer: 0,
+            stepped: BTreeSet::new(),
         }
     }
 

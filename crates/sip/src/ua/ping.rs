@@ -11,13 +11,14 @@ use crate::digest::Credentials;
 use crate::transaction::ClientKey;
 use crate::transport::Hop;
 use crate::wire::{Header, Message, NameAddr, Uri};
+use serde::{Deserialize, Serialize};
 
 /// Names one question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PingId(pub u64);
 
 /// A question whether somebody is there (RFC 3261 §11).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ping {
     /// The Request-URI.
     pub target: Uri,

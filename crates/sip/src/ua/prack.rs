@@ -15,12 +15,13 @@ use crate::timing::{Timing, Why};
 use crate::transaction::ServerKey;
 use crate::transport::Transmit;
 use crate::wire::{Header, Message, Name};
+use serde::{Deserialize, Serialize};
 
 /// How many provisional answers may wait for the PRACK of the one before them.
 const WAITING_MAX: usize = 8;
 
 /// Our provisional answers to one INVITE.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Reliable {
     wanted: Wanted,
     media: Media,
@@ -32,7 +33,7 @@ pub(crate) struct Reliable {
 }
 
 /// Which of them are sent reliably.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Wanted {
     /// The far side cannot.
     None,
@@ -43,7 +44,7 @@ enum Wanted {
 }
 
 /// How far the descriptions have come before the final answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Media {
     /// None of ours has gone out reliably.
     Open,
@@ -55,7 +56,7 @@ pub(crate) enum Media {
     WeAnswered,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Unacknowledged {
     rseq: u32,
     response: Transmit,

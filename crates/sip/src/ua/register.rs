@@ -12,6 +12,7 @@ use crate::dialog::Dialog;
 use crate::digest::{Ask, Challenge, Credentials, challenges};
 use crate::transport::{ConnectionId, Hop, Transport};
 use crate::wire::{Header, Message, Name, NameAddr, Uri};
+use serde::{Deserialize, Serialize};
 
 /// The longest span that a registrar may make us ask for (423).
 const EXPIRES_MAX: Duration = Duration::from_secs(86_400);
@@ -21,7 +22,7 @@ const EXPIRES_MIN: Duration = Duration::from_secs(10);
 const STREAM_LOST: Duration = Duration::from_secs(1);
 
 /// Names one registration of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RegistrationId(pub u64);
 
 /// Where we want to be known, and as whom.

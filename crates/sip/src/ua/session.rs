@@ -14,15 +14,18 @@ use crate::timing::Why;
 use crate::transaction::{ClientKey, ServerKey};
 use crate::transport::{Hop, Transmit};
 use crate::wire::{Header, Message};
+use serde::{Deserialize, Serialize};
 
 /// A session. What it may do depends on its stage; what it still owes to its transactions does not.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) call_id: String,
     /// The number in our tag.
     pub(crate) tag: u64,
     pub(crate) stage: Stage,
+    /// Not written down: whoever restores the session knows them.
+    #[serde(skip)]
     pub(crate) credentials: Option<Credentials>,
     /// INVITEs of ours whose transactions still live: a 2xx to any of them must be acknowledged, whatever the stage.
     pub(crate) invites: Vec<OurInvite>,
@@ -47,7 +50,7 @@ pub(crate) struct Session {
 }
 
 /// Where else the INVITE of a session may go.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Elsewhere {
     /// Servers that have not been tried.
     pub(crate) others: Vec<Hop>,
@@ -60,7 +63,7 @@ pub(crate) struct Elsewhere {
 }
 
 /// Whether the owner says where a 3xx leads.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) enum OwnerDecides {
     /// It is not asked.
     #[default]
@@ -72,7 +75,7 @@ pub(crate) enum OwnerDecides {
 }
 
 /// Where a session stands.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// We have called, there is no final answer.
     Dialing(Dialing),
@@ -87,7 +90,7 @@ pub(crate) enum Stage {
 }
 
 /// We have called.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Dialing {
     /// The INVITE that runs.
     pub(crate) key: ClientKey,
@@ -101,7 +104,7 @@ pub(crate) struct Dialing {
 }
 
 /// How far the taking back of our INVITE has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cancel {
     /// Not wanted.
     No,
@@ -112,7 +115,7 @@ pub(crate) enum Cancel {
 }
 
 /// We are called.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Called {
     pub(crate) key: ServerKey,
     pub(crate) request: Request,
@@ -122,7 +125,7 @@ pub(crate) struct Called {
 }
 
 /// One early dialog of an INVITE of ours.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Fork {
     pub(crate) dialog: Dialog,
     /// The RSeq of its last reliable answer.
@@ -132,7 +135,7 @@ pub(crate) struct Fork {
 }
 
 /// Answered.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Up {
     pub(crate) dialog: Dialog,
     /// An offer of ours that has to wait.
@@ -142,7 +145,7 @@ pub(crate) struct Up {
 }
 
 /// An offer of ours that has to wait: until a time, because it met another one, or for the ACK of our 2xx.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Later {
     pub(crate) at: Option<Mono>,
     pub(crate) sdp: Option<Bytes>,
@@ -150,7 +153,7 @@ pub(crate) struct Later {
 }
 
 /// What carries an offer of ours within a session, and for whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Change {
     /// A re-INVITE that the owner wants.
     Reinvite,
@@ -161,7 +164,7 @@ pub(crate) enum Change {
 }
 
 /// Ended by us.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ending {
     pub(crate) dialog: Dialog,
     /// The BYE under way; none while it waits for an ACK.
@@ -173,7 +176,7 @@ pub(crate) struct Ending {
 }
 
 /// What goes on between two ends about their media (RFC 3264: one offer at a time).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Exchange {
     /// Nothing.
     None,
@@ -186,7 +189,7 @@ pub(crate) enum Exchange {
 }
 
 /// An INVITE of ours whose transaction lives.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OurInvite {
     pub(crate) key: ClientKey,
     pub(crate) seq: u32,
@@ -201,8 +204,10 @@ pub(crate) struct OurInvite {
 }
 
 /// A 2xx of ours that waits for its ACK (RFC 3261 §13.3.1.4).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Unacked {
+    /// The transaction of the INVITE.
+    pub(crate) key: ServerKey,
     pub(crate) seq: u32,
     pub(crate) response: Transmit,
     pub(crate) again_at: Mono,
@@ -215,7 +220,7 @@ pub(crate) struct Unacked {
 }
 
 /// What the ACK of our 2xx means to the owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Brings {
     /// The session is up; with the answer, if our 2xx made the offer.
     Confirmation,
@@ -228,7 +233,7 @@ pub(crate) enum Brings {
 }
 
 /// What is left of a dialog whose session has ended: each usage of a dialog ends for itself (RFC 5057 §3).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Remnant {
     pub(crate) dialog: Dialog,
     pub(crate) refers: Vec<Referred>,
@@ -238,7 +243,7 @@ pub(crate) struct Remnant {
 }
 
 /// Whether the owner hears of what comes after the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ears {
     /// The far side has ended the session.
     Open,
@@ -247,7 +252,7 @@ pub(crate) enum Ears {
 }
 
 /// A REFER of the far side.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Referred {
     pub(crate) id: ReferId,
     pub(crate) stage: ReferStage,
@@ -256,7 +261,7 @@ pub(crate) struct Referred {
 }
 
 /// How far a REFER of the far side has come.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ReferStage {
     /// Not answered yet.
     Asked { key: ServerKey, request: Box<Request> },
@@ -267,7 +272,7 @@ pub(crate) enum ReferStage {
 }
 
 /// A REFER of ours.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Referring {
     pub(crate) id: ReferId,
     pub(crate) seq: u32,

@@ -13,16 +13,17 @@ use crate::digest::Credentials;
 use crate::transaction::ServerKey;
 use crate::transport::Hop;
 use crate::wire::{Header, Name, NameAddr, Uri};
+use serde::{Deserialize, Serialize};
 
 /// The shortest span between two refreshes.
 const REFRESH_MIN: Duration = Duration::from_secs(30);
 
 /// Names one subscription of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SubscriptionId(pub u64);
 
 /// Whose state we want to be told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Subscribe {
     /// Whose: the Request-URI.
     pub target: Uri,

@@ -4,19 +4,22 @@ use baton_time::Mono;
 
 use super::door::Request;
 use super::session::{Session, Stage};
+use super::snapshot::method;
 use super::timer::TimerWish;
 use super::{Direction, Event, SessionId, UserAgent, VerbError};
 use crate::random;
 use crate::transaction::{ClientKey, Expired, ServerKey};
 use crate::transport::Transmit;
 use crate::wire::Header;
+use serde::{Deserialize, Serialize};
 
 /// What is remembered of a request of ours while its transaction lives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) session: SessionId,
     pub(crate) purpose: Purpose,
-    pub(crate) method: &'static str,
+    #[serde(with = "method")]
+    pub(crate) method: method::Static,
     /// What it takes to ask once more with credentials; none where there are no credentials.
     pub(crate) again: Option<Box<AskAgain>>,
     /// The same request as a datagram, if only its length has sent it by TCP.
@@ -24,7 +27,7 @@ pub(crate) struct Asked {
 }
 
 /// What a request of ours is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Purpose {
     /// The INVITE that began the session.
     Invite,
@@ -55,7 +58,7 @@ pub(crate) enum Purpose {
 }
 
 /// What it takes to send a request once more.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AskAgain {
     pub(crate) headers: Vec<Header>,
     pub(crate) body: Option<(String, bytes::Bytes)>,
@@ -68,7 +71,7 @@ pub(crate) struct AskAgain {
 }
 
 /// What is remembered of a request of the far side while its transaction lives.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Served {
     /// Whose INVITE it is, for its CANCEL.
     pub(crate) session: Option<SessionId>,
@@ -164,6 +167,7 @@ impl UserAgent {
     }
 
     fn put_quietly(&mut self, session: Box<Session>) {
+        self.stepped.insert(session.id);
         if session.is_done() {
             self.timers.clear(&session.id);
             self.tags.remove(&session.tag);
@@ -223,7 +227,7 @@ impl UserAgent {
 }
 
 /// What a response says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// Its phrase, if it shall not be the usual one.

@@ -10,6 +10,7 @@ use super::tables::{AskAgain, Reply};
 use super::{Gone, UserAgent};
 use crate::timing::Why;
 use crate::wire::{Header, Message, Name};
+use serde::{Deserialize, Serialize};
 
 /// The longest interval that we are talked into: a day.
 const INTERVAL_MAX: u32 = 86_400;
@@ -19,20 +20,20 @@ const PAUSE: Duration = Duration::from_secs(10);
 const MARGIN_MAX: Duration = Duration::from_secs(32);
 
 /// What the far side can do, as its last message that says so has it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Abilities {
     pub(crate) update: bool,
 }
 
 /// Who refreshes a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Refresher {
     Us,
     Them,
 }
 
 /// An agreed session timer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SessionTimer {
     span: Duration,
     by: Refresher,
@@ -42,7 +43,7 @@ pub(crate) struct SessionTimer {
 }
 
 /// What a request of ours says about the timer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TimerWish {
     seconds: u32,
     min: Option<u32>,

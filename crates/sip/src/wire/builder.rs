@@ -6,9 +6,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::message::{Inner, Line};
 use super::{Message, Name, Sought, scan};
+use serde::{Deserialize, Serialize};
 
 /// A header to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// Its name.
     pub name: String,

@@ -281,3 +281,16 @@ impl PartialEq for Message {
 }
 
 impl Eq for Message {}
+
+impl serde::Serialize for Message {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.raw())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Message {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <Bytes as serde::Deserialize>::deserialize(deserializer)?;
+        Message::parse(bytes).map_err(|fault| serde::de::Error::custom(format!("{fault:?}")))
+    }
+}

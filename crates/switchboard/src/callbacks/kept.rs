@@ -47,6 +47,7 @@ impl Switchboard {
             moving: None,
             replaces: None,
             pickers: Vec::new(),
+            text: None,
             spoken,
             asked: Asked::Promised,
         });

@@ -68,6 +68,18 @@ enum Rendering {
     Greetings,
 }
 
+impl Runs {
+    /// The run of a callback.
+    pub(crate) fn find(&self, id: CallbackId) -> Option<&CallbackRun> {
+        self.runs.get(&id)
+    }
+
+    /// Takes up the run of a callback whose call is up.
+    pub(crate) fn take_back(&mut self, id: CallbackId, run: CallbackRun) {
+        self.runs.insert(id, run);
+    }
+}
+
 impl Switchboard {
     /// Looks after the clocks: at the first look everything begins, and when somebody has set the wall clock everything is looked at anew.
     pub(crate) fn look_at_clocks(&mut self, now: Now) {

@@ -1,7 +1,7 @@
 //! What somebody means who was asked to say yes.
 
 /// What was said, as far as it is an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Spoken {
     /// They want to be connected.
     Yes,

@@ -16,9 +16,10 @@ use super::listening::Listening;
 use super::state::{State, any_event};
 use crate::budget::millis;
 use crate::{AcceptedBy, Action, Callee, Cause, Event, Fact, Line, SceneName, Target, Why, outcome};
+use serde::{Deserialize, Serialize};
 
 /// One dialled AE.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     /// From 1.
     pub(crate) number: u8,

@@ -13,6 +13,7 @@ use super::handing::{HandingBack, MovingOn};
 use super::introducing::Introducing;
 use super::state::{Ignored, State, Step, any_event};
 use crate::{Action, AfterAe, Cause, Event, Fact, LegEnd, Line, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// The AE has accepted, and the store is told before anybody hears of it.
 ///
@@ -20,7 +21,7 @@ use crate::{Action, AfterAe, Cause, Event, Fact, LegEnd, Line, SceneName, Why};
 /// Out: the store has it, refuses it, or does not answer within half a second (a live call does not wait for a disk): `Switching`, or, where the AI is to
 /// introduce the two, `Introducing`; the
 /// AE hangs up: the next step; the caller hangs up: `Parting`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Accepting {
     pub(crate) attempt: Attempt,
     pub(crate) store_until: Mono,
@@ -30,7 +31,7 @@ pub(crate) struct Accepting {
 ///
 /// Entry: the acceptance is on record, or the introduction has ended. The human drives from here on.
 /// Out: the audio has switched: `Human`, and the AI is let go; the AE's leg ends: the next step; the caller hangs up: `Parting`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Switching {
     pub(crate) attempt: Attempt,
     pub(crate) until: Mono,
@@ -45,7 +46,7 @@ pub(crate) struct Switching {
 /// Entry: the bridge. We only watch: the AE's hold is music for the caller.
 /// Out: the caller hangs up: `Over`; the AE hangs up: `Over`, or `Recalling` where so configured; the AE is lost: `Recalling`; the AE
 /// hands the caller back: `HandingBack`, or passes them on: `MovingOn`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Human {
     pub(crate) attempt: Attempt,
 }

@@ -13,9 +13,10 @@ use super::Begin;
 use crate::budget::{Budget, millis};
 use crate::plan::Plan;
 use crate::{Action, AeSpeech, Fact, Key, Language, Line, Progress, Roster, SayId, SceneName, Settings, WhileDialing, outcome};
+use serde::{Deserialize, Serialize};
 
 /// Facts that only grow, and the actions that wait to be handed out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub(crate) begin: Begin,
     pub(crate) decided: Now,
@@ -24,7 +25,8 @@ pub(crate) struct Case {
     /// How many of the plan have been tried or passed over.
     pub(crate) plan_done: usize,
     /// Those who were passed over since the last attempt, and why.
-    pub(crate) passed_over: Vec<(AeId, &'static str)>,
+    #[serde(skip)]
+    pub(crate) passed_over: Vec<(AeId, Why)>,
     pub(crate) attempts: Vec<AttemptView>,
     pub(crate) ai: Ai,
     pub(crate) briefing: Rendering,
@@ -47,11 +49,16 @@ pub(crate) struct Case {
     last_press: Option<((Option<LegId>, Key), Mono)>,
     stages: StagesMs,
     last_word: LastWord,
+    /// Handed out before a step has ended.
+    #[serde(skip)]
     actions: VecDeque<Action>,
 }
 
+/// Why an AE was passed over, one word.
+type Why = &'static str;
+
 /// The AI that the caller came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ai {
     /// Its leg is up.
     Up,
@@ -62,7 +69,7 @@ pub(crate) enum Ai {
 }
 
 /// How far the briefing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Rendering {
     Pending,
     Ready { full: std::time::Duration, short: std::time::Duration },
@@ -70,7 +77,7 @@ pub(crate) enum Rendering {
 }
 
 /// Whether whoever asked by REFER has been told the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum LastWord {
     Owed,
     Given,

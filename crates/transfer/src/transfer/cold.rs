@@ -11,6 +11,7 @@ use super::dialling::Dialing;
 use super::ending;
 use super::state::{Ignored, State, Step, any_event};
 use crate::{Action, ColdBy, Event, Why, outcome};
+use serde::{Deserialize, Serialize};
 
 /// The caller's trunk is asked to take the call on.
 ///
@@ -18,14 +19,14 @@ use crate::{Action, ColdBy, Event, Why, outcome};
 /// a ringback tone, and nobody is let go before the trunk says that they are connected.
 /// Out: a NOTIFY with 2xx, or the trunk's BYE after it has taken the REFER: `referred`, `Over`; the REFER is refused or not answered within
 /// 5 s: we dial, `Dialing`; a NOTIFY with a failure, or none within `ring_max`: the next step; the caller hangs up or somebody cancels: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Referring {
     pub(crate) attempt: Attempt,
     stands: Stands,
 }
 
 /// How far the REFER is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Stands {
     /// Sent.
     Asked { until: Mono },

@@ -12,12 +12,13 @@ use super::ending;
 use super::state::{Ignored, State, Step, any_event};
 use crate::budget::millis;
 use crate::{Action, Cause, ColdBy, Event, Fact, Why};
+use serde::{Deserialize, Serialize};
 
 /// The AE is held, and the store is told.
 ///
 /// Entry: a transfer was asked for, or an attempt has failed and another one fits. The caller hears the consult scene.
 /// Out: the store has it: `Dialing`, or, in a cold transfer from a trunk that takes REFER, `Referring`; it refuses or does not answer within the start's worst case: back to the AI; the caller hangs up or somebody cancels.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Journalling {
     pub(crate) attempt: Attempt,
 }
@@ -25,7 +26,7 @@ pub(crate) struct Journalling {
 /// The INVITE was asked for and has not left yet.
 ///
 /// Entry: the attempt is on record. Out: the INVITE has left: `Invited`; the start's worst case: the next step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Dialing {
     pub(crate) attempt: Attempt,
 }
@@ -34,7 +35,7 @@ pub(crate) struct Dialing {
 ///
 /// Entry: the INVITE was sent. Out: an 18x: `Ringing`; the answer: `Listening`, or, in a cold transfer, `Accepting`; a refusal, no response within 3 s, or the stage's
 /// worst case: the next step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Invited {
     pub(crate) attempt: Attempt,
     invited: Mono,
@@ -42,7 +43,7 @@ pub(crate) struct Invited {
 }
 
 /// Whether the far end has responded to the INVITE at all.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Silence {
     Until(Mono),
     Broken,
@@ -51,7 +52,7 @@ enum Silence {
 /// The AE's phone rings.
 ///
 /// Entry: any 18x. Out: the answer: `Listening`, or, in a cold transfer, `Accepting`; a refusal, `ring_max`, or the worst case of the acceptance: the next step.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ringing {
     pub(crate) attempt: Attempt,
     invited: Mono,

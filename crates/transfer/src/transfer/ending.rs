@@ -11,19 +11,20 @@ use super::offer;
 use super::state::{Ignored, State, Step, any_event};
 use crate::budget::Budget;
 use crate::{Action, AeSpeech, Cause, Event, LegEnd, Line, Purpose, SayId, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// A fresh AI is being dialled for the caller, who hears music.
 ///
 /// Entry: the caller is to go back to the AI, whose leg has ended. Out: it answers: the caller is with it, `Over`; it cannot be had:
 /// what the recall says; the caller hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Recalling {
     recall: Recall,
     pub(crate) until: Mono,
 }
 
 /// What the AI is called back after, and so what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Recall {
     /// Every attempt has failed; without an AI: a callback.
     Attempts,
@@ -42,7 +43,7 @@ pub(crate) enum Recall {
 /// The caller is told the last thing, and then the call ends.
 ///
 /// Entry: a callback is promised, or nothing is left to try. Out: it is said, or the caller hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Farewell {
     pub(crate) say: SayId,
     pub(crate) until: Mono,
@@ -52,7 +53,7 @@ pub(crate) struct Farewell {
 ///
 /// Entry: the caller has hung up, or the transfer was called off, while the AE was on the line. The transfer has its outcome.
 /// Out: it is said, two seconds have gone by, or the AE hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Parting {
     pub(crate) attempt: Attempt,
     say: SayId,
@@ -61,7 +62,7 @@ pub(crate) struct Parting {
 }
 
 /// What follows the parting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Then {
     /// The caller is gone: the call ends.
     EndCall,

@@ -13,6 +13,7 @@ use super::case::{Ai, Turn};
 use super::ending::{Recall, Recalling};
 use super::state::{Ignored, State, Step, any_event};
 use crate::{Action, AeSpeech, Callee, Cause, Event, Fact, HandBackBy, LegEnd, Line, Purpose, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// The caller goes back to the AI as the AE wanted.
 ///
@@ -20,7 +21,7 @@ use crate::{Action, AeSpeech, Callee, Cause, Event, Fact, HandBackBy, LegEnd, Li
 /// the AE's note, and the AE stays on the line, where one sentence tells them what happens.
 /// Out: the AI answers: the caller is with it, the AE's leg ends: `Over`; it cannot be had: the AE has the caller again: `Human`; the AE
 /// hangs up meanwhile: `Recalling`; the caller hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct HandingBack {
     pub(crate) attempt: Attempt,
     hold: Hold,
@@ -33,7 +34,7 @@ pub(crate) struct HandingBack {
 /// Entry: the AE's REFER to a third party, or to a group, whose members are tried in turn. The caller hears music, the third party is dialled at once, and the AE is kept.
 /// Out: the third party answers: they are the caller's human, the AE's leg ends: `Human`; they cannot be had: the AE has the caller again:
 /// `Human`, or, where the AE has left meanwhile, `Recalling`; the caller hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MovingOn {
     from: Giver,
     hold: Hold,
@@ -45,21 +46,21 @@ pub(crate) struct MovingOn {
 }
 
 /// The AE who passes the caller on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Giver {
     There(Attempt),
     Left,
 }
 
 /// Whether the AE holds, which outlasts an attempt to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hold {
     Off,
     On,
 }
 
 /// Whether the third party's phone has responded at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Answers {
     Nothing,
     Something,

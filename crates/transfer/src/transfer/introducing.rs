@@ -7,6 +7,7 @@ use super::bridge::{Switching, caller_gone, not_bridged};
 use super::case::Turn;
 use super::state::{State, Step, any_event};
 use crate::{Action, Event, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// Three on the line: the AI introduces caller and AE to each other.
 ///
@@ -14,7 +15,7 @@ use crate::{Action, Event, SceneName, Why};
 /// drives. No limit of the budget counts: the human is on the line.
 /// Out: the AI says that it is done, leaves or falls silent, the AE presses the accept or the skip key, or `introduce_max` has gone by:
 /// `Switching`; the AE's leg ends: the next step; the caller hangs up: `Parting`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Introducing {
     pub(crate) attempt: Attempt,
     pub(crate) until: Mono,

@@ -11,6 +11,7 @@ use super::ending::Parting;
 use super::state::{Ignored, State, Step, any_event};
 use crate::budget::millis;
 use crate::{AcceptBy, AcceptedBy, AeSpeech, BriefingBy, Cause, Event, Key, LegEnd, Line, SayId, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// The AE has answered.
 ///
@@ -19,7 +20,7 @@ use crate::{AcceptBy, AcceptedBy, AeSpeech, BriefingBy, Cause, Event, Key, LegEn
 /// of it. Keys act from here on, also into the briefing.
 /// Out: accepted: `Accepting`; declined, later, hung up, or no key by the worst case of the acceptance: the next step; the caller
 /// hangs up or somebody cancels: `Parting`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Listening {
     pub(crate) attempt: Attempt,
     answered: Mono,
@@ -29,7 +30,7 @@ pub(crate) struct Listening {
 }
 
 /// What the AE hears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hears {
     /// Who is waiting; the briefing may follow.
     Opener { say: SayId, until: Mono },

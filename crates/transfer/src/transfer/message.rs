@@ -10,6 +10,7 @@ use super::ending::{self, Farewell};
 use super::state::{Ignored, State, Step, any_event};
 use crate::budget::millis;
 use crate::{Action, Event, Fact, Key, Line, Message, SayId, SceneName, Why};
+use serde::{Deserialize, Serialize};
 
 /// The caller leaves a message.
 ///
@@ -18,14 +19,14 @@ use crate::{Action, Event, Fact, Key, Line, Message, SayId, SceneName, Why};
 /// Out: they press `#`, fall silent, or have said enough, and the recording is there: `Keeping`; they have said nothing: back to the AI; there
 /// is no recording: the same, and so where somebody cancels: back to the AI. A caller who hangs up keeps what they have said, if it is a second or more:
 /// `Keeping`; else `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Recording {
     stands: Stands,
     caller: Caller,
 }
 
 /// How far the message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Stands {
     /// The caller is told to speak after the tone.
     Asked { say: SayId, until: Mono },
@@ -36,7 +37,7 @@ enum Stands {
 }
 
 /// Whether anybody waits to hear that the message is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Caller {
     Waits,
     Gone,
@@ -46,7 +47,7 @@ enum Caller {
 ///
 /// Entry: the recording has ended and there is something on it. Out: it survives a loss of power: the caller is told and the call ends,
 /// `Farewell`, or, where they have left, `Over`; the store refuses or does not answer: nothing is promised, back to the AI.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Keeping {
     pub(crate) until: Mono,
     caller: Caller,

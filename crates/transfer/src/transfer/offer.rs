@@ -9,13 +9,14 @@ use super::case::{Ai, Turn};
 use super::ending::{self, Farewell, Recall};
 use super::state::{Ignored, State, Step, any_event};
 use crate::{Event, Fact, Key, Line, SayId, SceneName, Why, Zone, callback};
+use serde::{Deserialize, Serialize};
 
 /// The caller is offered times at which they are called back.
 ///
 /// Entry: no AE could be had, or the transfer is a scheduled one, and there is somebody with room in their hours. The caller hears the slots and what to press.
 /// Out: a slot is picked, by key or through the API: `Promising`; nothing is picked after one repetition: back to the AI, and without
 /// one the first slot is booked, so that nobody is dropped cold; the caller hangs up: `Over`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Offering {
     slots: Vec<Slot>,
     /// How often they have been told.
@@ -23,7 +24,7 @@ pub(crate) struct Offering {
     hears: Hears,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Hears {
     Slots { say: SayId, until: Mono },
     Nothing { until: Mono },
@@ -33,7 +34,7 @@ enum Hears {
 ///
 /// Entry: a slot is picked. Out: it survives a loss of power: it is said, and the call ends: `Farewell`; the store refuses or does not
 /// answer: nothing is promised, back to the AI. A caller who hangs up meanwhile keeps the callback if it can be kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Promising {
     callback: Box<CallbackView>,
     pub(crate) until: Mono,
@@ -41,7 +42,7 @@ pub(crate) struct Promising {
 }
 
 /// Whether anybody waits for the promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Caller {
     Waits,
     Gone,

@@ -14,9 +14,10 @@ use super::listening::Listening;
 use super::message::{Keeping, Recording};
 use super::offer::{Offering, Promising};
 use crate::{Callee, Event, Why};
+use serde::{Deserialize, Serialize};
 
 /// Where a transfer stands. Each state is described where it is defined.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum State {
     Journalling(Journalling),
     Dialing(Dialing),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::briefing::Briefing;
 use crate::{Cause, Key, LegEnd, Line, SayId, SceneName};
+use serde::{Deserialize, Serialize};
 
 /// Something that has happened. An event that does not fit where the run stands changes nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +87,7 @@ pub enum CallbackEvent {
 pub struct NoBriefing;
 
 /// A change that somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// It is called off.
     Cancel,
@@ -102,7 +103,7 @@ pub enum Change {
 }
 
 /// Why a change was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unchanged {
     /// The store did not take it.
     Store,
@@ -117,7 +118,7 @@ pub enum Unchanged {
 }
 
 /// Something to be done, in the order in which it is handed out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CallbackAction {
     /// Write this, and answer with [`CallbackEvent::Committed`] or [`CallbackEvent::CommitRefused`].
     Commit {
@@ -204,7 +205,7 @@ pub enum CallbackAction {
 }
 
 /// A piece of what somebody is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// A line.
     Line(Line),

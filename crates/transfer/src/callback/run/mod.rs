@@ -30,9 +30,10 @@ use serde_json::{Map, Value, json};
 pub use self::event::{CallbackAction, CallbackEvent, CallbackWhy, Change, NoBriefing, Said, Unchanged};
 use self::state::State;
 use crate::{CallbackSettings, Key, Language, Line, Roster, SayId, Settings, Zone};
+use serde::{Deserialize, Serialize};
 
 /// One callback on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CallbackRun {
     row: CallbackView,
     /// The epoch that the store has, as far as is known.
@@ -43,9 +44,11 @@ pub struct CallbackRun {
 }
 
 /// What is true in several states.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Case {
     ids: IdSource,
+    /// Handed out before a step has ended.
+    #[serde(skip)]
     actions: VecDeque<CallbackAction>,
     /// How many commits there were.
     commits: u32,
@@ -72,7 +75,7 @@ struct Case {
     ring_max: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Rendering {
     Pending,
     Ready,
@@ -80,7 +83,7 @@ enum Rendering {
 }
 
 /// Whether everything that legs have answered is on record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Evidence {
     Written,
     /// It came while something else was being written.

@@ -5,9 +5,10 @@ use baton_time::{Deadline, Mono, Wall};
 
 use super::event::{CallbackWhy, Change};
 use crate::SayId;
+use serde::{Deserialize, Serialize};
 
 /// The states, in the order of the way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum State {
     /// Nothing to do before the reminder.
     ///
@@ -55,7 +56,7 @@ pub(crate) enum State {
 }
 
 /// What is being written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Writing {
     Reminder,
     /// Somebody asked for it.
@@ -65,7 +66,7 @@ pub(crate) enum Writing {
 }
 
 /// An AE who is held for this callback.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ae {
     pub(crate) id: AeId,
     pub(crate) leg: LegId,
@@ -73,7 +74,7 @@ pub(crate) struct Ae {
 }
 
 /// Whether the far end has responded to an INVITE at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Response {
     Awaited,
     /// A 100: it is there.
@@ -83,7 +84,7 @@ pub(crate) enum Response {
 }
 
 /// What somebody who has answered hears.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Hears {
     Speech {
         say: SayId,
@@ -99,7 +100,7 @@ pub(crate) enum Hears {
 }
 
 /// Whether the store knows that the callback was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum OnRecord {
     Yes,
     /// It has not answered yet.
@@ -109,7 +110,7 @@ pub(crate) enum OnRecord {
 }
 
 /// How a try ends.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum End {
     /// It may be tried again.
     Failed(CallbackOutcome, String),

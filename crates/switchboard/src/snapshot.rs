@@ -1,0 +1,143 @@
+//! A live call as a value that can be written down, and what there is to be written.
+//!
+//! Everything that a call is made of goes in as it is: points in time too, because a process that takes the call up again runs on the same
+//! clock. Left out is what belongs to the process: who waits for an answer over HTTP, sound, tracks of recordings, credentials.
+
+use std::collections::BTreeSet;
+
+use baton_contract::{CallId, CallbackId};
+use baton_sip::{AgentSnapshot, ReferId, SessionId, SessionRecord, SessionSnapshot};
+use baton_time::Mono;
+use baton_transfer::{CallbackRun, Fact, Held};
+use serde::{Deserialize, Serialize};
+
+use crate::beginning::Beginning;
+use crate::call::Call;
+use crate::invited::Invited;
+use crate::switchboard::{Alarm, Leaving, Switchboard, Waiting};
+
+/// A live call, to be written.
+#[derive(Debug, Serialize)]
+pub struct CallSnapshot<'a> {
+    call: &'a Call,
+    sessions: Vec<SessionSnapshot<'a>>,
+    leaving: Vec<(SessionId, Leaving)>,
+    alarms: Vec<(Alarm, Mono)>,
+    held: Vec<Held>,
+    invited: Vec<(SessionId, &'a Invited)>,
+    referrals: Vec<ReferId>,
+    waits: Vec<(Fact, Option<CallbackId>)>,
+    run: Option<&'a CallbackRun>,
+}
+
+/// A live call, as it was read.
+#[derive(Debug, Deserialize)]
+pub struct CallRecord {
+    pub(crate) call: Call,
+    pub(crate) sessions: Vec<SessionRecord>,
+    pub(crate) leaving: Vec<(SessionId, Leaving)>,
+    pub(crate) alarms: Vec<(Alarm, Mono)>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) invited: Vec<(SessionId, Invited)>,
+    pub(crate) referrals: Vec<ReferId>,
+    /// What the store was asked for, with the callback that it is about.
+    pub(crate) waits: Vec<(Fact, Option<CallbackId>)>,
+    pub(crate) run: Option<CallbackRun>,
+}
+
+impl CallRecord {
+    /// Its id.
+    pub fn id(&self) -> CallId {
+        self.call.id
+    }
+
+    /// The ports of its legs.
+    pub fn ports(&self) -> Vec<u16> {
+        self.call.legs.iter().filter(|leg| leg.is_live()).map(|leg| leg.local.port).collect()
+    }
+
+    /// Who called, for whoever looks for one that cannot be taken up.
+    pub fn from(&self) -> &str {
+        &self.call.from
+    }
+}
+
+impl Switchboard {
+    /// The calls that have changed since this was asked last: those that are gone have no snapshot any more.
+    pub fn take_touched(&mut self) -> BTreeSet<CallId> {
+        for session in self.agent.take_stepped() {
+            let leaving = self.leaving.get(&session).map(|leaving| leaving.call);
+            if let Some(call) = self.sessions.get(&session).map(|(call, _)| *call).or(leaving) {
+                self.calls.touch(call);
+            }
+        }
+        self.calls.take_touched()
+    }
+
+    /// A call as it stands.
+    pub fn snapshot(&self, id: CallId) -> Option<CallSnapshot<'_>> {
+        let call = self.calls.get(&id)?;
+        let leaving: Vec<_> =
+            self.leaving.iter().filter(|(_, leaving)| leaving.call == id).map(|(id, one)| (*id, *one)).collect();
+        let live = call.legs.iter().filter(|leg| leg.is_live()).map(|leg| leg.session);
+        let sessions: BTreeSet<SessionId> = live.chain(leaving.iter().map(|(session, _)| *session)).collect();
+        let running = call.transfer.as_ref().map(|running| running.transfer.id());
+        let waits = self.commits.values().filter_map(|waiting| match waiting {
+            Waiting::Transfer(call, _, fact, callback) if *call == id => {
+                Some((*fact, callback.as_ref().map(|callback| callback.id)))
+            }
+            Waiting::Transfer(..) | Waiting::Placed { .. } | Waiting::Callback { .. } | Waiting::Run { .. } => None,
+        });
+        let run = match &call.beginning {
+            Beginning::Callback(callback) => self.runs.find(*callback),
+            Beginning::Inbound | Beginning::Outbound(_) => None,
+        };
+        Some(CallSnapshot {
+            call,
+            sessions: sessions.into_iter().filter_map(|session| self.agent.snapshot(session)).collect(),
+            leaving,
+            alarms: self.alarms_of(id),
+            held: running.map(|transfer| self.roster.held_by(transfer)).unwrap_or_default(),
+            invited: self.invited.iter().filter(|(_, invited)| invited.call == id).map(|(id, one)| (*id, one)).collect(),
+            referrals: self.referrals.iter().filter(|(_, whose)| **whose == id).map(|(refer, _)| *refer).collect(),
+            waits: waits.collect(),
+            run,
+        })
+    }
+
+    /// The calls that are up.
+    pub fn live_calls(&self) -> Vec<CallId> {
+        self.calls.keys().copied().collect()
+    }
+
+    /// What the SIP sessions of all calls have in common.
+    pub fn common_snapshot(&self) -> AgentSnapshot {
+        self.agent.common_snapshot()
+    }
+}
+
+/// A playlist by the names of its clips: sound is not written down.
+pub(crate) mod playlist {
+    use std::sync::Arc;
+
+    use baton_media::{Clip, PlayId, Playlist, Then};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Named {
+        id: PlayId,
+        clips: Vec<String>,
+        then: Then,
+    }
+
+    pub(crate) fn serialize<S: Serializer>(list: &Playlist, serializer: S) -> Result<S::Ok, S::Error> {
+        let clips = list.clips.iter().map(|clip| clip.name().to_owned()).collect();
+        Named { id: list.id, clips, then: list.then }.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Playlist, D::Error> {
+        let Named { id, clips, then } = Named::deserialize(deserializer)?;
+        let clips = clips.into_iter().map(|name| Arc::new(Clip::new(name, Vec::new()))).collect();
+        Ok(Playlist { id, clips, then })
+    }
+}

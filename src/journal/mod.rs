@@ -1,0 +1,153 @@
+//! The journal of live calls: what they are, written down after every step by a thread of its own, so that a process that comes after this one
+//! can take them up. It guards against the death of the process, not against a loss of power: after that nobody is on the line any more.
+
+mod file;
+mod past;
+mod poison;
+mod writer;
+
+pub(crate) use past::Past;
+pub(crate) use poison::Recovery;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+
+use anyhow::Context as _;
+use baton_contract::CallId;
+use baton_media::StreamMark;
+use baton_sip::AgentSnapshot;
+use baton_switchboard::Switchboard;
+use parking_lot::Mutex;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// How many lines may wait for the writer. When full: a call is written again with its next step, or a moment later.
+const LINES_MAX: usize = 8_192;
+
+/// What is written.
+#[derive(Debug)]
+pub(crate) enum Line {
+    /// A call as it stands.
+    Call(CallId, Vec<u8>),
+    /// A call is over.
+    Gone(CallId),
+    /// Where streams stand.
+    Marks(Vec<StreamMark>),
+    /// Everything before is on record; nothing more is written.
+    Leave(SyncSender<()>),
+}
+
+/// The way to the writer.
+pub(crate) struct Journal {
+    lines: SyncSender<Line>,
+    /// Calls whose line found the queue full.
+    late: BTreeSet<CallId>,
+    metrics: Arc<Mutex<Metrics>>,
+    clock: Clock,
+}
+
+/// Where marks go: the media threads keep it.
+#[derive(Clone)]
+pub(crate) struct Marks(SyncSender<Line>);
+
+impl Marks {
+    /// Hands marks over; those that find no room are missed, the next ones come in a second.
+    pub(crate) fn tell(&self, marks: Vec<StreamMark>) {
+        if self.0.try_send(Line::Marks(marks)).is_err() {
+            tracing::debug!("the journal takes no marks");
+        }
+    }
+}
+
+/// A journal that is open: nothing is written before `begin`.
+pub(crate) struct Open {
+    path: PathBuf,
+    lines: SyncSender<Line>,
+    queue: std::sync::mpsc::Receiver<Line>,
+}
+
+impl Open {
+    /// The journal beside the store of this URL.
+    pub(crate) fn beside(url: &str) -> Open {
+        let (lines, queue) = sync_channel(LINES_MAX);
+        Open { path: path_beside(url), lines, queue }
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where marks go.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks(self.lines.clone())
+    }
+
+    /// Starts the writer with a file of its own, in which the calls that were taken up are from the first moment on.
+    pub(crate) fn begin(
+        self,
+        clock: Clock,
+        common: &AgentSnapshot,
+        taken_up: Vec<(CallId, Vec<u8>)>,
+        marks: Vec<StreamMark>,
+        metrics: Arc<Mutex<Metrics>>,
+    ) -> anyhow::Result<Journal> {
+        let head = past::Head::new(clock)?;
+        let writer = writer::Writer::new(self.path, &head, common, taken_up, marks);
+        let (queue, told) = (self.queue, metrics.clone());
+        std::thread::Builder::new()
+            .name("baton-journal".to_owned())
+            .spawn(move || writer.run(&queue, clock, &told))
+            .context("the journal's thread cannot be started")?;
+        Ok(Journal { lines: self.lines, late: BTreeSet::new(), metrics, clock })
+    }
+}
+
+impl Journal {
+    /// Writes down every call that has changed.
+    pub(crate) fn follow(&mut self, board: &mut Switchboard) {
+        let mut touched = board.take_touched();
+        if touched.is_empty() && self.late.is_empty() {
+            return;
+        }
+        let began = self.clock.now().mono;
+        touched.append(&mut self.late);
+        let count = touched.len();
+        for id in touched {
+            let line = match board.snapshot(id) {
+                None => Line::Gone(id),
+                Some(call) => match rmp_serde::to_vec_named(&call) {
+                    Ok(bytes) => Line::Call(id, bytes),
+                    Err(fault) => {
+                        tracing::error!(call = %id, %fault, "a call cannot be written down");
+                        continue;
+                    }
+                },
+            };
+            if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
+                self.late.insert(id);
+            }
+        }
+        let each = self.clock.now().mono.since(began).as_secs_f64() / count as f64;
+        self.metrics.lock().observe("baton_journal_seconds", &[("part", "engine")], each);
+    }
+
+    /// Waits until everything is on record, for a moment at most; the process is about to be replaced.
+    pub(crate) fn leave(&mut self, board: &mut Switchboard) {
+        self.follow(board);
+        let (done, written) = sync_channel(1);
+        if self.lines.try_send(Line::Leave(done)).is_err() || written.recv_timeout(std::time::Duration::from_millis(500)).is_err()
+        {
+            tracing::error!("the journal is not on record to its end");
+        }
+    }
+}
+
+/// The journal's file beside the file of the store.
+fn path_beside(url: &str) -> PathBuf {
+    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path)).unwrap_or(url);
+    PathBuf::from(format!("{path}.journal"))
+}
