@@ -10,6 +10,10 @@ from daemon import Daemon
 from phones import Phones
 
 
+# Whether the bars for the gap and for the time to safety count: on a machine that does nothing else.
+BARS = os.environ.get("CHAOS_BARS") == "1"
+
+
 class Broken(Exception):
     """A promise was not kept."""
 
@@ -132,7 +136,7 @@ def rounds(calls, count, listen, how=signal.SIGKILL, bars=(0.3, 0.5)):
             p99, most = percentile(gaps, 0.99), max(gaps)
             told = f"{len(gaps)} calls over {count} deaths, 0 lost; gap at the caller median {statistics.median(gaps) * 1e3:.0f}, "
             told += f"p99 {p99 * 1e3:.0f}, max {most * 1e3:.0f} ms"
-            if os.environ.get("CHAOS_BARS") == "1":
+            if BARS:
                 must(p99 <= bars[0] and most <= bars[1], told)
             return told
 
@@ -198,7 +202,7 @@ def point(when, number):
             if not died:
                 return "there is no such line"
             safe = wait("the caller is safe", lambda: safe_at(scene, caller, died[0]), 12)
-            must(safe[1] <= 2.0, f"safe only after {safe[1]:.2f} s, by {safe[0]}")
+            must(safe[1] <= (2.0 if BARS else 12.0), f"safe only after {safe[1]:.2f} s, by {safe[0]}")
             return f"{safe[0]} after {safe[1] * 1e3:.0f} ms"
 
     return play

@@ -10,7 +10,6 @@ use baton_sip::{ConnectionId, Incoming, Transmit, Transport};
 use baton_transfer::{Language, Line};
 
 use crate::{RecordFault, RecordOrder, Recorded};
-use serde::{Deserialize, Serialize};
 
 /// Something that the switchboard is told.
 #[derive(Debug)]
@@ -104,7 +103,7 @@ pub enum Input {
 }
 
 /// A briefing as sound.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Spoken {
     /// The whole briefing.
     pub full: Arc<Clip>,

@@ -2,7 +2,6 @@
 
 use baton_contract::{CallId, LegId, LegRole, RecordingState, TransferId};
 use baton_media::{Port, TapId};
-use serde::{Deserialize, Serialize};
 
 /// Which calls are recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,7 +111,7 @@ pub enum RecordFault {
 }
 
 /// How far the recording of a call has come.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Recording {
     pub(crate) state: RecordingState,
     /// How many tracks were opened.

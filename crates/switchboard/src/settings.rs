@@ -11,7 +11,6 @@ use baton_sip::Hop;
 use baton_transfer::{Language, Line};
 
 use crate::destinations::Allowed;
-use serde::{Deserialize, Serialize};
 
 /// Everything that a switchboard needs to know.
 #[derive(Debug, Clone)]
@@ -208,7 +207,7 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// An AI that speaks SIP.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Ai {
     /// Its name.
     pub name: String,
@@ -231,7 +230,7 @@ pub struct Ai {
 }
 
 /// What becomes of a REFER to somebody who is neither an AE nor a group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Outsiders {
     /// A cold transfer, where the trunk's `allow` permits.
     #[default]
@@ -241,7 +240,7 @@ pub enum Outsiders {
 }
 
 /// What an AI's BYE means while no transfer runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AiEnds {
     /// The conversation is over. A BYE whose Reason tells of a failure still means that the AI has died.
     #[default]
@@ -251,7 +250,7 @@ pub enum AiEnds {
 }
 
 /// What it means that an AI sends no RTP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AiSilence {
     /// It has died: the plan runs.
     #[default]
@@ -314,7 +313,7 @@ pub enum AnswerCaller {
 }
 
 /// What is done for a caller without an AI.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescue {
     /// By which way.
     pub by: RescueBy,
@@ -323,7 +322,7 @@ pub struct Rescue {
 }
 
 /// By which way a caller without an AI is helped.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RescueBy {
     /// A human, and a callback where none can be had.
     #[default]

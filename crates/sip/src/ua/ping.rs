@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct PingId(pub u64);
 
 /// A question whether somebody is there (RFC 3261 §11).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Ping {
     /// The Request-URI.
     pub target: Uri,

@@ -23,7 +23,7 @@ const REFRESH_MIN: Duration = Duration::from_secs(30);
 pub struct SubscriptionId(pub u64);
 
 /// Whose state we want to be told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Subscribe {
     /// Whose: the Request-URI.
     pub target: Uri,

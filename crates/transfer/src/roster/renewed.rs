@@ -15,7 +15,7 @@ impl Roster {
         for (id, ae) in fresh.aes {
             let kept = before.remove(&id);
             let ae = match kept {
-                Some(Ae { presence, epoch, hold, booked, .. }) => Ae { settings: ae.settings, presence, epoch, hold, booked },
+                Some(kept) => Ae { settings: ae.settings, ..kept },
                 None => ae,
             };
             self.aes.insert(id, ae);
