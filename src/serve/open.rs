@@ -45,9 +45,6 @@ use crate::webhook::{Couriers, Hooks, Post, Receipts};
 /// How many events a slow subscriber may be behind.
 const EVENTS_BEHIND_MAX: usize = 4_096;
 
-/// How many ports are bound before the first call; no further ones are a reason not to start.
-const PORTS_AT_FIRST: usize = 64;
-
 /// Everything, open.
 pub(super) struct Opened {
     pub(super) parts: EngineParts,
@@ -87,13 +84,7 @@ pub(super) async fn everything(config: &Config, survived: Survived, runtime: tok
     let relay = open_relay(config, clock, &door, self_test.media, recorder.clone(), journal.marks())?;
     let ports = config.media.ports.0..=config.media.ports.1;
     let readable = Readable::of(&mut past, &journal);
-    let (mut first_ports, mut bound) = survive::ports_of(config, &mut kept, &relay, &readable);
-    if first_ports.is_empty() {
-        let fresh = relay.bind(ports.clone(), PORTS_AT_FIRST)?;
-        first_ports.extend(&fresh);
-        bound.extend(fresh);
-    }
-    hold_ports(&keeper, &relay, &bound);
+    let first_ports = survive::first_ports(config, (&keeper, &mut kept), &relay, &readable)?;
     let fetch = Arc::new(Fetch::new());
     let voices = Arc::new(Voices::new(config.transfer.language, &config.voices, &config.http_voices, &fetch));
     let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: readable.pace(&voices).await };

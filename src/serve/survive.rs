@@ -14,10 +14,13 @@ use super::lock::{self, StoreLock};
 use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::Request;
+use crate::engine::{Request, hold_ports};
 use crate::journal::{self, Past, Recovery};
 use crate::keeper::{Keeper, Kept};
 use crate::voice::Voices;
+
+/// How many ports are bound before the first call; no further ones are a reason not to start.
+const PORTS_AT_FIRST: usize = 64;
 
 /// What there is of an earlier process.
 pub(super) struct Survived {
@@ -102,14 +105,24 @@ impl Readable {
     }
 }
 
-/// Takes the ports over that were held, and binds those again that calls need.
-pub(super) fn ports_of(config: &Config, kept: &mut Kept, relay: &Relay, readable: &Readable) -> (Vec<u16>, Vec<u16>) {
+/// Takes the ports over that were held, binds those again that calls need, and yields those that are free: where there are none, some are bound.
+pub(super) fn first_ports(
+    config: &Config,
+    (keeper, kept): (&Keeper, &mut Kept),
+    relay: &Relay,
+    readable: &Readable,
+) -> anyhow::Result<Vec<u16>> {
     let range = config.media.ports.0..=config.media.ports.1;
-    let adopted = relay.adopt(kept.range(config.media.address, range));
+    let adopted = relay.adopt(kept.range(config.media.address, range.clone()));
     let wanted = readable.ports();
-    let bound = relay.bind_again(wanted.iter().copied());
-    let free = adopted.into_iter().filter(|port| !wanted.contains(port)).collect();
-    (free, bound)
+    let mut bound = relay.bind_again(wanted.iter().copied());
+    let mut free: Vec<u16> = adopted.into_iter().filter(|port| !wanted.contains(port)).collect();
+    if free.is_empty() {
+        free = relay.bind(range, PORTS_AT_FIRST)?;
+        bound.extend(&free);
+    }
+    hold_ports(keeper, relay, &bound);
+    Ok(free)
 }
 
 /// A listener that an earlier process had, or a new one; it never blocks.

@@ -33,6 +33,7 @@ fn setup() -> Setup {
         ai: vec![Step::wait_for(Cue::Invited, 10_000), Step::Ring { status: 180 }, Step::pause(200), Step::Answer],
         ai_again: vec![],
         aes: vec![Ae::new("michael", Some(ae()))],
+        groups: Vec::new(),
         wiring: crate::world::Wiring::default(),
         transfer: baton_transfer::Settings::default(),
         cold: baton_switchboard::ColdWay::Bridge,

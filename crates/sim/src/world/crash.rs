@@ -80,6 +80,8 @@ impl World {
                 | Record::Callback(_)
                 | Record::Claim { .. }
                 | Record::Outbox(_)
+                | Record::Placed(_)
+                | Record::Forget(_)
                 | Record::Audit(_) => {}
             }
         }
