@@ -25,9 +25,7 @@ use super::{bind, plan};
 use crate::capture::Scribe;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{
-    Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener, hold_ports,
-};
+use crate::engine::{Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener};
 use crate::fetch::Fetch;
 use crate::journal::Marks;
 use crate::keeper::{Keeper, Kept};
