@@ -126,7 +126,7 @@ fn languages_are_read() {
 #[test]
 fn every_key_is_read() {
     let config = parse(WHOLE).unwrap();
-    assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 3 AEs, 1 group");
+    assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 4 AEs, 1 group");
     assert_eq!(config.media.advertise.to_string(), "203.0.113.9");
     assert_eq!(config.http.token.as_ref().map(Secret::expose), Some("from-the-file"));
     assert_eq!(config.transfer.budget.accept.worst, Duration::from_secs(45));
