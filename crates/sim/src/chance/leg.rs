@@ -448,32 +448,9 @@ impl Leg {
             return;
         }
         if seen.method == "CANCEL" {
-            if Some(self.invited_by.1.as_str()) != seen.branch() {
-                turn.fault = Some("a CANCEL has not the branch of its INVITE".to_owned());
-            }
-            turn.out.push(response(seen, 200, &self.tag, self.own, "", ""));
-            turn.out.extend(self.respond(now, 487, Talk::Both));
-            return;
+            return self.cancelled(now, seen, turn);
         }
-        if seen.tag_of_to() == Some(self.tag.as_str()) {
-            if self.remote_seq.is_some_and(|last| seen.seq() <= last) {
-                turn.overtaken = Some(format!("CSeq does not rise: {} behind {:?} (I10)", seen.cseq, self.remote_seq));
-                turn.out.push(response(seen, 500, &self.tag, self.own, "", ""));
-                return;
-            }
-            if self.remote_tag.as_deref() != seen.tag_of_from() {
-                turn.fault = Some(format!("{} comes with From tag {:?}", seen.method, seen.tag_of_from()));
-            }
-            if !seen.uri.contains(&self.own.to_string()) {
-                turn.fault = Some(format!("{} goes to {} and not to our Contact", seen.method, seen.uri));
-            }
-            self.remote_seq = Some(seen.seq());
-        } else if seen.tag_of_to().is_some() {
-            turn.out.push(response(seen, 481, &self.tag, self.own, "", ""));
-            // A fork of this phone is ended by its own tag; anything else is no dialog of ours.
-            if seen.method != "BYE" || seen.tag_of_to() != Some("fork") {
-                turn.fault = Some(format!("{} comes with To tag {:?}", seen.method, seen.tag_of_to()));
-            }
+        if !self.belongs(seen, turn) {
             return;
         }
         let reply = match seen.method {
@@ -516,6 +493,42 @@ impl Leg {
         };
         self.keep(seen, &reply);
         turn.out.push(reply);
+    }
+
+    fn cancelled(&mut self, now: Mono, seen: &Seen<'_>, turn: &mut Turn) {
+        if Some(self.invited_by.1.as_str()) != seen.branch() {
+            turn.fault = Some("a CANCEL has not the branch of its INVITE".to_owned());
+        }
+        turn.out.push(response(seen, 200, &self.tag, self.own, "", ""));
+        turn.out.extend(self.respond(now, 487, Talk::Both));
+    }
+
+    /// Whether a request is one that begins this dialog, or one of it whose turn it is; any other is answered here.
+    fn belongs(&mut self, seen: &Seen<'_>, turn: &mut Turn) -> bool {
+        if seen.tag_of_to() == Some(self.tag.as_str()) {
+            if self.remote_seq.is_some_and(|last| seen.seq() <= last) {
+                turn.overtaken = Some(format!("CSeq does not rise: {} behind {:?} (I10)", seen.cseq, self.remote_seq));
+                turn.out.push(response(seen, 500, &self.tag, self.own, "", ""));
+                return false;
+            }
+            if self.remote_tag.as_deref() != seen.tag_of_from() {
+                turn.fault = Some(format!("{} comes with From tag {:?}", seen.method, seen.tag_of_from()));
+            }
+            if !seen.uri.contains(&self.own.to_string()) {
+                turn.fault = Some(format!("{} goes to {} and not to our Contact", seen.method, seen.uri));
+            }
+            self.remote_seq = Some(seen.seq());
+            return true;
+        }
+        if seen.tag_of_to().is_none() {
+            return true;
+        }
+        turn.out.push(response(seen, 481, &self.tag, self.own, "", ""));
+        // A fork of this phone is ended by its own tag; anything else is no dialog of ours.
+        if seen.method != "BYE" || seen.tag_of_to() != Some("fork") {
+            turn.fault = Some(format!("{} comes with To tag {:?}", seen.method, seen.tag_of_to()));
+        }
+        false
     }
 
     fn notified(&mut self, seen: &Seen<'_>, turn: &mut Turn) {

@@ -347,11 +347,10 @@ impl Run<'_> {
         }
         match digit {
             // A caller confirms what they were called for; the others are asked by other words.
-            _ if is_caller => {
-                if digit == '1' {
-                    facts.accepts.get_or_insert(now);
-                }
+            '1' if is_caller => {
+                facts.accepts.get_or_insert(now);
             }
+            _ if is_caller => {}
             '1' if facts.declines.is_none() && facts.accepts.is_none() => {
                 facts.accepts = Some(now);
                 self.post(BRIDGE_MAX, Post::Check(Check::Bridge(at)));
@@ -373,7 +372,18 @@ impl Run<'_> {
                 }
             }
             Api::Cancel => told.cancel_asked = true,
-            _ => {}
+            Api::Decline { .. }
+            | Api::Transfer { .. }
+            | Api::HangUp
+            | Api::Presence(..)
+            | Api::Pick
+            | Api::Promise { .. }
+            | Api::Move { .. }
+            | Api::Uncallback
+            | Api::HandBack
+            | Api::Drive(_)
+            | Api::Proceed
+            | Api::Place => {}
         }
     }
 
@@ -525,20 +535,7 @@ impl Run<'_> {
         self.watch.seq = event.seq;
         let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
         match event.kind {
-            EventKind::CallStarted => {
-                let (phone, origin) = match (text("from"), text("to")) {
-                    ("+15550123", _) => (CALLER, Origin::Caller),
-                    ("callback", "+15550123") => (CALLER, Origin::Callback),
-                    (_, "+15550123") => (CALLER, Origin::Placed),
-                    (_, _) => (self.watch.rules.second_caller(), Origin::Caller),
-                };
-                let Some(id) = event.call else { return };
-                let driver = String::new();
-                self.watch.calls.push(CallTold { id, phone, driver, ended: false, gone: None, hung_up: false, origin });
-                if self.watch.calls.iter().filter(|call| call.origin == Origin::Caller).count() == 2 {
-                    self.tally.reach(Fault::TwoCallers);
-                }
-            }
+            EventKind::CallStarted => self.call_started(event, text("from"), text("to")),
             EventKind::CallEnded => {
                 let call = self.watch.calls.iter_mut().find(|call| Some(call.id) == event.call);
                 let twice = call.is_none_or(|call| std::mem::replace(&mut call.ended, true));
@@ -593,6 +590,21 @@ impl Run<'_> {
             | EventKind::CallbackCancelled
             | EventKind::PresenceChanged
             | EventKind::FeedbackReceived => self.transfer_told(event, now),
+        }
+    }
+
+    fn call_started(&mut self, event: &Event, from: &str, to: &str) {
+        let (phone, origin) = match (from, to) {
+            ("+15550123", _) => (CALLER, Origin::Caller),
+            ("callback", "+15550123") => (CALLER, Origin::Callback),
+            (_, "+15550123") => (CALLER, Origin::Placed),
+            (_, _) => (self.watch.rules.second_caller(), Origin::Caller),
+        };
+        let Some(id) = event.call else { return };
+        let driver = String::new();
+        self.watch.calls.push(CallTold { id, phone, driver, ended: false, gone: None, hung_up: false, origin });
+        if self.watch.calls.iter().filter(|call| call.origin == Origin::Caller).count() == 2 {
+            self.tally.reach(Fault::TwoCallers);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{At, Command, NewCall, NewCallback, Reply, TransferRequest, UpdateCallback};
+use baton_contract::{At, CallId, Command, NewCall, NewCallback, Reply, TransferRequest, UpdateCallback};
 
 use super::Run;
 use crate::chance::plan::{Api, CALLER, Target};
@@ -16,10 +16,21 @@ impl Run<'_> {
         {
             return; // Whoever is called back is a run's, and no transfer's.
         }
+        let Some(command) = self.command(api, call) else { return };
+        let called_off = if let Command::CancelTransfer(id) = &command { Some(*id) } else { None };
+        let ticket = self.ask(command);
+        let is_done = self.answers.iter().any(|(known, result)| *known == ticket && result.is_ok());
+        if let Some(id) = called_off.filter(|_| is_done) {
+            self.watch_cancelled(id);
+        }
+    }
+
+    /// What is asked for; none where there is nothing that it could be asked of.
+    fn command(&mut self, api: Api, call: Option<CallId>) -> Option<Command> {
         let transfer = self.watch.last_transfer();
-        let command = match api {
+        Some(match api {
             Api::Transfer { caller, to, mode } => {
-                let Some(call) = self.watch.call_of(caller) else { return };
+                let call = self.watch.call_of(caller)?;
                 let to = to.map(|to| if to == Target::Outside { to.uri() } else { to.name() });
                 let request = TransferRequest { to, mode: Some(mode), ..TransferRequest::default() };
                 let to = request.to.clone();
@@ -27,16 +38,21 @@ impl Run<'_> {
                 Command::RequestTransfer { call, request: Box::new(request), idempotency_key: None }
             }
             Api::Cancel | Api::Accept | Api::Decline { .. } => {
-                let Some(transfer) = transfer else { return };
+                let transfer = transfer?;
                 self.watch_order(api, transfer);
                 match api {
                     Api::Accept => Command::Accept(transfer),
                     Api::Decline { later } => Command::Decline { transfer, reason: None, retry_after: later.then_some(5) },
-                    _ => Command::CancelTransfer(transfer),
+                    Api::Cancel | Api::Transfer { .. } | Api::HangUp | Api::Presence(..) | Api::Pick | Api::Promise { .. } => {
+                        Command::CancelTransfer(transfer)
+                    }
+                    Api::Move { .. } | Api::Uncallback | Api::HandBack | Api::Drive(_) | Api::Proceed | Api::Place => {
+                        return None;
+                    }
                 }
             }
             Api::HangUp => {
-                let Some(call) = call else { return };
+                let call = call?;
                 self.watch.api_hangs_up(call);
                 self.act(|| "api hangup".to_owned());
                 Command::HangUp(call)
@@ -46,11 +62,45 @@ impl Run<'_> {
                 self.watch.presence_changed = true;
                 Command::SetPresence { ae: format!("ae{ae}").as_str().into(), presence }
             }
+            Api::HandBack => {
+                let call = call?;
+                self.act(|| "api handback".to_owned());
+                Command::HandBack { call, note: Some("once more".to_owned()) }
+            }
+            Api::Drive(driver) => {
+                let call = call?;
+                self.act(|| {
+                    format!("api driver is={}", serde_json::to_value(driver).unwrap_or_default().as_str().unwrap_or_default())
+                });
+                Command::SetDriver { call, driver }
+            }
+            Api::Proceed => {
+                let transfer = transfer?;
+                self.act(|| "api proceed".to_owned());
+                Command::Proceed(transfer)
+            }
+            Api::Place => {
+                self.act(|| "api call to=+15550123".to_owned());
+                let request = NewCall {
+                    to: "+15550123".to_owned(),
+                    from: None,
+                    trunk: Some("carrier".to_owned()),
+                    ai: "agent".to_owned(),
+                    context: None,
+                };
+                Command::PlaceCall { request: Box::new(request), idempotency_key: None }
+            }
+            Api::Pick | Api::Promise { .. } | Api::Move { .. } | Api::Uncallback => return self.of_callbacks(api, call),
+        })
+    }
+
+    fn of_callbacks(&mut self, api: Api, call: Option<CallId>) -> Option<Command> {
+        Some(match api {
             Api::Pick => {
                 let ticket = self.ask(Command::Slots { ae: "ae0".into(), timezone: None });
                 let slots = self.answers.iter().find(|(known, _)| *known == ticket);
-                let Some((_, Ok(Reply::Slots(slots)))) = slots else { return };
-                let Some(slot) = slots.first() else { return };
+                let Some((_, Ok(Reply::Slots(slots)))) = slots else { return None };
+                let slot = slots.first()?;
                 let new = NewCallback {
                     call,
                     ae: slot.ae.clone(),
@@ -74,51 +124,27 @@ impl Run<'_> {
                 }))
             }
             Api::Move { in_s } => {
-                let Some(id) = self.disk.last_callback() else { return };
+                let id = self.disk.last_callback()?;
                 self.act(|| format!("api move in={in_s}s"));
                 let update = UpdateCallback { at: Some(self.in_seconds(in_s)), ..UpdateCallback::default() };
                 Command::UpdateCallback { id, update }
             }
             Api::Uncallback => {
-                let Some(id) = self.disk.last_callback() else { return };
+                let id = self.disk.last_callback()?;
                 self.act(|| "api uncallback".to_owned());
                 Command::CancelCallback(id)
             }
-            Api::HandBack => {
-                let Some(call) = call else { return };
-                self.act(|| "api handback".to_owned());
-                Command::HandBack { call, note: Some("once more".to_owned()) }
-            }
-            Api::Drive(driver) => {
-                let Some(call) = call else { return };
-                self.act(|| {
-                    format!("api driver is={}", serde_json::to_value(driver).unwrap_or_default().as_str().unwrap_or_default())
-                });
-                Command::SetDriver { call, driver }
-            }
-            Api::Proceed => {
-                let Some(transfer) = transfer else { return };
-                self.act(|| "api proceed".to_owned());
-                Command::Proceed(transfer)
-            }
-            Api::Place => {
-                self.act(|| "api call to=+15550123".to_owned());
-                let request = NewCall {
-                    to: "+15550123".to_owned(),
-                    from: None,
-                    trunk: Some("carrier".to_owned()),
-                    ai: "agent".to_owned(),
-                    context: None,
-                };
-                Command::PlaceCall { request: Box::new(request), idempotency_key: None }
-            }
-        };
-        let called_off = if let Command::CancelTransfer(id) = &command { Some(*id) } else { None };
-        let ticket = self.ask(command);
-        let is_done = self.answers.iter().any(|(known, result)| *known == ticket && result.is_ok());
-        if let Some(id) = called_off.filter(|_| is_done) {
-            self.watch_cancelled(id);
-        }
+            Api::Transfer { .. }
+            | Api::Cancel
+            | Api::Accept
+            | Api::Decline { .. }
+            | Api::HangUp
+            | Api::Presence(..)
+            | Api::HandBack
+            | Api::Drive(_)
+            | Api::Proceed
+            | Api::Place => return None,
+        })
     }
 
     fn in_seconds(&self, seconds: u64) -> At {

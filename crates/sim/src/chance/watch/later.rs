@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{CallId, CallbackState, Mode};
+use baton_contract::{CallId, CallbackId, CallbackState, Mode};
 use baton_media::{Port, Role, Source};
 
 use super::{ALONE_MAX, By, Check};
@@ -29,38 +29,7 @@ impl Run<'_> {
             }
             Check::Bridge(at) => self.must_be_bridged(at),
             Check::WithAi(at) => self.must_be_with_the_ai(at),
-            Check::Refused(at) => {
-                let refused = self.legs[at].facts.refused;
-                let status = refused.map(|(status, _)| status);
-                let attempt = self.watch.transfers.iter().flat_map(|told| &told.attempts).find(|attempt| attempt.leg == Some(at));
-                if attempt.is_none_or(|attempt| attempt.by == By::Ae) {
-                    return; // A callback's, or whoever an AE has named: other words are told of them.
-                }
-                let failed = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|(outcome, _)| outcome.clone());
-                let before = attempt
-                    .and_then(|attempt| attempt.failed.as_ref())
-                    .is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
-                if before {
-                    return; // It was given up before anything was heard.
-                }
-                let rang = self.legs[at].facts.rang.is_some();
-                let expected = match status {
-                    Some(300..=399) => "forwarded",
-                    Some(486 | 600) => "busy",
-                    Some(603) => "declined",
-                    Some(607 | 608) => "screened",
-                    Some(480 | 487) => "no_answer",
-                    Some(408) if rang => "no_answer",
-                    _ => "unreachable",
-                };
-                let holds = failed.as_deref().is_some_and(|got| {
-                    got == expected
-                        || got == "caller_gone"
-                        || got == "budget_exceeded"
-                        || got == "not_accepted" && expected == "no_answer"
-                });
-                self.watch.must(holds, || format!("{status:?} makes an attempt {failed:?} and not {expected}"));
-            }
+            Check::Refused(at) => self.must_have_failed(at),
             Check::Reply(ticket) => {
                 let answered = self.is_answered(ticket) || self.watch.store_troubled;
                 self.watch.must(answered, || "somebody who asked is not answered".to_owned());
@@ -94,15 +63,52 @@ impl Run<'_> {
                 let holds = !up || leg.facts.refreshed || self.is_lossy();
                 self.watch.must(holds, || format!("a session outlives its timer ({timer:?}, RFC 4028)"));
             }
-            Check::Due(id) => {
-                let late = self.disk.callback(id).is_some_and(|row| {
-                    let due = row.due_at().0 + Duration::from_secs(4) <= self.now.wall;
-                    row.state == CallbackState::Scheduled && due && row.progress.tries == 0
-                });
-                let excused = self.watch.store_troubled || self.watch.out_of_time || self.watch.other_node;
-                self.watch.must(!late || excused, || "a callback is due, and nobody is dialled (I8)".to_owned());
-            }
+            Check::Due(id) => self.must_be_begun(id),
         }
+    }
+
+    /// The attempt of a phone that has refused has failed, and in the right words.
+    fn must_have_failed(&mut self, at: usize) {
+        let refused = self.legs[at].facts.refused;
+        let status = refused.map(|(status, _)| status);
+        let attempt = self.watch.transfers.iter().flat_map(|told| &told.attempts).find(|attempt| attempt.leg == Some(at));
+        if attempt.is_none_or(|attempt| attempt.by == By::Ae) {
+            return; // A callback's, or whoever an AE has named: other words are told of them.
+        }
+        let failed = attempt.and_then(|attempt| attempt.failed.as_ref()).map(|(outcome, _)| outcome.clone());
+        let before = attempt
+            .and_then(|attempt| attempt.failed.as_ref())
+            .is_some_and(|(_, at)| refused.is_some_and(|(_, refused)| *at < refused));
+        if before {
+            return; // It was given up before anything was heard.
+        }
+        let rang = self.legs[at].facts.rang.is_some();
+        let expected = match status {
+            Some(300..=399) => "forwarded",
+            Some(486 | 600) => "busy",
+            Some(603) => "declined",
+            Some(607 | 608) => "screened",
+            Some(480 | 487) => "no_answer",
+            Some(408) if rang => "no_answer",
+            _ => "unreachable",
+        };
+        let holds = failed.as_deref().is_some_and(|got| {
+            got == expected
+                || got == "caller_gone"
+                || got == "budget_exceeded"
+                || got == "not_accepted" && expected == "no_answer"
+        });
+        self.watch.must(holds, || format!("{status:?} makes an attempt {failed:?} and not {expected}"));
+    }
+
+    /// A callback that is due is carried out.
+    fn must_be_begun(&mut self, id: CallbackId) {
+        let late = self.disk.callback(id).is_some_and(|row| {
+            let due = row.due_at().0 + Duration::from_secs(4) <= self.now.wall;
+            row.state == CallbackState::Scheduled && due && row.progress.tries == 0
+        });
+        let excused = self.watch.store_troubled || self.watch.out_of_time || self.watch.other_node;
+        self.watch.must(!late || excused, || "a callback is due, and nobody is dialled (I8)".to_owned());
     }
 
     /// The caller has gone: who must have been let go?
