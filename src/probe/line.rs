@@ -143,13 +143,11 @@ impl Line {
         let now = self.now();
         self.agent.refer(now, session, &NameAddr::new(None, to), Vec::new())?;
         let mut answer = 408;
-        self.until(span, |event, _| match event {
-            Event::ReferAnswered { status, .. } => {
+        self.until(span, |event, _| {
+            if let Event::ReferAnswered { status, .. } = event {
                 answer = *status;
-                true
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is waited for")]
-            _ => false,
+            matches!(event, Event::ReferAnswered { .. })
         })?;
         Ok(answer)
     }

@@ -51,11 +51,12 @@ pub(super) fn identity(identity: &Identity, provider: &CryptoProvider) -> Result
     let Identity { certificate, key } = identity;
     let chain = certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|fault| unread(key, fault, LoadFault::NoKey(key.clone())))?;
-    CertifiedKey::from_der(chain, private, provider).map_err(|fault| match fault {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+    CertifiedKey::from_der(chain, private, provider).map_err(|fault| {
+        if fault == Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
             LoadFault::NoPair { certificate: certificate.clone(), key: key.clone() }
+        } else {
+            LoadFault::Unusable { path: certificate.clone(), why: fault.to_string() }
         }
-        other => LoadFault::Unusable { path: certificate.clone(), why: other.to_string() },
     })
 }
 
@@ -85,8 +86,9 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 fn unread(path: &Path, fault: pem::Error, otherwise: LoadFault) -> LoadFault {
-    match fault {
-        pem::Error::Io(fault) => LoadFault::Unreadable { path: path.to_owned(), why: fault.to_string() },
-        _ => otherwise,
+    if let pem::Error::Io(fault) = fault {
+        LoadFault::Unreadable { path: path.to_owned(), why: fault.to_string() }
+    } else {
+        otherwise
     }
 }

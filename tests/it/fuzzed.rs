@@ -27,7 +27,8 @@ fn played(name: &str, property: fn(&[u8])) -> usize {
 
 #[test]
 fn the_corpus_of_every_fuzz_target_holds() {
-    let targets: [(&str, fn(&[u8])); 5] = [
+    type Property = fn(&[u8]);
+    let targets: [(&str, Property); 5] = [
         ("codec", properties::codec),
         ("digest", properties::digest),
         ("framing", properties::framing),
