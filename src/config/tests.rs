@@ -268,7 +268,10 @@ fn sockets_must_not_meet_and_must_be_reachable() {
             "[sip]\nlisten = [\"ws:127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]",
             &["f:2:32: sip.listen: `tcp:127.0.0.1:5060` is already listened on by `ws:127.0.0.1:5060`"],
         ),
-        ("[sip]\nlisten = \"udp:[::]:5060\"\nadvertise = \"192.0.2.1\"", &["f:2:10: sip.listen: `udp:[::]:5060` says nothing"]),
+        (
+            "[sip]\nlisten = \"udp:[::]:5060\"\nadvertise = \"192.0.2.1\"\n[media]\naddress = \"192.0.2.1\"",
+            &["f:2:10: sip.listen: `udp:[::]:5060` says nothing"],
+        ),
         ("[sip]\nadvertise = [\"tls:\"]", &["f:2:14: sip.advertise: `` is no host"]),
         ("[tls]\ncertificate = \"a.pem\"", &["f:2:15: tls.certificate: stands without `key`"]),
         ("[tls]\nclients = \"require\"", &["f:2:11: tls.clients: says that clients need a certificate"]),

@@ -33,6 +33,13 @@ fn the_readme_begins_with_the_demo_and_the_tests() {
     assert_eq!(commands, ["cargo run --release -- demo", "cargo test --workspace"]);
 }
 
+/// What a link to a heading ends with; nothing for other lines.
+fn anchor(line: &str) -> String {
+    let Some(title) = line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim()) else { return String::new() };
+    let kept = title.chars().filter(|sign| sign.is_alphanumeric() || [' ', '-', '_'].contains(sign));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
 #[test]
 fn links_between_papers_lead_somewhere() {
     let papers = [
@@ -66,8 +73,11 @@ fn links_between_papers_lead_somewhere() {
         let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+            let (file, heading) = target.split_once('#').map_or((target, None), |(file, heading)| (file, Some(heading)));
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
             assert!(path.exists(), "{from} leads to {target}, which is not there");
+            let has = |heading| std::fs::read_to_string(&path).is_ok_and(|text| text.lines().any(|line| anchor(line) == heading));
+            assert!(heading.is_none_or(has), "{from} leads to {target}: there is no such heading");
         }
     }
 }

@@ -125,9 +125,10 @@ fn systemd_is_told_when_it_is_ready_alive_and_stopping() {
 fn an_idle_daemon_is_small() {
     let daemon = Daemon::start();
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).expect("it runs");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
-    let kilobytes: u64 = resident.trim().trim_end_matches(" kB").parse().expect("a number of kB");
-    assert!(kilobytes <= 40 * 1_024, "{kilobytes} kB are resident");
+    // What it has taken for itself: its own code, which without optimisation is twice as long, is measured by `baton bench transfers`.
+    let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("Linux says so");
+    let kilobytes: u64 = own.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+    assert!(kilobytes <= 20 * 1_024, "{kilobytes} kB are its own");
 }
 
 #[test]

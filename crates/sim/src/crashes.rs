@@ -73,7 +73,6 @@ fn is_served(world: &World, index: usize) -> bool {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn a_bridged_call_goes_on_and_no_phone_sees_any_sip() {
     let mut world = bridged();
     let datagrams = world.ladder.len();
@@ -90,7 +89,6 @@ fn a_bridged_call_goes_on_and_no_phone_sees_any_sip() {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn a_call_that_died_twice_in_a_row_goes_on_as_after_one_death() {
     let mut world = bridged();
     let datagrams = world.ladder.len();
@@ -102,7 +100,6 @@ fn a_call_that_died_twice_in_a_row_goes_on_as_after_one_death() {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn a_call_with_its_ai_goes_on_and_can_still_be_handed_over() {
     let mut world = conversation();
     world.crash(DOWN);
@@ -113,7 +110,6 @@ fn a_call_with_its_ai_goes_on_and_can_still_be_handed_over() {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn whenever_the_process_dies_within_a_transfer_the_caller_ends_up_with_somebody() {
     let mut at = 0;
     loop {
@@ -123,7 +119,7 @@ fn whenever_the_process_dies_within_a_transfer_the_caller_ends_up_with_somebody(
         let first = world.ladder.len();
         let is_there = world.run_until(seconds(30), |world| world.ladder.len() >= first + at);
         if !is_there {
-            assert!(at > 12, "only {at} datagrams in a transfer");
+            assert!(at > 8, "only {at} datagrams in a transfer");
             return;
         }
         world.crash(DOWN);
@@ -142,7 +138,6 @@ fn whenever_the_process_dies_within_a_transfer_the_caller_ends_up_with_somebody(
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn an_inbound_call_whose_ai_still_rings_is_answered() {
     let mut world = World::new(setup());
     world.begin();
@@ -152,7 +147,6 @@ fn an_inbound_call_whose_ai_still_rings_is_answered() {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn the_acceptance_that_was_on_record_is_a_bridge() {
     let mut world = conversation();
     ask(&mut world);
@@ -167,7 +161,6 @@ fn the_acceptance_that_was_on_record_is_a_bridge() {
 }
 
 #[test]
-#[ignore = "written for the first recovery and not judged yet: -- --ignored"]
 fn a_caller_who_leaves_while_nobody_is_there_is_noticed_afterwards() {
     let mut world = conversation();
     ask(&mut world);

@@ -43,7 +43,7 @@ impl NumberPlan {
         let bare = country.trim_start_matches('+');
         match number.strip_prefix(&self.national_prefix).filter(|_| !self.national_prefix.is_empty()) {
             Some(rest) if rest.len() >= DIGITS_MIN - 1 => format!("{country}{rest}"),
-            _ if number.starts_with(bare) && number.len() >= bare.len() + DIGITS_MIN + 2 => format!("+{number}"),
+            _ if number.starts_with(bare) && number.len() > bare.len() + DIGITS_MIN => format!("+{number}"),
             None if self.national_prefix.is_empty() || is_ten_digits_of_america(bare, number) => format!("{country}{number}"),
             Some(_) | None => number.to_owned(),
         }
