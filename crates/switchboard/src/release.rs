@@ -7,7 +7,7 @@ use baton_contract::{CallId, ReleaseMemory};
 use baton_sip::ReferId;
 use baton_sip::wire::{Header, NameAddr, Uri};
 use baton_time::{Mono, Now};
-use baton_transfer::{AfterAe, SceneName};
+use baton_transfer::{AfterAe, Event as Told, SceneName};
 
 use crate::call::Call;
 use crate::leg::Leg;
@@ -110,6 +110,8 @@ impl Switchboard {
         let _span = self.span(id, None).entered();
         if memory == Memory::Works {
             tracing::info!("the trunk has taken the call over");
+            // For whoever looks after the call, a caller who is elsewhere has gone.
+            self.tell(now, id, Told::CallerGone);
             self.end_call(now, id);
         } else {
             tracing::warn!(status, "the trunk does not take the call over; it goes on as it is");
