@@ -635,28 +635,7 @@ impl Run<'_> {
         let Some(id) = event.transfer else { return };
         let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
         if event.kind == EventKind::TransferRequested {
-            let known = self.watch.transfer(id).is_some();
-            self.watch.must(!known, || "a transfer is requested twice".to_owned());
-            let Some(call) = event.call else { return };
-            let mode = serde_json::from_value(Value::String(text("mode").to_owned())).unwrap_or_default();
-            let running = self.watch.transfers.iter().any(|told| told.call == call && told.ended.is_none());
-            self.watch.must(!running, || "a second transfer runs in one call".to_owned());
-            let place = self.watch.transfers.len();
-            self.post(TRANSFER_MAX, Post::Check(Check::Ended(place)));
-            self.post(Duration::from_millis(1_500), Post::Check(Check::Next(place, 0)));
-            self.watch.transfers.push(Told {
-                id,
-                call,
-                requested: now,
-                attempts: Vec::new(),
-                bridged: None,
-                accepted: None,
-                ended: None,
-                cancel_asked: false,
-                has_callback: false,
-                mode,
-            });
-            return;
+            return self.requested_told(id, event, now);
         }
         let Some(at) = self.watch.transfers.iter().position(|told| told.id == id) else {
             return self.watch.blame(format!("{} of a transfer that was never requested", event.kind.name()));
@@ -702,6 +681,41 @@ impl Run<'_> {
             EventKind::TransferEnded => self.ended_told(at, event),
             _ => {}
         }
+    }
+
+    /// A transfer begins: it was asked for, or it takes over from a callback that was kept.
+    fn requested_told(&mut self, id: TransferId, event: &Event, now: Mono) {
+        let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+        let known = self.watch.transfer(id).is_some();
+        self.watch.must(!known, || "a transfer is requested twice".to_owned());
+        let Some(call) = event.call else { return };
+        let mode = serde_json::from_value(Value::String(text("mode").to_owned())).unwrap_or_default();
+        let running = self.watch.transfers.iter().any(|told| told.call == call && told.ended.is_none());
+        self.watch.must(!running, || "a second transfer runs in one call".to_owned());
+        // A callback's call is looked after by a transfer once caller and AE are connected: nobody is left to be found.
+        let is_taken_over = text("reason") == "callback";
+        if is_taken_over {
+            let kept = text("callback").parse().is_ok_and(|id| self.watch.kept.contains(&id));
+            self.watch.must(kept, || "a transfer takes over from a callback that was not kept".to_owned());
+        }
+        let connected = is_taken_over.then_some(now);
+        let place = self.watch.transfers.len();
+        self.post(TRANSFER_MAX, Post::Check(Check::Ended(place)));
+        if !is_taken_over {
+            self.post(Duration::from_millis(1_500), Post::Check(Check::Next(place, 0)));
+        }
+        self.watch.transfers.push(Told {
+            id,
+            call,
+            requested: now,
+            attempts: Vec::new(),
+            bridged: connected,
+            accepted: connected,
+            ended: None,
+            cancel_asked: false,
+            has_callback: false,
+            mode,
+        });
     }
 
     fn attempt_leg(&self, at: usize) -> Option<usize> {

@@ -6,7 +6,7 @@ use baton_contract::{CallId, CallbackState, CallbackView, TransferId};
 use bytes::Bytes;
 
 use super::{By, Check, Origin, Told};
-use crate::chance::plan::FIRST_AE;
+use crate::chance::plan::{AI, FIRST_AE};
 use crate::chance::run::{Post, Run};
 use crate::chance::tally::Fault;
 use crate::chance::wire::Seen;
@@ -35,7 +35,10 @@ impl Run<'_> {
         self.post(Duration::from_millis(1_600), Post::Check(Check::SentAgain(at)));
         let origin = self.call(call).map_or(Origin::Caller, |call| call.origin);
         match (origin, call) {
-            (Origin::Callback, Some(call)) if !self.is_of_transfer(seen) => self.dials_for_callback(at, call, seen),
+            // The AI is dialled by whoever looks after the call once caller and AE were connected.
+            (Origin::Callback, Some(call)) if phone != AI && !self.is_of_transfer(seen) => {
+                self.dials_for_callback(at, call, seen)
+            }
             (_, _) if phone >= FIRST_AE && !self.is_caller(phone) => self.dials_for_transfer(at, seen),
             (_, _) => {}
         }
