@@ -65,10 +65,14 @@ pub(super) struct Measured {
     pub(super) in_flight: usize,
     /// Decision → the INVITE is at the AE.
     pub(super) decision: Option<Duration>,
+    /// The same, less the time in which the machine stood still.
+    pub(super) decision_own: Option<Duration>,
     /// The request begins to leave → the INVITE is at the AE.
     pub(super) post: Option<Duration>,
     /// 200 leaves the AE → the first sound of the briefing is there.
     pub(super) briefing: Option<Duration>,
+    /// The same, less the time in which the machine stood still.
+    pub(super) briefing_own: Option<Duration>,
     /// The key leaves the AE → caller and AE have both heard each other.
     pub(super) bridge: Option<Duration>,
     /// The longest times between two packets at the caller, from the request to the end.
@@ -102,17 +106,21 @@ pub(super) struct Gaps {
 
 impl Trial {
     /// Measures.
-    pub(super) fn measure(&self, request: Request, stood_still: &[Stall]) -> Measured {
+    pub(super) fn measure(&self, request: Request, stalls: &[Stall]) -> Measured {
         let to_caller = Passage::of(&self.ae, &self.caller);
         let to_ae = Passage::of(&self.caller, &self.ae);
         let invited = self.ae.sip.iter().find(|seen| !seen.sent && seen.title == "INVITE").map(|seen| seen.at);
         let since = |earlier: Option<Mono>| Some(invited?.since(earlier?));
+        let own = |(from, to): (Mono, Mono)| to.since(from).saturating_sub(stood_still(stalls, from, to));
+        let briefing = self.briefing();
         let mut measured = Measured {
             faults: self.faults(),
             in_flight: self.in_flight,
             decision: since(request.taken),
+            decision_own: request.taken.zip(invited).map(own),
             post: since(request.posted),
-            briefing: self.briefing(),
+            briefing: briefing.map(|(answered, heard)| heard.since(answered)),
+            briefing_own: briefing.map(own),
             ..Measured::default()
         };
         if let (Some(accepted), Some(one), Some(other)) = (note(&self.ae, ACCEPTS), to_caller.first_at, to_ae.first_at) {
@@ -124,7 +132,7 @@ impl Trial {
         measured.broken = stream.broken;
         if let Some((from, to)) = note(&self.caller, ASKS).zip(self.hung_up()) {
             let heard: Vec<&RtpSeen> = self.caller.rtp_received.iter().filter(|seen| seen.at >= from && seen.at <= to).collect();
-            measured.gaps = self.gaps(&heard, stood_still);
+            measured.gaps = self.gaps(&heard, stalls);
             measured.silence = Some(silence(&heard, from, to));
         }
         measured
@@ -147,10 +155,11 @@ impl Trial {
         self.caller.sip.iter().find(|seen| seen.sent && seen.title == "BYE").map(|seen| seen.at)
     }
 
-    fn briefing(&self) -> Option<Duration> {
+    /// When the AE answered, and when they first heard something.
+    fn briefing(&self) -> Option<(Mono, Mono)> {
         let answered = note(&self.ae, ANSWERS)?;
         let is_sound = |seen: &&RtpSeen| seen.at >= answered && seen.is_audio() && loudness_dbfs(&seen.samples()) > SILENCE_DBFS;
-        Some(self.ae.rtp_received.iter().find(is_sound)?.at.since(answered))
+        Some((answered, self.ae.rtp_received.iter().find(is_sound)?.at))
     }
 
     /// The last packet of the AI that reached caller or AE, counted from the first one of the AE that reached the caller.
@@ -308,8 +317,10 @@ mod tests {
             faults: Vec::new(),
             in_flight: 20,
             decision: span(2),
+            decision_own: span(2),
             post: span(3),
             briefing: span(25),
+            briefing_own: span(25),
             bridge: span(22),
             gaps: Gaps { worst: span(20), made: span(20), passed_on: span(20), swapped: span(20), own: span(20) },
             lost: 0,
@@ -390,6 +401,11 @@ mod tests {
             Stall { due: still.caller.rtp_received[19].at + Duration::from_millis(15), was: still.caller.rtp_received[20].at };
         let measured = still.measure(Request::default(), &[moment]);
         assert_eq!((measured.gaps.worst, measured.gaps.own), (span(28), span(20)));
+        let moments = [Stall { due: ms(1_002), was: ms(1_009) }, Stall { due: ms(1_310), was: ms(1_316) }];
+        let request = Request { posted: None, taken: Some(ms(1_001)) };
+        let measured = trial().measure(request, &moments);
+        assert_eq!((measured.decision, measured.decision_own), (span(2), span(1)));
+        assert_eq!((measured.briefing, measured.briefing_own), (span(25), span(19)));
     }
 
     #[test]
