@@ -1,6 +1,7 @@
 //! What is written for people and machines beside the code agrees with it.
 
 use std::fs;
+use std::path::Path;
 
 use crate::scratch::Scratch;
 
@@ -33,6 +34,24 @@ fn the_readme_begins_with_the_demo_and_the_tests() {
     assert_eq!(commands, ["cargo run --release -- demo", "cargo test --workspace"]);
 }
 
+/// Every text for people, as a path from the root.
+fn papers() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut found, mut folders) = (vec!["CHANGELOG.md".to_owned(), "README.md".to_owned()], vec!["docs".to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).unwrap_or_else(|fault| panic!("{folder}: {fault}")) {
+            let entry = entry.expect("an entry of a folder");
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            match entry.path() {
+                within if within.is_dir() => folders.push(path),
+                _ if path.ends_with(".md") => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
 /// What a link to a heading ends with; nothing for other lines.
 fn anchor(line: &str) -> String {
     let Some(title) = line.strip_prefix('#').map(|rest| rest.trim_start_matches('#').trim()) else { return String::new() };
@@ -42,41 +61,17 @@ fn anchor(line: &str) -> String {
 
 #[test]
 fn links_between_papers_lead_somewhere() {
-    let papers = [
-        "README.md",
-        "docs/architecture.md",
-        "docs/sip.md",
-        "docs/media.md",
-        "docs/store.md",
-        "docs/operate/README.md",
-        "docs/operate/install.md",
-        "docs/operate/configuration.md",
-        "docs/operate/run.md",
-        "docs/operate/metrics.md",
-        "docs/operate/when.md",
-        "docs/operate/console.md",
-        "docs/operate/webhooks.md",
-        "docs/operate/voices.md",
-        "docs/operate/recording.md",
-        "docs/operate/callbacks.md",
-        "docs/operate/modes.md",
-        "docs/recipes/README.md",
-        "docs/recipes/carrier.md",
-        "docs/recipes/crm.md",
-        "docs/recipes/kamailio.md",
-        "docs/recipes/softphone.md",
-        "docs/recipes/tls.md",
-        "docs/recipes/voice-ai.md",
-    ];
-    for from in papers {
+    let papers = papers();
+    assert!(papers.len() > 30, "{papers:?}");
+    for from in &papers {
         let text = paper(from);
         let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
             let (file, heading) = target.split_once('#').map_or((target, None), |(file, heading)| (file, Some(heading)));
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
             assert!(path.exists(), "{from} leads to {target}, which is not there");
-            let has = |heading| std::fs::read_to_string(&path).is_ok_and(|text| text.lines().any(|line| anchor(line) == heading));
+            let has = |heading| fs::read_to_string(&path).is_ok_and(|text| text.lines().any(|line| anchor(line) == heading));
             assert!(heading.is_none_or(has), "{from} leads to {target}: there is no such heading");
         }
     }
@@ -84,8 +79,12 @@ fn links_between_papers_lead_somewhere() {
 
 #[test]
 fn recipes_have_configurations_that_are_taken() {
-    for name in ["carrier", "kamailio", "tls", "voice-ai"] {
-        let recipe = paper(&format!("docs/recipes/{name}.md"));
+    let recipes: Vec<String> = papers().into_iter().filter(|path| path.starts_with("docs/recipes/")).collect();
+    let whole = |text: &String| text.contains("```toml\n") && block(text, "toml").contains("[sip]");
+    let texts: Vec<(String, String)> =
+        recipes.into_iter().map(|name| (paper(&name), name)).filter(|(text, _)| whole(text)).collect();
+    assert!(texts.len() >= 4, "{}", texts.len());
+    for (recipe, name) in texts {
         let scratch = Scratch::new();
         scratch.write("baton.toml", &block(&recipe, "toml").replace("${PASSWORD}", "s3cret"));
         let ended = scratch.run(&["check", "baton.toml"]);
