@@ -1,10 +1,12 @@
 """A `baton serve --supervised` with a folder of its own."""
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,30 +18,37 @@ def free(kind=socket.SOCK_DGRAM):
         return sock.getsockname()[1]
 
 
+RANGES = threading.Lock()
+NEXT = [20000 + (os.getpid() * 512) % 6000]
+
+
 def free_range(count):
-    """The first of `count` ports in a row that are free, even."""
-    start = 20000 + (os.getpid() * 512) % 8000
-    for first in range(start, 28000, 2):
-        taken = False
-        for port in range(first, first + count, 16):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                try:
-                    sock.bind(("127.0.0.1", port))
-                except OSError:
-                    taken = True
-                    break
-        if not taken:
-            return first
+    """The first of `count` ports in a row that are free, even; nobody else in this process gets them."""
+    with RANGES:
+        for start in (NEXT[0], 20000):
+            for first in range(start, 32000 - count, 2):
+                if all(is_free(port) for port in range(first, first + count, 16)):
+                    NEXT[0] = first + count + count % 2
+                    return first
     raise RuntimeError("no free RTP ports")
 
 
+def is_free(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 class Daemon:
-    def __init__(self, binary, folder, phones=None, aes=1, supervised=True, sip=None, more="", store=None, ports=600):
+    def __init__(self, binary, folder, phones=None, aes=1, supervised=True, sip=None, first="", store=None, ports=600):
         self.binary, self.folder, self.supervised = binary, folder, supervised
         self.sip, self.http = sip or free(), free(socket.SOCK_STREAM)
         self.first = free_range(ports)
         self.last = self.first + ports - 1
-        self.aes, self.more, self.store = aes, more, store or os.path.join(folder, "baton.db")
+        self.aes, self.first_of_all, self.store = aes, first, store or os.path.join(folder, "baton.db")
         self.process = None
         self.log = open(os.path.join(folder, "baton.log"), "ab")
 
@@ -50,7 +59,7 @@ class Daemon:
             f'[media]\naddress = "127.0.0.1"\nports = "{self.first}-{self.last}"\n\n'
             f'[http]\nlisten = "127.0.0.1:{self.http}"\npublic_url = "http://127.0.0.1:{self.http}"\n\n'
             f'[store]\nurl = "sqlite:{self.store}"\n\n'
-            f'{self.more}'
+            f'{self.first_of_all}'
             f'[[trunk]]\nname = "carrier"\nuri = "sip:{phones.address("caller")}"\nsources = ["127.0.0.1/32"]\n\n'
             f'[[ai]]\nname = "ai"\nuri = "sip:{{to}}@{ai}"\n\n[[route]]\nto = "*"\nai = "ai"\n'
         )
@@ -64,16 +73,28 @@ class Daemon:
             file.write(text + extra)
 
     def start(self, self_test=None, environment=None, wrapper=()):
-        env = dict(os.environ, **(environment or {}))
-        env.pop("NOTIFY_SOCKET", None) if not environment else None
+        env = dict(os.environ)
+        env.pop("NOTIFY_SOCKET", None)
         env.setdefault("RUST_LOG", "info")
         if self_test:
             env["BATON_SELF_TEST"] = self_test
+        env.update(environment or {})
         command = [*wrapper, self.binary, "serve"] + (["--supervised"] if self.supervised else []) + ["--config", self.config]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env)
         return self
 
-    def ready(self, patience=30):
+    def count(self, text):
+        """How often its log has this."""
+        with open(os.path.join(self.folder, "baton.log"), encoding="utf-8", errors="replace") as log:
+            return log.read().count(text)
+
+    def swap(self):
+        """The worker leaves its calls to the next one, which may be of another version."""
+        old = self.worker()
+        self.process.send_signal(signal.SIGUSR2)
+        return old
+
+    def ready(self, patience=60):
         end = time.monotonic() + patience
         while time.monotonic() < end:
             if self.process.poll() is not None:
@@ -116,13 +137,13 @@ class Daemon:
         except urllib.error.URLError as fault:
             raise OSError(str(fault)) from fault
 
-    def insist(self, method, path, body=None, patience=10):
+    def insist(self, method, path, body=None, patience=40):
         """Asks until somebody answers: the daemon may be dead for a moment."""
         end = time.monotonic() + patience
         while True:
             try:
                 return self.ask(method, path, body)
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)

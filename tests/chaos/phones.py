@@ -3,6 +3,8 @@
 Everybody says one octet over and over: who hears which octet hears whom. One thread plays all of them.
 """
 
+import gc
+import hashlib
 import re
 import select
 import socket
@@ -11,6 +13,7 @@ import threading
 import time
 import uuid
 
+SO_TIMESTAMPNS = 35
 PTIME = 0.02
 SAMPLES = 160
 SAYS = {"caller": 0x33, "ai": 0x11, "ae": 0x22}
@@ -31,6 +34,7 @@ class Leg:
         self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.rtp.bind(("127.0.0.1", 0))
         self.rtp.setblocking(False)
+        self.rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.port = self.rtp.getsockname()[1]
         self.remote = None
         self.seq, self.stamp, self.ssrc = 1, 0, uuid.uuid4().int & 0xFFFFFFFF
@@ -55,15 +59,21 @@ class Leg:
         if port:
             self.remote = ("127.0.0.1", int(port.group(1)))
 
-    def speak(self):
+    def speak(self, is_lost):
         if self.remote is None or self.state != "up":
             return
         head = struct.pack("!BBHII", 0x80, 0, self.seq & 0xFFFF, self.stamp & 0xFFFFFFFF, self.ssrc)
         self.seq, self.stamp = self.seq + 1, self.stamp + SAMPLES
+        if is_lost:
+            return
         try:
             self.rtp.sendto(head + bytes([SAYS[self.role]]) * SAMPLES, self.remote)
         except OSError:
             pass  # a port that is bound again in a moment
+
+    def hear(self, at, octet, ssrc, seq):
+        self.heard.append((at, octet, ssrc, seq))
+        self.ssrcs.add(ssrc)
 
     def gaps(self, since, until):
         """The longest time without a packet within a span, in seconds."""
@@ -98,6 +108,7 @@ class Phones(threading.Thread):
         self.legs = []
         self.seen = []  # (time, role, first line)
         self.by_call_id = {}
+        self.asked = {}  # what was asked with OPTIONS
         self.timers = []  # (time, function)
         self.lock = threading.RLock()
         self.epoll = select.epoll()
@@ -106,6 +117,9 @@ class Phones(threading.Thread):
             self.epoll.register(sock.fileno(), select.EPOLLIN)
             self.of[sock.fileno()] = role
         self.ends = False
+        self.wind = None  # (share that is lost, how late the rest is at most, lot)
+        self.stood = (0.0, 0.0)  # how long this thread itself stood still at most, and until when
+        self.lost = [0, 0]  # datagrams that were lost, and all
         self.ae_answers_after = 0.05
         self.ae_key = None
         self.ai_refers = None
@@ -120,13 +134,16 @@ class Phones(threading.Thread):
             sock.close()
 
     def run(self):
+        gc.disable()  # Half a million small values are nothing to look through while everybody talks.
         due = time.monotonic()
         while not self.ends:
             now = time.monotonic()
+            if now - due > self.stood[0]:
+                self.stood = (now - due, now)
             if now >= due:
                 with self.lock:
                     for leg in self.legs:
-                        leg.speak()
+                        leg.speak(self.is_lost())
                 due = max(due + PTIME, now - PTIME)
             with self.lock:
                 ready, self.timers = [t for t in self.timers if t[0] <= now], [t for t in self.timers if t[0] > now]
@@ -144,13 +161,17 @@ class Phones(threading.Thread):
         if isinstance(whose, Leg):
             for _ in range(64):
                 try:
-                    data = whose.rtp.recv(2048)
+                    data, more, _, _ = whose.rtp.recvmsg(2048, 64)
                 except OSError:
                     return
                 if len(data) > 20 and data[1] & 0x7F == 0:
+                    # The kernel says when it came: this thread may have been late.
+                    at = time.monotonic()
+                    if more and self.wind is None:
+                        seconds, nanos = struct.unpack("qq", more[0][2])
+                        at -= min(max(time.time() - seconds - nanos * 1e-9, 0.0), 5.0)
                     seq, _, ssrc = struct.unpack("!HII", data[2:12])
-                    whose.heard.append((time.monotonic(), data[20], ssrc, seq))
-                    whose.ssrcs.add(ssrc)
+                    self.blow(lambda at=at, octet=data[20], ssrc=ssrc, seq=seq: whose.hear(at, octet, ssrc, seq))
             return
         for _ in range(64):
             try:
@@ -159,10 +180,44 @@ class Phones(threading.Thread):
                 return
             text = data.decode("utf-8", "replace")
             self.seen.append((time.monotonic(), whose, text.split("\r\n", 1)[0]))
-            self.on_sip(whose, text, source)
+            self.blow(lambda text=text, source=source: self.on_sip(whose, text, source))
+
+    def weather(self, loss, jitter, lot):
+        """From now on so large a share of what leaves and comes is lost, and the rest is up to `jitter` seconds late."""
+        with self.lock:
+            self.wind = (loss, jitter, lot)
+
+    def blow(self, deed):
+        """Does something with a datagram: at once, later, or never."""
+        if self.wind is None:
+            return deed()
+        if self.is_lost():
+            return None
+        return self.after(self.wind[2].random() * self.wind[1], deed)
+
+    def is_lost(self):
+        if self.wind is None:
+            return False
+        is_lost = self.wind[2].random() < self.wind[0]
+        self.lost = [self.lost[0] + is_lost, self.lost[1] + 1]
+        return is_lost
 
     def send(self, role, text):
-        self.sip[role].sendto(text.encode(), self.proxy)
+        with self.lock:
+            self.blow(lambda: self.sip[role].sendto(text.encode(), self.proxy))
+
+    def options(self):
+        """Asks whether the daemon is there; what comes back is put in."""
+        asked = {"status": None, "answer": ""}
+        me, call_id = self.address("caller"), uuid.uuid4().hex
+        with self.lock:
+            self.asked[call_id] = asked
+        self.send(
+            "caller",
+            f"OPTIONS sip:baton@baton.example SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n"
+            f"From: <sip:look@{me}>;tag=1\r\nTo: <sip:baton@baton.example>\r\nCall-ID: {call_id}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+        )
+        return asked
 
     def add(self, role, number):
         leg = Leg(role, number)
@@ -170,6 +225,42 @@ class Phones(threading.Thread):
         self.epoll.register(leg.rtp.fileno(), select.EPOLLIN)
         self.of[leg.rtp.fileno()] = leg
         return leg
+
+    def register(self, user, password):
+        """Registers an AE's phone, with the password once it is asked for; what comes back is put in."""
+        asked = {"status": None, "answer": ""}
+        me, call_id = self.address("ae"), uuid.uuid4().hex
+        with self.lock:
+            self.asked[call_id] = asked
+        uri = "sip:baton.example"
+
+        def send(seq, more):
+            self.send(
+                "ae",
+                f"REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{call_id}{seq};rport\r\nMax-Forwards: 70\r\n"
+                f"From: <sip:{user}@baton.example>;tag=1\r\nTo: <sip:{user}@baton.example>\r\nCall-ID: {call_id}\r\nCSeq: {seq} REGISTER\r\n"
+                f"Contact: <sip:{user}@{me}>\r\nExpires: 300\r\n{more}Content-Length: 0\r\n\r\n",
+            )
+
+        def prove(answer):
+            wanted = header(answer, "WWW-Authenticate")
+            realm, nonce = (re.search(r'%s="([^"]*)"' % name, wanted).group(1) for name in ("realm", "nonce"))
+            name = "SHA-256" if "SHA-256" in wanted else "MD5"
+
+            def digest(text):
+                return hashlib.new("sha256" if name == "SHA-256" else "md5", text.encode()).hexdigest()
+
+            one, two = digest(f"{user}:{realm}:{password}"), digest(f"REGISTER:{uri}")
+            proof = digest(f"{one}:{nonce}:00000001:c0:auth:{two}")
+            send(
+                2,
+                f'Authorization: Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{proof}", '
+                f'algorithm={name}, qop=auth, nc=00000001, cnonce="c0"\r\n',
+            )
+
+        asked["prove"] = prove
+        send(1, "")
+        return asked
 
     # --- the caller ---
 
@@ -310,6 +401,12 @@ class Phones(threading.Thread):
         )
 
     def on_response(self, role, leg, status, text):
+        asked = self.asked.get(header(text, "Call-ID"))
+        if asked is not None:
+            prove = asked.pop("prove", None) if status == 401 else None
+            if prove:
+                return prove(text)
+            asked.update(status=status, answer=text)
         if leg is None:
             return
         seq, method = header(text, "CSeq").split()
@@ -353,5 +450,6 @@ class Phones(threading.Thread):
     def forget(self):
         """Drops what was heard so far."""
         with self.lock:
+            self.stood = (0.0, 0.0)
             for leg in self.legs:
                 leg.heard = leg.heard[-1:]

@@ -1,0 +1,96 @@
+"""Daemons whose sockets somebody else holds, or nobody: a service manager that is played here, and a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+from daemon import Daemon
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Alone(Daemon):
+    """Nobody holds its sockets: whoever starts it again finds its ports free."""
+
+    def __init__(self, *args, **how):
+        super().__init__(*args, supervised=False, **how)
+
+    def kill(self, number=signal.SIGKILL):
+        old = self.process.pid
+        os.kill(old, number)
+        self.process.wait(40)
+        self.start()
+        return old
+
+
+class Managed(Daemon):
+    """Its sockets are held as systemd does it: `FDSTORE=1` with SCM_RIGHTS comes in, `LISTEN_FDS` goes out with the next process."""
+
+    def __init__(self, *args, **how):
+        super().__init__(*args, supervised=False, **how)
+        self.path = os.path.join(self.folder, "notify")
+        self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.door.bind(self.path)
+        self.door.settimeout(0.2)
+        self.held, self.said, self.ends, self.lock = {}, [], False, threading.Lock()
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        while not self.ends:
+            try:
+                text, sockets, _, _ = socket.recv_fds(self.door, 4096, 253)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            with self.lock:
+                self.said.append(text.decode())
+                for one in sockets:
+                    # The same socket comes again from each process that has it; the store keeps one of each.
+                    known = os.fstat(one).st_ino
+                    if known in self.held or not text.startswith(b"FDSTORE=1"):
+                        os.close(one)
+                    else:
+                        self.held[known] = one
+
+    def start(self, self_test=None, environment=None, wrapper=()):
+        with self.lock:
+            held = list(self.held.values())
+        for one in held:
+            os.set_inheritable(one, True)
+        handing = [sys.executable, os.path.join(HERE, "handing.py"), ",".join(map(str, held))]
+        more = {"NOTIFY_SOCKET": self.path, **(environment or {})}
+        env = dict(os.environ, RUST_LOG="info", **more)
+        if self_test:
+            env["BATON_SELF_TEST"] = self_test
+        command = [*handing, *wrapper, self.binary, "serve", "--config", self.config]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env, pass_fds=held)
+        return self
+
+    def kill(self, number=signal.SIGKILL):
+        old = self.process.pid
+        os.kill(old, number)
+        self.process.wait(40)
+        self.start()
+        return old
+
+    def swap(self):
+        """As `systemctl kill -s USR2`, and the restart that follows."""
+        old = self.process.pid
+        self.process.send_signal(signal.SIGUSR2)
+        if self.process.wait(40) != 75:
+            raise RuntimeError(f"the daemon left with {self.process.returncode}")
+        self.start()
+        return old
+
+    def stop(self):
+        super().stop()
+        self.ends = True
+        self.thread.join(5)
+        self.door.close()
+        for one in self.held.values():
+            os.close(one)
