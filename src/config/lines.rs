@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_sip::digest::Algorithms;
 use baton_switchboard::{DialForm, NumberPlan, Strangers};
 
 use super::settings::{Credentials, Phone, TrunkLine};
@@ -11,7 +12,7 @@ use super::walk::{Parsed, Section, Walk};
 /// How long a registration lasts where nothing is said.
 const EXPIRES: Duration = Duration::from_secs(600);
 
-/// `register`, `registrar`, `expires`, `inbound_username`, `inbound_password`, `options`, `redirect`, `release` and how numbers are written.
+/// `register`, `registrar`, `expires`, `inbound_username`, `inbound_password`, `inbound_digest`, `options`, `redirect`, `release` and how numbers are written.
 pub(super) fn trunk(walk: &mut Walk<'_>, at: &mut Section<'_>, has_password: bool) -> TrunkLine {
     let registers = at.flag(walk, "register").unwrap_or(false);
     if registers && !has_password && !at.has("username") {
@@ -24,11 +25,13 @@ pub(super) fn trunk(walk: &mut Walk<'_>, at: &mut Section<'_>, has_password: boo
             at.fault(walk, key, "is for a registration, write `register = true` too, or leave it out");
         }
     }
+    let inbound = pair(walk, at, "inbound_username", "inbound_password");
     TrunkLine {
         registers,
         registrar,
         expires: expires.unwrap_or(EXPIRES),
-        inbound: pair(walk, at, "inbound_username", "inbound_password"),
+        inbound_digest: digest(walk, at, "inbound_digest", ("inbound_password", inbound.is_some())),
+        inbound,
         options: at.text(walk, "options", options).flatten(),
         follows_redirects: at.text(walk, "redirect", redirect).unwrap_or(false),
         releases: at.text(walk, "release", release).unwrap_or(false),
@@ -36,7 +39,7 @@ pub(super) fn trunk(walk: &mut Walk<'_>, at: &mut Section<'_>, has_password: boo
     }
 }
 
-/// `username` and `password` of a phone that registers, and `presence`.
+/// `username`, `password` and `digest` of a phone that registers, and `presence`.
 pub(super) fn phone(walk: &mut Walk<'_>, at: &mut Section<'_>, id: &str) -> Phone {
     let username = at.text(walk, "username", value::id);
     let password = at.text(walk, "password", value::secret);
@@ -44,7 +47,17 @@ pub(super) fn phone(walk: &mut Walk<'_>, at: &mut Section<'_>, id: &str) -> Phon
         at.fault(walk, "username", "stands without `password`, with which the phone registers, write it too");
     }
     let account = password.map(|password| Credentials { username: username.unwrap_or_else(|| id.to_owned()), password });
-    Phone { account, watches_dialogs: at.text(walk, "presence", presence).unwrap_or(false) }
+    let digest = digest(walk, at, "digest", ("password", account.is_some()));
+    Phone { account, digest, watches_dialogs: at.text(walk, "presence", presence).unwrap_or(false) }
+}
+
+/// By which algorithms a password may be proved; only where there is one.
+fn digest(walk: &mut Walk<'_>, at: &mut Section<'_>, key: &'static str, (secret, is_there): (&str, bool)) -> Algorithms {
+    let said = at.text(walk, key, algorithms);
+    if said.is_some() && !is_there && !at.has(secret) {
+        at.fault(walk, key, &format!("is how `{secret}` is proved, write that too, or leave it out"));
+    }
+    said.unwrap_or_default()
 }
 
 /// User name and password, both or none.
@@ -126,6 +139,16 @@ fn redirect(text: &str) -> Parsed<bool> {
         "refuse" => Ok(false),
         "follow" => Ok(true),
         _ => one_of(text, &["refuse", "follow"], &[]),
+    }
+}
+
+/// `any | sha-256 | md5`
+fn algorithms(text: &str) -> Parsed<Algorithms> {
+    match text {
+        "any" => Ok(Algorithms::Any),
+        "sha-256" => Ok(Algorithms::Sha256),
+        "md5" => Ok(Algorithms::Md5),
+        _ => one_of(text, &["any", "sha-256", "md5"], &[]),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use baton_contract::AeId;
 use baton_sip::Transport;
+use baton_sip::digest::Algorithms;
 use baton_switchboard::{
     AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, NumberPlan, Outsiders, Rescue,
     Strangers, UserToUser,
@@ -294,6 +295,8 @@ pub(crate) struct TrunkLine {
     pub(crate) expires: Duration,
     /// What calls from it must prove.
     pub(crate) inbound: Option<Credentials>,
+    /// By which algorithms.
+    pub(crate) inbound_digest: Algorithms,
     /// How often it is asked by OPTIONS whether it is there.
     pub(crate) options: Option<Duration>,
     /// Whether calls over it go where a 3xx leads.
@@ -309,6 +312,8 @@ pub(crate) struct TrunkLine {
 pub(crate) struct Phone {
     /// With what it registers.
     pub(crate) account: Option<Credentials>,
+    /// By which algorithms it proves its password.
+    pub(crate) digest: Algorithms,
     /// Whether it, or its PBX, is asked to tell its dialogs.
     pub(crate) watches_dialogs: bool,
 }

@@ -151,12 +151,14 @@ fn every_key_is_read() {
     assert_eq!(carrier.rtp, RtpPath::Signalled);
     assert!(carrier.line.registers && carrier.line.follows_redirects && carrier.line.releases);
     assert_eq!((carrier.line.expires, carrier.line.options), (Duration::from_secs(300), Some(Duration::from_secs(30))));
+    assert_eq!(carrier.line.inbound_digest, Algorithms::Sha256);
     assert_eq!(carrier.line.numbers.dialled("+4930123456"), "030123456");
     assert_eq!(config.sip.nameservers, ["192.0.2.53:53".parse().unwrap(), "127.0.0.1:5353".parse().unwrap()]);
     let kim = config.aes.last().expect("an AE");
     assert_eq!(kim.uri, "sip:kim-desk@baton.example");
     let phone = &config.phones[&kim.id];
     assert_eq!((phone.account.as_ref().map(|own| own.username.as_str()), phone.watches_dialogs), (Some("kim-desk"), true));
+    assert_eq!(phone.digest, Algorithms::Md5);
     let Route::In(route) = &config.routes[0] else { panic!("{:?}", config.routes) };
     assert_eq!(route.ais, ["agent", "second"]);
     assert!(!config.ais[1].trust_context);
@@ -459,6 +461,14 @@ fn trunks_are_whole() {
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ninbound_username = \"u\"",
             &["f:4:20: trunk.inbound_username: stands without"],
+        ),
+        (
+            "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ninbound_digest = \"md5\"",
+            &["f:4:18: trunk.inbound_digest: is how `inbound_password` is proved, write that too"],
+        ),
+        (
+            "[[ae]]\nid = \"a\"\npassword = \"p\"\ndigest = \"sha\"",
+            &["f:4:10: ae.digest: `sha` is not one of `any`, `sha-256`, `md5`"],
         ),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nredirect = \"on\"", &["f:4:12: trunk.redirect: `on`"]),
         ("[sip]\nstrangers = \"angry\"", &["f:2:13: sip.strangers: `angry`"]),

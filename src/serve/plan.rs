@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use baton_contract::AeId;
 use baton_media::{Clip, Sources};
 use baton_sip::wire::{HostPort, Uri};
+use baton_sip::digest::Algorithms;
 use baton_sip::{Account, AccountUse, Accounts, Hop};
 use baton_switchboard::{AeLine, Ai, Credentials, Named, Registering, Route, Sabotage, Settings, Trunk};
 use baton_transfer::{AeSettings, Line};
@@ -219,11 +220,11 @@ pub(crate) fn named(config: &Config, settings: &Settings) -> Vec<(Named, Uri)> {
 /// Who may register, and prove whose calls are theirs.
 pub(crate) fn accounts(config: &Config) -> Accounts {
     let phones = config.phones.values().chain(config.ais.iter().map(|ai| &ai.phone));
-    let phones = phones.filter_map(|phone| phone.account.as_ref()).map(|account| (account, AccountUse::Phone));
-    let callers =
-        config.trunks.iter().filter_map(|trunk| trunk.line.inbound.as_ref()).map(|account| (account, AccountUse::Calls));
-    let one = |(account, use_for): (&config::Credentials, AccountUse)| {
-        (account.username.clone(), Account { password: account.password.expose().to_owned(), use_for })
+    let phones = phones.filter_map(|phone| Some((phone.account.as_ref()?, AccountUse::Phone, phone.digest)));
+    let lines = config.trunks.iter().map(|trunk| &trunk.line);
+    let callers = lines.filter_map(|line| Some((line.inbound.as_ref()?, AccountUse::Calls, line.inbound_digest)));
+    let one = |(account, use_for, algorithms): (&config::Credentials, AccountUse, Algorithms)| {
+        (account.username.clone(), Account { password: account.password.expose().to_owned(), use_for, algorithms })
     };
     Accounts { realm: config.sip.domain.clone(), users: callers.chain(phones).map(one).collect() }
 }

@@ -86,7 +86,8 @@ impl Switchboard {
         let proved = match &verdict {
             Verdict::Proved(user) => wanted.iter().find(|(_, account)| account == user).map(|(place, _)| Peer::Trunk(*place)),
             Verdict::Missing | Verdict::Stale => {
-                if let Err(fault) = self.agent.challenge(now.mono, session, &verdict) {
+                let accounts = wanted.iter().map(|(_, account)| account.as_str());
+                if let Err(fault) = self.agent.challenge(now.mono, session, accounts, &verdict) {
                     tracing::debug!(%fault, "cannot ask for a password");
                 }
                 return None;
@@ -269,6 +270,7 @@ impl Switchboard {
             route: to.way.route,
             flow: to.way.flow,
             others: to.way.others,
+            beside: to.way.beside,
             routes: to.way.routes,
             redirects: to.way.redirects,
             from: to.from,

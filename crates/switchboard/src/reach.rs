@@ -2,7 +2,7 @@
 
 use baton_contract::AeId;
 use baton_sip::wire::Uri;
-use baton_sip::{ConnectionId, Hop, Redirects, SessionId, Transport};
+use baton_sip::{Beside, Binding, ConnectionId, Hop, Redirects, SessionId, Transport};
 use baton_time::Now;
 
 use crate::destinations::Over;
@@ -19,6 +19,8 @@ pub(crate) struct Way {
     pub(crate) others: Vec<Hop>,
     /// Elements that are passed first.
     pub(crate) routes: Vec<String>,
+    /// Further phones of whoever is called, which ring at the same time.
+    pub(crate) beside: Vec<Beside>,
     /// The stream of whoever has registered by it.
     pub(crate) flow: Option<ConnectionId>,
     pub(crate) redirects: Redirects,
@@ -28,7 +30,8 @@ impl Way {
     /// The way to the first of these addresses, the others in reserve; none if there is none.
     pub(crate) fn to(hops: &[Hop]) -> Option<Way> {
         let (first, others) = hops.split_first()?;
-        Some(Way { route: first.clone(), others: others.to_vec(), routes: Vec::new(), flow: None, redirects: Redirects::Usual })
+        let (route, others, routes, beside) = (first.clone(), others.to_vec(), Vec::new(), Vec::new());
+        Some(Way { route, others, routes, beside, flow: None, redirects: Redirects::Usual })
     }
 }
 
@@ -88,17 +91,24 @@ impl Switchboard {
         }
     }
 
-    /// The way to the phone that has registered last, or wants to be the one.
+    /// The way to the phones that want to be the one (the highest `q`): all of them ring at once (RFC 3261 §16.6).
     fn way_to_account(&self, account: &str) -> Option<(Way, Uri)> {
-        let binding = self.agent.bindings(account).first()?;
-        let way = Way {
+        let (first, others) = self.agent.bindings(account).split_first()?;
+        let beside = |binding: &Binding| Beside {
+            target: binding.contact.clone(),
             route: binding.hop.clone(),
-            others: Vec::new(),
-            routes: binding.path.clone(),
             flow: binding.connection,
+            routes: binding.path.clone(),
+        };
+        let way = Way {
+            route: first.hop.clone(),
+            others: Vec::new(),
+            beside: others.iter().filter(|other| other.q == first.q).map(beside).collect(),
+            routes: first.path.clone(),
+            flow: first.connection,
             redirects: Redirects::Usual,
         };
-        Some((way, binding.contact.clone()))
+        Some((way, first.contact.clone()))
     }
 
     /// A call over a trunk got a 3xx: it goes where the trunk may dial, and over the trunk.

@@ -30,10 +30,7 @@ def bridged_to_a_phone(desk, **settings):
     legs = {"ai": desk.party("ai", "answers"), "caller": desk.party("caller", "caller", hold=25000)}
     call = baton.call()
     transfer = baton.transfer(call)
-    baton.transfer_in(transfer["id"], ("briefing",))
-    phone.press("1")
-    done = baton.transfer_over(transfer["id"])
-    expect(done["outcome"] == "bridged", f"the transfer is bridged: {done}; {phone.screen[-300:]!r}")
+    phone.accept(baton, transfer)
     hears_michael(desk, voices["caller"])
     return baton, voices, legs, phone, call, transfer
 

@@ -13,6 +13,7 @@ from lab.softphone import Softphone
 
 from . import case
 from .calls import both_hear
+from .phones import hears_michael
 from .refer import contract_kept
 from .transfers import digest_holds
 
@@ -54,13 +55,8 @@ def kamailio(desk):
     call = baton.call()
     both_hear(caller, ai, desk.let_them_talk(1.2))
     transfer = baton.transfer(call)
-    baton.transfer_in(transfer["id"], ("briefing",))
-    time.sleep(0.5)
-    phone.press("1")
-    done = baton.transfer_over(transfer["id"])
-    expect(done["outcome"] == "bridged", f"the transfer is bridged: {done}; {phone.screen[-300:]!r}")
-    span = desk.let_them_talk(1.5)
-    expect(caller.hears(TONES["michael"], *span), f"the caller hears the phone: {caller.level(TONES['michael'], *span):.0f} dBFS")
+    phone.accept(baton, transfer, listens=0.5)
+    hears_michael(desk, caller)
     ai_leg.finish()
     caller_leg.finish(20)
     phone.wait_for("terminated")

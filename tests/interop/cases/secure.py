@@ -9,6 +9,7 @@ from lab.desk import TONES, expect
 from lab.softphone import Softphone
 
 from . import case
+from .phones import hears_michael
 
 
 class Authority:
@@ -122,13 +123,8 @@ def baresip(desk):
     ai_leg = desk.party("ai", "answers")
     caller_leg = desk.party("caller", "caller", hold=14000)
     transfer = baton.transfer(baton.call(), context={"caller": {"name": "Jamie"}, "intent": "pricing"})
-    baton.transfer_in(transfer["id"], ("briefing",))
-    time.sleep(1)
-    phone.press("1")
-    done = baton.transfer_over(transfer["id"])
-    expect(done["outcome"] == "bridged", f"the transfer is bridged: {done}; {phone.screen[-300:]!r}; {baton.log()[-300:]!r}")
-    span = desk.let_them_talk(2)
-    expect(caller.hears(TONES["michael"], *span), f"the caller hears the phone: {caller.level(TONES['michael'], *span):.0f} dBFS")
+    phone.accept(baton, transfer, listens=1)
+    hears_michael(desk, caller, 2)
     ai_leg.finish()
     caller_leg.finish(20)
     phone.wait_for("terminated", 5)

@@ -33,6 +33,10 @@ class Desk:
         kind = 8 if codec == "pcma" else 0
         return self._choir.add(voices.Voice(role, self.baton.rtp[role], TONES[role], kind))
 
+    def moved(self, voice):
+        """The voice from a port that nobody has heard of."""
+        return self._choir.add(voice.elsewhere(voice.port + 1))
+
     def party(self, role, scenario, transport="u1", **words):
         """SIPp as `role`, at the port that the configuration gives it; waits until it is bound."""
         words.setdefault("rtp", self.baton.rtp.get(role, 9))
@@ -40,7 +44,7 @@ class Desk:
         self._parties.append(one)
         if transport == "u1":
             return one.wait_bound()
-        return one.wait_bound("tcp") if scenario.startswith("answers") else one
+        return one.wait_bound("tcp") if scenario.startswith(("answers", "<")) else one
 
     def stranger(self, name, scenario, ip, port, **words):
         """SIPp from somewhere that the configuration does not know."""

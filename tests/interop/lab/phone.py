@@ -1,5 +1,6 @@
 """A bare SIP end over one UDP socket, for moments that need to be exact: it sends when told and answers by hand."""
 
+import hashlib
 import re
 import socket
 import time
@@ -47,6 +48,21 @@ class Phone:
         return (f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.me};branch={branch}\r\nFrom: {from_}\r\nTo: {to}\r\n"
                 f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:phone@{self.me}>\r\nMax-Forwards: 70\r\n{more}{kind}"
                 f"Content-Length: {len(body)}\r\n\r\n{body}")
+
+    def register(self, user, password, realm):
+        """Registers for five minutes, with SHA-256 (RFC 8760); made here, so that it shares nothing with the product."""
+        them, uri = f"<sip:{user}@{realm}>", f"sip:{realm}"
+        more = "Expires: 300\r\n"
+        self.send(self.request("REGISTER", uri, f"{them};tag=r", them, f"register-{self.port}", 1, more=more))
+        challenge = self.receive("SIP/2.0 401")
+        line = next(line for line in challenge.splitlines() if line.startswith("WWW-Authenticate") and "SHA-256" in line)
+        nonce = re.search(r'nonce="([^"]*)"', line).group(1)
+        sha = lambda text: hashlib.sha256(text.encode()).hexdigest()  # noqa: E731
+        proof = sha(f"{sha(f'{user}:{realm}:{password}')}:{nonce}:00000001:c:auth:{sha(f'REGISTER:{uri}')}")
+        answer = (f'Authorization: Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{proof}", algorithm=SHA-256, '
+                  'cnonce="c", qop=auth, nc=00000001\r\n')
+        self.send(self.request("REGISTER", uri, f"{them};tag=r", them, f"register-{self.port}", 2, more=more + answer))
+        return self.receive("SIP/2.0 200")
 
     def request_in(self, invite, method, cseq, **words):
         """A request inside the dialog that `invite` from the other side has begun and we have answered."""

@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections import namedtuple
 
+from . import script
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCENARIOS = os.path.join(os.path.dirname(HERE), "scenarios")
 Message = namedtuple("Message", "at direction text")
@@ -20,14 +22,18 @@ FILLED_IN = {"ring": 200, "talk": 30000, "hold": 30000, "wait": 500, "digit": "1
              "anywhere": "example.net", "status": 486, "phrase": "Busy Here", "rtp": 9}
 
 
+def _read(scenario):
+    with open(os.path.join(SCENARIOS, scenario + ".xml"), encoding="utf-8") as file:
+        return file.read()
+
+
 class Party:
     """A running SIPp."""
 
     def __init__(self, folder, name, scenario, port, target, ip="127.0.0.1", transport="u1", codec="pcmu", seconds=60, **words):
         self.name, self.folder, self.port = name, folder, port
         self._base = os.path.join(folder, name)
-        with open(os.path.join(SCENARIOS, scenario + ".xml"), encoding="utf-8") as file:
-            text = file.read()
+        text = script.xml(scenario) if script.is_script(scenario) else _read(scenario)
         formats, lines = CODECS[codec]
         text = text.replace("      ${codec_lines}\n", "".join(f"      {line}\n" for line in lines))
         filled = {**FILLED_IN, "formats": formats, **words}

@@ -10,6 +10,8 @@ import threading
 import time
 import wave
 
+from .desk import expect
+
 MODULES = "/usr/lib/baresip/modules"
 
 
@@ -68,6 +70,15 @@ class Softphone:
 
     def press(self, key):
         os.write(self.keyboard, key.encode())
+
+    def accept(self, baton, transfer, listens=0.0):
+        """Hears the briefing for a while, accepts by key and is bridged; gives the transfer as it is then."""
+        baton.transfer_in(transfer["id"], ("briefing",))
+        time.sleep(listens)
+        self.press("1")
+        done = baton.transfer_over(transfer["id"])
+        expect(done["outcome"] == "bridged", f"the transfer is bridged: {done}; {self.screen[-300:]!r}; {baton.log()[-300:]!r}")
+        return done
 
     def say(self, command):
         """Types a command in words: `dial sip:…`, `hold`, `resume`, `transfer sip:…`, `hangup`."""

@@ -27,6 +27,13 @@ class Voice:
         self._ssrc, self._seq, self._stamp = random.getrandbits(32), random.getrandbits(15), random.getrandbits(31)
         self._events = []
 
+    def elsewhere(self, port):
+        """The same voice from another port, as after a NAT has forgotten it; this one falls silent."""
+        moved = Voice(self.name, port, self.hz, self.kind)
+        moved.remote, moved._ssrc, moved._seq, moved._stamp = self.remote, self._ssrc, self._seq, self._stamp
+        self.remote, self.speaking = None, False
+        return moved
+
     def press(self, digit):
         """Presses a key: a telephone-event of 160 ms with its end said three times (RFC 4733)."""
         code = "0123456789*#".index(digit)
@@ -70,7 +77,8 @@ class Voice:
             if len(packet) < 12 or packet[0] >> 6 != 2 or 72 <= packet[1] & 0x7F <= 76:
                 continue
             first, second, seq, stamp, ssrc = struct.unpack("!BBHII", packet[:12])
-            self.remote = source
+            if self.speaking:
+                self.remote = source
             self.heard.append(Heard(at, seq, stamp, ssrc, second & 0x7F, second >> 7 == 1, packet[12:], source))
 
     def sound(self, since, until):

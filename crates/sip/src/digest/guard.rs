@@ -7,7 +7,7 @@ use baton_time::Mono;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Ask, Challenge, Hash, Quality, read_algorithm};
+use super::{Algorithms, Ask, Challenge, Hash, Quality, read_algorithm};
 use crate::wire::{Header, Message, Name, Uri, pairs};
 
 /// How long a nonce is good for: longer than any answer takes, shorter than anybody needs to try passwords on it.
@@ -20,7 +20,7 @@ const NONCES_MAX: usize = 8_192;
 pub enum Verdict {
     /// It comes from this user.
     Proved(String),
-    /// The password is right, but the nonce is too old or was used up: challenge again, and say so.
+    /// The password is right, but the nonce is too old, was used up, or was made before we were started: challenge again, and say so.
     Stale,
     /// It answers no challenge of this realm.
     Missing,
@@ -38,6 +38,15 @@ pub struct Guard {
     used: BTreeMap<Stamp, u32>,
     /// Nonces from before this are not taken any more.
     floor: Stamp,
+}
+
+/// What is known of a user.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The password.
+    pub password: String,
+    /// By which algorithms it may be proved.
+    pub algorithms: Algorithms,
 }
 
 /// When a nonce was made, and which it was.
@@ -67,17 +76,8 @@ impl Guard {
         Guard { realm, secret: secret.into(), drawn: 0, used: BTreeMap::new(), floor: Stamp::default() }
     }
 
-    /// The headers of a 401: one challenge for each algorithm, the one that is preferred first (RFC 8760 §2.3).
-    pub fn challenge(&mut self, now: Mono, verdict: &Verdict) -> Vec<Header> {
-        self.challenge_by(now, verdict, &["SHA-256", "MD5"])
-    }
-
-    /// The header of a 401 for old phones, some of which give up at a name that they do not know, whatever else is offered.
-    pub(crate) fn challenge_old(&mut self, now: Mono, verdict: &Verdict) -> Vec<Header> {
-        self.challenge_by(now, verdict, &["MD5"])
-    }
-
-    fn challenge_by(&mut self, now: Mono, verdict: &Verdict, algorithms: &[&str]) -> Vec<Header> {
+    /// The headers of a 401: one challenge for each of these algorithms, the one that is preferred first (RFC 8760 §2.3).
+    pub fn challenge(&mut self, now: Mono, verdict: &Verdict, algorithms: Algorithms) -> Vec<Header> {
         self.drawn += 1;
         let nonce = self.nonce(Stamp { at: now, number: self.drawn });
         let stale = if *verdict == Verdict::Stale { ", stale=true" } else { "" };
@@ -88,31 +88,34 @@ impl Guard {
             );
             Header::new("WWW-Authenticate", value)
         };
-        algorithms.iter().map(|algorithm| challenge(algorithm)).collect()
+        algorithms.names().iter().map(|algorithm| challenge(algorithm)).collect()
     }
 
-    /// Reads the Authorization of a request. `password` knows the users.
-    pub fn check(&mut self, now: Mono, request: &Message, password: impl FnOnce(&str) -> Option<String>) -> Verdict {
+    /// Reads the Authorization of a request. `user` knows the users. An answer by an algorithm that the user was not offered is wrong, whatever
+    /// it proves: nobody in between talks a phone and us down to a weaker one.
+    pub fn check(&mut self, now: Mono, request: &Message, user: impl FnOnce(&str) -> Option<Known>) -> Verdict {
         let ours = request.headers(Name::Authorization).filter_map(|value| {
             let (scheme, rest) = value.split_once([' ', '\t'])?;
             scheme.eq_ignore_ascii_case("Digest").then_some(rest)
         });
         let Some(rest) = ours.into_iter().find(|rest| param(rest, "realm") == Some(&self.realm)) else { return Verdict::Missing };
         let Some(answer) = Answer::read(rest) else { return Verdict::Wrong };
-        let Some(stamp) = self.stamp(answer.nonce) else { return Verdict::Wrong };
         if !is_about(answer.uri, request) {
             return Verdict::Wrong;
         }
-        let user = answer.user.replace("\\\"", "\"").replace("\\\\", "\\");
-        let known = password(&user);
+        let name = answer.user.replace("\\\"", "\"").replace("\\\\", "\\");
+        let known = user(&name);
+        let password = known.as_ref().map(|known| known.password.as_str()).unwrap_or_default();
         // The same work is done for users that there are not, so that nobody can ask by the clock who there is.
-        let is_right = answer.is_right(&self.realm, known.as_deref().unwrap_or_default(), request) & known.is_some();
+        let is_right = answer.is_right(&self.realm, password, request) & known.as_ref().is_some_and(|known| known.algorithms.has(answer.hash));
         if !is_right {
             return Verdict::Wrong;
         }
-        match self.use_up(now, stamp, answer.count) {
-            true => Verdict::Proved(user),
-            false => Verdict::Stale,
+        // RFC 7616 §3.3: a right answer to a nonce that is none of ours is stale, not wrong. Phones that had one before we were started again
+        // have not forgotten their password.
+        match self.stamp(answer.nonce) {
+            Some(stamp) if self.use_up(now, stamp, answer.count) => Verdict::Proved(name),
+            Some(_) | None => Verdict::Stale,
         }
     }
 
@@ -234,15 +237,19 @@ mod tests {
         request(&format!("Authorization: {}\r\n", Credentials::new("michael", password).answer(&challenge, &ask).value))
     }
 
-    fn known(user: &str) -> Option<String> {
-        (user == "michael").then(|| "secret".to_owned())
+    fn known(user: &str) -> Option<Known> {
+        known_by(user, Algorithms::Any)
+    }
+
+    fn known_by(user: &str, algorithms: Algorithms) -> Option<Known> {
+        (user == "michael").then(|| Known { password: "secret".to_owned(), algorithms })
     }
 
     #[test]
     fn whoever_knows_the_password_proves_it_with_the_best_hash_that_they_have() {
         for algorithm in ["", "SHA-256", "MD5"] {
             let mut guard = Guard::new("baton", 7);
-            let headers = guard.challenge(Mono::default(), &Verdict::Missing);
+            let headers = guard.challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
             assert!(headers[0].value.contains("algorithm=SHA-256") && headers.len() == 2);
             let answer = answer(&headers, algorithm, "secret", 1);
             let text = answer.header(Name::Authorization).expect("an answer");
@@ -252,9 +259,34 @@ mod tests {
     }
 
     #[test]
+    fn an_algorithm_that_a_user_is_not_offered_proves_nothing() {
+        let (all, sha, md5) = (Algorithms::Any, Algorithms::Sha256, Algorithms::Md5);
+        for (allowed, by, expected) in
+            [(sha, "SHA-256", true), (sha, "MD5", false), (md5, "SHA-256", false), (md5, "MD5", true), (all, "MD5", true)]
+        {
+            let mut guard = Guard::new("baton", 7);
+            let offered = guard.challenge(Mono::default(), &Verdict::Missing, allowed);
+            assert!(offered.iter().all(|header| allowed == all || header.value.contains(&format!("algorithm={}", allowed.names()[0]))));
+            let headers = guard.challenge(Mono::default(), &Verdict::Missing, all);
+            let answer = answer(&headers, &format!("algorithm={by},"), "secret", 1);
+            let verdict = guard.check(Mono::default() + SECOND, &answer, |user| known_by(user, allowed));
+            assert_eq!(verdict == Verdict::Proved("michael".to_owned()), expected, "{by} where {allowed:?} is allowed: {verdict:?}");
+            assert!(expected || verdict == Verdict::Wrong);
+        }
+    }
+
+    #[test]
+    fn a_nonce_of_an_earlier_run_is_stale_for_those_who_know_the_password_and_wrong_for_others() {
+        let headers = Guard::new("baton", 7).challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
+        let mut next = Guard::new("baton", 8);
+        let mut check = |password| next.check(Mono::default() + SECOND, &answer(&headers, "", password, 2), known);
+        assert_eq!([check("secret"), check("guess"), check("secret")], [Verdict::Stale, Verdict::Wrong, Verdict::Stale]);
+    }
+
+    #[test]
     fn a_count_is_good_once_and_only_upwards() {
         let mut guard = Guard::new("baton", 7);
-        let headers = guard.challenge(Mono::default(), &Verdict::Missing);
+        let headers = guard.challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
         let mut check = |count| guard.check(Mono::default() + SECOND, &answer(&headers, "", "secret", count), known);
         let proved = Verdict::Proved("michael".to_owned());
         assert_eq!(
@@ -266,17 +298,17 @@ mod tests {
     #[test]
     fn an_old_nonce_is_stale_for_those_who_know_the_password_and_wrong_for_others() {
         let mut guard = Guard::new("baton", 7);
-        let headers = guard.challenge(Mono::default(), &Verdict::Missing);
+        let headers = guard.challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
         let late = Mono::default() + NONCE_MAX;
         assert_eq!(guard.check(late, &answer(&headers, "", "guess", 1), known), Verdict::Wrong);
         assert_eq!(guard.check(late, &answer(&headers, "", "secret", 1), known), Verdict::Stale);
-        assert!(guard.challenge(late, &Verdict::Stale).iter().all(|header| header.value.ends_with("stale=true")));
+        assert!(guard.challenge(late, &Verdict::Stale, Algorithms::Any).iter().all(|header| header.value.ends_with("stale=true")));
     }
 
     #[test]
     fn nothing_else_proves_anything() {
         let mut guard = Guard::new("baton", 7);
-        let headers = guard.challenge(Mono::default(), &Verdict::Missing);
+        let headers = guard.challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
         let right = answer(&headers, "", "secret", 1).header(Name::Authorization).expect("an answer").to_owned();
         let mut check =
             |value: &str| guard.check(Mono::default() + SECOND, &request(&format!("Authorization: {value}\r\n")), known);
@@ -302,16 +334,12 @@ mod tests {
             assert_eq!(check(&value), Verdict::Missing, "{value}");
         }
         assert_eq!(guard.check(Mono::default() + SECOND, &request(""), known), Verdict::Missing);
-        assert_eq!(
-            Guard::new("baton", 8).check(Mono::default() + SECOND, &request(&format!("Authorization: {right}\r\n")), known),
-            Verdict::Wrong
-        );
     }
 
     #[test]
     fn what_is_remembered_of_nonces_has_an_end_and_forgets_nothing_that_could_be_used_again() {
         let mut guard = Guard::new("baton", 7);
-        let first = guard.challenge(Mono::default(), &Verdict::Missing);
+        let first = guard.challenge(Mono::default(), &Verdict::Missing, Algorithms::Any);
         let at = Mono::default() + SECOND;
         assert_eq!(guard.check(at, &answer(&first, "", "secret", 1), known), Verdict::Proved("michael".to_owned()));
         for number in 0..=NONCES_MAX as u64 {

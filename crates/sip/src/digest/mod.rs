@@ -2,7 +2,7 @@
 
 mod guard;
 
-pub use guard::{Guard, Verdict};
+pub use guard::{Guard, Known, Verdict};
 
 use std::fmt;
 
@@ -42,6 +42,18 @@ pub enum Hash {
     Sha512,
     /// SHA-256: what RFC 8760 wants everybody to have, and therefore the one that is preferred.
     Sha256,
+}
+
+/// By which algorithms somebody may prove who they are. What is offered follows from who they are, never from what was sent in their name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Algorithms {
+    /// SHA-256 and, for whoever does not have it, MD5.
+    #[default]
+    Any,
+    /// SHA-256 alone.
+    Sha256,
+    /// MD5 alone: some old phones give up at a name that they do not know, whatever stands beside it.
+    Md5,
 }
 
 /// What the digest covers.
@@ -183,6 +195,32 @@ impl Hash {
             Hash::Sha256 => hex::encode(Sha256::digest(text)),
             Hash::Sha512 => hex::encode(Sha512_256::digest(text)),
         }
+    }
+}
+
+impl Algorithms {
+    /// Their names, the one that is preferred first.
+    pub(crate) fn names(self) -> &'static [&'static str] {
+        match self {
+            Algorithms::Any => &["SHA-256", "MD5"],
+            Algorithms::Sha256 => &["SHA-256"],
+            Algorithms::Md5 => &["MD5"],
+        }
+    }
+
+    /// Whether an answer may be made by it.
+    pub(crate) fn has(self, hash: Hash) -> bool {
+        match hash {
+            Hash::Md5 => self != Algorithms::Sha256,
+            Hash::Sha256 => self != Algorithms::Md5,
+            // It is never offered.
+            Hash::Sha512 => false,
+        }
+    }
+
+    /// What is offered to somebody who may be one or the other.
+    pub(crate) fn or(self, other: Algorithms) -> Algorithms {
+        if self == other { self } else { Algorithms::Any }
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) enum Expired<C, S> {
     /// Only something to be sent again.
     Send(Transmit),
     /// Nobody has answered a request of ours.
-    Unanswered(C),
+    Unanswered(ClientKey, C),
     /// A client transaction is forgotten.
     ClientOver(ClientKey, C),
     /// A server transaction is forgotten; whether for want of an ACK or of our own answer does not matter any more.
@@ -215,8 +215,8 @@ impl<C: Clone, S> Transactions<C, S> {
     /// An INVITE is remembered for a while after it was given up, any other request is not.
     fn give_up(&mut self, key: ClientKey) -> Option<Expired<C, S>> {
         match self.clients.get(&key)? {
-            (ClientMachine::Invite(_), user) => Some(Expired::Unanswered(user.clone())),
-            (ClientMachine::Other(_), _) => self.clients.remove(&key).map(|(_, user)| Expired::Unanswered(user)),
+            (ClientMachine::Invite(_), user) => Some(Expired::Unanswered(key, user.clone())),
+            (ClientMachine::Other(_), _) => self.clients.remove(&key).map(|(_, user)| Expired::Unanswered(key, user)),
         }
     }
 

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::door::Response;
 use super::prack::Reliability;
-use super::print::{self, Outgoing, phrase};
-use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, OwnerDecides, Session, Stage, Up};
+use super::print::{self, Outgoing};
+use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, OwnerDecides, Refusal, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose};
 use super::{Dial, Event, Redirects, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Place, Side};
@@ -64,15 +64,20 @@ impl UserAgent {
         if let Redirects::Asked(times) = dial.redirects {
             (session.redirects, session.elsewhere.owner_decides) = (times, OwnerDecides::When3xx);
         }
-        session.elsewhere.others = others;
+        session.elsewhere.others = if dial.beside.is_empty() { others } else { Vec::new() };
         let mut headers = dial.headers;
         if let Some(hops) = dial.max_forwards {
             headers.push(Header::new("Max-Forwards", hops.to_string()));
         }
         let mut ask = AskAgain::new(headers, dial.sdp.map(|sdp| (SDP.to_owned(), sdp)));
         ask.timer = self.timer_wish();
-        let key = self.send_first_invite(now, &mut session, half, ask);
-        session.stage = Stage::Dialing(Dialing::new(key, false));
+        let beside = self.halves_beside(now, &half, dial.beside);
+        let asks = vec![ask.clone(); beside.len()];
+        let mut dialing = Dialing::new(self.send_first_invite(now, &mut session, half, ask), false);
+        for (half, ask) in beside.into_iter().zip(asks) {
+            dialing.beside.push(self.send_first_invite(now, &mut session, half, ask));
+        }
+        session.stage = Stage::Dialing(dialing);
         self.put(now, session);
         Ok(id)
     }
@@ -84,7 +89,7 @@ impl UserAgent {
         let key = request.key;
         let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
         self.begin(now, request, session.id, Purpose::Invite, Some(Box::new(ask)));
-        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half });
+        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half, ending: Cancel::No });
         key
     }
 
@@ -175,7 +180,8 @@ impl UserAgent {
             (dialog.local_seq, dialog.remote_seq) = (early.dialog.local_seq, early.dialog.remote_seq);
         }
         match std::mem::replace(&mut session.stage, Stage::Over) {
-            Stage::Dialing(Dialing { ending: Cancel::No, byed, .. }) => {
+            Stage::Dialing(dialing @ Dialing { ending: Cancel::No, .. }) => {
+                let byed = self.let_others_go(now, session, key, dialing);
                 self.first_accepted(now, session, key, dialog, response);
                 if byed.contains(&tag) {
                     self.end_by_far_side(now, session, None);
@@ -238,15 +244,16 @@ impl UserAgent {
                 _ => self.once_more(session, again, "INVITE", &response),
             };
             if let Some(ask) = next {
-                let key = self.send_first_invite(now, session, half, ask);
-                session.stage = Stage::Dialing(Dialing::new(key, true));
+                let next = self.send_first_invite(now, session, half, ask);
+                match &mut session.stage {
+                    Stage::Dialing(dialing) if !dialing.beside.is_empty() || dialing.refusal.is_some() => dialing.instead(key, next),
+                    stage => *stage = Stage::Dialing(Dialing::new(next, true)),
+                }
                 return;
             }
         }
-        session.stage = Stage::Over;
-        let phrase = response.message.phrase().to_owned();
-        let (session, status) = (session.id, response.status);
-        self.tell(Event::Refused { session, status, phrase, local: false, message: Some(response.message) });
+        let refusal = Refusal { status: response.status, message: Some(response.message) };
+        self.phone_refused(now, session, key, refusal);
     }
 
     /// The INVITE again, to where a 3xx leads, if it may be followed.
@@ -278,21 +285,19 @@ impl UserAgent {
     }
 
     /// Nobody has answered the INVITE that began the session, or it could not be sent.
-    pub(crate) fn invite_unanswered(&mut self, now: Mono, session: &mut Session, status: u16) {
-        if self.next_server(now, session) {
+    pub(crate) fn invite_unanswered(&mut self, now: Mono, session: &mut Session, key: ClientKey, status: u16) {
+        let Stage::Dialing(dialing) = &session.stage else { return };
+        // Somebody who was given up before, or lost, does not matter any more.
+        if !dialing.runs(key) || self.next_server(now, session) {
             return;
         }
-        let Stage::Dialing(dialing) = &session.stage else { return };
-        let event = match dialing.ending {
-            Cancel::No => {
-                let phrase = phrase(status).to_owned();
-                Event::Refused { session: session.id, status, phrase, local: true, message: None }
-            }
-            Cancel::Held(_) | Cancel::Sent => Event::Released { session: session.id, status: None },
+        let Stage::Dialing(Dialing { ending: Cancel::No, .. }) = &session.stage else {
+            session.stage = Stage::Over;
+            session.abandon_at = None;
+            self.tell(Event::Released { session: session.id, status: None });
+            return;
         };
-        session.stage = Stage::Over;
-        session.abandon_at = None;
-        self.tell(event);
+        self.phone_refused(now, session, key, Refusal { status, message: None });
     }
 
     /// RFC 3261 §9.1: 32 s after a CANCEL the INVITE is taken for cancelled, whatever the far side says.
@@ -306,17 +311,25 @@ impl UserAgent {
     /// Takes our INVITE back; the CANCEL waits for a provisional answer if there is none yet (RFC 3261 §9.1).
     pub(crate) fn cancel(&mut self, now: Mono, session: &mut Session, reason: Option<String>) {
         let Stage::Dialing(dialing) = &mut session.stage else { return };
-        let key = dialing.key;
-        let may = match self.transactions.client(key) {
-            Some((ClientMachine::Invite(machine), _)) => machine.is_proceeding(),
-            Some((ClientMachine::Other(_), _)) | None => false,
-        };
-        if may {
+        let (key, beside) = (dialing.key, std::mem::take(&mut dialing.beside));
+        for key in beside {
+            self.take_back(now, session, key, reason.clone());
+        }
+        let Stage::Dialing(dialing) = &mut session.stage else { return };
+        if self.may_cancel(key) {
             dialing.ending = Cancel::Sent;
             session.abandon_at = Some(now + self.settings.timing.patience());
             self.send_cancel(now, session.id, key, reason.as_deref());
         } else {
             dialing.ending = Cancel::Held(reason);
+        }
+    }
+
+    /// RFC 3261 §9.1: only what was answered provisionally, and not finally, may be cancelled.
+    pub(crate) fn may_cancel(&mut self, key: ClientKey) -> bool {
+        match self.transactions.client(key) {
+            Some((ClientMachine::Invite(machine), _)) => machine.is_proceeding(),
+            Some((ClientMachine::Other(_), _)) | None => false,
         }
     }
 

@@ -36,8 +36,11 @@ impl UserAgent {
                 _ => self.shunned.remove(addr),
             }
         }
+        if self.loser_answered(now, session, key, response) {
+            return true;
+        }
         let Stage::Dialing(dialing) = &session.stage else { return false };
-        if dialing.key == key {
+        if dialing.runs(key) {
             session.elsewhere.next_at = None;
             return false;
         }
@@ -47,26 +50,21 @@ impl UserAgent {
                 if self.transactions.client(cancel).is_none() {
                     self.send_cancel(now, session.id, key, None);
                 }
-                true
             }
-            // Whoever it was, somebody has answered there: they are let go at once, the call rings elsewhere.
-            200..=299 => {
-                let Some(half) = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone())
-                else {
-                    return true;
-                };
-                let dialog = response.dialog(&half);
-                let is_new = session
-                    .invites
-                    .iter()
-                    .any(|invite| invite.key == key && !invite.acks.iter().any(|(tag, _)| *tag == dialog.remote_tag));
-                self.acknowledge(session, key, &dialog, None);
-                if is_new {
-                    self.send_stray_bye(now, session.id, dialog);
-                }
-                true
-            }
-            _ => true,
+            200..=299 => self.let_go_at_once(now, session, key, response),
+            _ => {}
+        }
+        true
+    }
+
+    /// Somebody has answered who was not wanted any more: the call is elsewhere.
+    pub(crate) fn let_go_at_once(&mut self, now: Mono, session: &mut Session, key: ClientKey, response: &Response) {
+        let Some(invite) = session.invites.iter().find(|invite| invite.key == key) else { return };
+        let dialog = response.dialog(&invite.dialog);
+        let is_new = !invite.acks.iter().any(|(tag, _)| *tag == dialog.remote_tag);
+        self.acknowledge(session, key, &dialog, None);
+        if is_new {
+            self.send_stray_bye(now, session.id, dialog);
         }
     }
 

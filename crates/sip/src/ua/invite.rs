@@ -60,7 +60,9 @@ impl UserAgent {
             return self.reject(now, key, request, Reply::new(481), Rejected::StrayCancel);
         };
         let session = served.session;
-        self.respond(now, key, request, Reply::new(200));
+        // The tag is that of the answers to the INVITE: to some callers it is the one that counts from here on.
+        let tag = session.and_then(|id| self.sessions.get(&id)).map(|session| token(session.tag));
+        self.respond(now, key, request, Reply { tag, ..Reply::new(200) });
         let Some(mut session) = session.and_then(|id| self.sessions.remove(&id)) else { return };
         match std::mem::replace(&mut session.stage, Stage::Over) {
             Stage::Called(called) if called.key == invite => {

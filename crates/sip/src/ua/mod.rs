@@ -2,6 +2,7 @@
 
 mod answer;
 mod auth;
+mod beside;
 mod bye;
 mod counts;
 mod dial;
@@ -59,7 +60,7 @@ pub use settings::{Limits, OptionsFor, Settings};
 pub use snapshot::{AgentSnapshot, SessionRecord, SessionSnapshot};
 pub use sources::network_of;
 pub use subscribe::{Subscribe, SubscriptionId};
-pub use verb::{Dial, Reason, Redirects, VerbError};
+pub use verb::{Beside, Dial, Reason, Redirects, VerbError};
 
 use recent::Recent;
 use session::Session;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::dial::SDP;
 use super::door::{Request, Response};
-use super::session::{Brings, Change, Exchange, Later, OurInvite, Session, Stage, Up};
+use super::session::{Brings, Cancel, Change, Exchange, Later, OurInvite, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose, Reply};
 use super::{Event, Gone, Rejected, SessionId, UserAgent, VerbError};
 use crate::dialog::Side;
@@ -134,7 +134,7 @@ impl UserAgent {
         if by_update {
             return self.begin(now, request, session.id, Purpose::Update, Some(Box::new(ask)));
         }
-        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone() });
+        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone(), ending: Cancel::No });
         self.begin(now, request, session.id, Purpose::Reinvite, Some(Box::new(ask)));
     }
 

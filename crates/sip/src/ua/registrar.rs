@@ -11,7 +11,7 @@ use super::door::Request;
 use super::outside::Errand;
 use super::tables::Reply;
 use super::{Event, InviteRequest, Rejected, SessionId, UserAgent, VerbError};
-use crate::digest::{Guard, Verdict};
+use crate::digest::{Algorithms, Guard, Known, Verdict};
 use crate::transaction::ServerKey;
 use crate::transport::{ConnectionId, Hop, Transport};
 use crate::wire::{Header, Message, Name, NameAddr, Uri};
@@ -43,6 +43,8 @@ pub struct Account {
     pub password: String,
     /// What it is good for.
     pub use_for: AccountUse,
+    /// By which algorithms the password may be proved.
+    pub algorithms: Algorithms,
 }
 
 /// What an account is good for.
@@ -88,49 +90,19 @@ pub(crate) struct Registrar {
     accounts: Accounts,
     guard: Guard,
     bindings: BTreeMap<String, Vec<Binding>>,
-    /// What accounts have made of challenges. Only those that there are stand in here.
-    tastes: BTreeMap<String, Taste>,
-}
-
-/// What a phone has made of challenges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taste {
-    /// It was given the choice, and has not answered yet.
-    Offered,
-    /// It has answered.
-    Modern,
-    /// It came again without an answer: some old phones give up at SHA-256, although MD5 is offered, too.
-    Old,
 }
 
 impl Registrar {
     pub(crate) fn new(accounts: Accounts, seed: u64) -> Registrar {
         let guard = Guard::new(&accounts.realm, seed);
-        Registrar { accounts, guard, bindings: BTreeMap::new(), tastes: BTreeMap::new() }
+        Registrar { accounts, guard, bindings: BTreeMap::new() }
     }
 
-    /// The challenges for a phone that has not proved itself.
-    fn challenges(&mut self, now: Mono, account: &str, verdict: &Verdict) -> Vec<Header> {
-        if !self.accounts.users.contains_key(account) {
-            return self.guard.challenge(now, verdict);
-        }
-        let next = match (self.tastes.get(account), verdict) {
-            (Some(Taste::Offered), Verdict::Missing) | (Some(Taste::Old), _) => Taste::Old,
-            (Some(Taste::Modern), _) => Taste::Modern,
-            (Some(Taste::Offered) | None, _) => Taste::Offered,
-        };
-        self.tastes.insert(account.to_owned(), next);
-        match next {
-            Taste::Old => self.guard.challenge_old(now, verdict),
-            Taste::Offered | Taste::Modern => self.guard.challenge(now, verdict),
-        }
-    }
-
-    /// A phone has proved itself.
-    fn proved(&mut self, account: &str) {
-        if self.tastes.get(account) == Some(&Taste::Offered) {
-            self.tastes.insert(account.to_owned(), Taste::Modern);
-        }
+    /// The challenges for somebody who has not proved that they are one of these.
+    fn challenges<'n>(&mut self, now: Mono, accounts: impl Iterator<Item = &'n str>, verdict: &Verdict) -> Vec<Header> {
+        let known = accounts.filter_map(|name| self.accounts.users.get(name)).map(|account| account.algorithms);
+        let algorithms = known.reduce(Algorithms::or).unwrap_or_default();
+        self.guard.challenge(now, verdict, algorithms)
     }
 
     /// Whether anybody may register.
@@ -189,15 +161,23 @@ impl UserAgent {
 
     fn verify_message(&mut self, now: Mono, message: &Message) -> Verdict {
         let users = &self.registrar.accounts.users;
-        self.registrar.guard.check(now, message, |user| users.get(user).map(|account| account.password.clone()))
+        let known = |account: &Account| Known { password: account.password.clone(), algorithms: account.algorithms };
+        self.registrar.guard.check(now, message, |user| users.get(user).map(known))
     }
 
-    /// Asks a caller for their password: 401 with a challenge for each algorithm. The call is refused; it comes again with the answer.
+    /// Asks a caller, who may be one of these accounts, for their password: 401 with a challenge for each algorithm. The call is refused; it comes
+    /// again with the answer.
     ///
     /// # Errors
     /// When the session is not one that waits for our answer.
-    pub fn challenge(&mut self, now: Mono, session: SessionId, verdict: &Verdict) -> Result<(), VerbError> {
-        let headers = self.registrar.guard.challenge(now, verdict);
+    pub fn challenge<'n>(
+        &mut self,
+        now: Mono,
+        session: SessionId,
+        accounts: impl Iterator<Item = &'n str>,
+        verdict: &Verdict,
+    ) -> Result<(), VerbError> {
+        let headers = self.registrar.challenges(now, accounts, verdict);
         self.refuse(now, session, 401, None, headers)
     }
 
@@ -211,7 +191,7 @@ impl UserAgent {
         match &verdict {
             Verdict::Missing | Verdict::Stale => {
                 let mut reply = Reply::new(401);
-                reply.headers = self.registrar.challenges(now, &wanted, &verdict);
+                reply.headers = self.registrar.challenges(now, std::iter::once(wanted.as_str()), &verdict);
                 self.respond(now, key, request, reply);
                 return;
             }
@@ -225,7 +205,6 @@ impl UserAgent {
             }
         }
         self.sources.befriend(now, request.source);
-        self.registrar.proved(&wanted);
         let before = self.bindings(&wanted).len();
         let reply = match self.bind(now, &wanted, request) {
             Ok(()) => self.bound(now, &wanted, request),

@@ -135,13 +135,13 @@ impl UserAgent {
     }
 
     /// Nobody has answered a request of ours (status 408), or it could not be sent (503).
-    pub(crate) fn unanswered(&mut self, now: Mono, asked: &Asked, status: u16) {
+    pub(crate) fn unanswered(&mut self, now: Mono, key: ClientKey, asked: &Asked, status: u16) {
         if self.unanswered_outside(now, asked.purpose, status) {
             return;
         }
         let Some(mut session) = self.sessions.remove(&asked.session) else { return };
         match asked.purpose {
-            Purpose::Invite => self.invite_unanswered(now, &mut session, status),
+            Purpose::Invite => self.invite_unanswered(now, &mut session, key, status),
             Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, status),
             Purpose::Bye => self.bye_settled(&mut session, None),
             Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
@@ -161,7 +161,7 @@ impl UserAgent {
             if let Some(plain) = self.transactions.client(key).and_then(|(_, asked)| asked.plain.take()) {
                 self.fall_back(now, key, *plain);
             } else if let Some(asked) = self.transactions.drop_client(key) {
-                self.unanswered(now, &asked, 503);
+                self.unanswered(now, key, &asked, 503);
                 self.forget_client(key, &asked);
             }
         }

@@ -94,6 +94,12 @@ pub(crate) enum Stage {
 pub(crate) struct Dialing {
     /// The INVITE that runs.
     pub(crate) key: ClientKey,
+    /// Those that run beside it, to other phones of whoever is called.
+    #[serde(default)]
+    pub(crate) beside: Vec<ClientKey>,
+    /// The best refusal of those that ran beside it.
+    #[serde(default)]
+    pub(crate) refusal: Option<Refusal>,
     /// The dialogs of its forks, by the order of their first answers.
     pub(crate) early: Vec<Fork>,
     /// Remote tags that have already said BYE (RFC 5407 §3.1.2: it may overtake its own 200).
@@ -103,10 +109,19 @@ pub(crate) struct Dialing {
     pub(crate) heard: bool,
 }
 
+/// Why a phone does not take the call.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// What it has said; none where it has said nothing.
+    pub(crate) message: Option<Message>,
+}
+
 /// How far the taking back of our INVITE has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Cancel {
     /// Not wanted.
+    #[default]
     No,
     /// Wanted, but no provisional answer has come yet (RFC 3261 §9.1), with the value of its Reason.
     Held(Option<String>),
@@ -201,6 +216,9 @@ pub(crate) struct OurInvite {
     pub(crate) authorization: Vec<Header>,
     /// What acknowledged its 2xx, for each remote tag; sent again with each repetition.
     pub(crate) acks: Vec<(String, Option<Transmit>)>,
+    /// Whether it was taken back while the session goes on: another phone has the call, or has declined it for all.
+    #[serde(default)]
+    pub(crate) ending: Cancel,
 }
 
 /// A 2xx of ours that waits for its ACK (RFC 3261 §13.3.1.4).
@@ -286,7 +304,32 @@ impl Dialing {
 
     /// The stage of an INVITE that is being sent now; `heard` if an earlier one of this call was answered.
     pub(crate) fn new(key: ClientKey, heard: bool) -> Dialing {
-        Dialing { key, early: Vec::new(), byed: Vec::new(), ending: Cancel::No, heard }
+        Dialing { key, beside: Vec::new(), refusal: None, early: Vec::new(), byed: Vec::new(), ending: Cancel::No, heard }
+    }
+
+    /// Whether this INVITE may still make the session.
+    pub(crate) fn runs(&self, key: ClientKey) -> bool {
+        self.key == key || self.beside.contains(&key)
+    }
+
+    /// Takes an INVITE out that runs no longer; false if it was the last one.
+    pub(crate) fn without(&mut self, key: ClientKey) -> bool {
+        if self.key != key {
+            self.beside.retain(|known| *known != key);
+        } else if self.beside.is_empty() {
+            return false;
+        } else {
+            self.key = self.beside.remove(0);
+        }
+        true
+    }
+
+    /// An INVITE runs in the place of another.
+    pub(crate) fn instead(&mut self, old: ClientKey, new: ClientKey) {
+        if self.key == old {
+            self.key = new;
+        }
+        self.beside.iter_mut().filter(|known| **known == old).for_each(|known| *known = new);
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use baton_time::Mono;
 use serde::{Deserialize, Serialize};
 
-use super::session::{Exchange, ReferStage, Session, Stage};
+use super::session::{Cancel, Exchange, ReferStage, Session, Stage};
 use super::tables::{Asked, Served};
 use super::{SessionId, UserAgent};
 use crate::digest::Credentials;
@@ -109,6 +109,8 @@ impl Session {
     /// The transactions of ours that it still waits for.
     fn client_keys(&self) -> Vec<ClientKey> {
         let mut keys: BTreeSet<ClientKey> = self.invites.iter().map(|invite| invite.key).collect();
+        let taken_back = self.invites.iter().filter(|invite| invite.ending != Cancel::No).map(|invite| invite.key);
+        keys.extend(taken_back.map(|key| ClientKey { is_cancel: true, ..key }));
         match &self.stage {
             Stage::Dialing(dialing) => {
                 keys.insert(ClientKey { is_cancel: true, ..dialing.key });

@@ -3,7 +3,7 @@
 use baton_time::Mono;
 
 use super::door::Request;
-use super::session::{Session, Stage};
+use super::session::{Cancel, Session, Stage};
 use super::snapshot::method;
 use super::timer::TimerWish;
 use super::{Direction, Event, SessionId, UserAgent, VerbError};
@@ -102,7 +102,7 @@ impl UserAgent {
                     self.counts.repeated += 1;
                     self.transmits.push_back(transmit);
                 }
-                Expired::Unanswered(asked) => self.unanswered(now, &asked, 408),
+                Expired::Unanswered(key, asked) => self.unanswered(now, key, &asked, 408),
                 Expired::ClientOver(key, asked) => self.forget_client(key, &asked),
                 Expired::ServerOver(key, served) => self.forget_server(key, &served),
             }
@@ -127,7 +127,9 @@ impl UserAgent {
         }
         if session.abandon_at.is_some_and(|at| at <= now) {
             session.abandon_at = None;
-            for invite in &session.invites {
+            // While a session is up only phones are given up that it was not for.
+            let is_up = matches!(session.stage, Stage::Up(_));
+            for invite in session.invites.iter().filter(|invite| !is_up || invite.ending != Cancel::No) {
                 self.transactions.forsake(now, invite.key);
             }
             self.never_cancelled(session);

@@ -20,6 +20,8 @@ pub struct Dial {
     pub flow: Option<ConnectionId>,
     /// Further servers of the same peer, in order: the next one is tried where one is silent, cannot be reached or says 503 (RFC 3263 §4.3).
     pub others: Vec<Hop>,
+    /// Further phones of whoever is called: all ring at once, and the first that answers has the call.
+    pub beside: Vec<Beside>,
     /// Elements to pass first, nearest first, as values of Route (RFC 3608).
     pub routes: Vec<String>,
     /// What a 3xx means.
@@ -36,6 +38,19 @@ pub struct Dial {
     pub credentials: Option<Credentials>,
     /// How many elements the call may pass; 70 if none.
     pub max_forwards: Option<u8>,
+}
+
+/// One more phone that rings at the same time.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// The Request-URI.
+    pub target: Uri,
+    /// Where the INVITE is sent.
+    pub route: Hop,
+    /// The stream that it is sent by.
+    pub flow: Option<ConnectionId>,
+    /// Elements to pass first.
+    pub routes: Vec<String>,
 }
 
 /// What a 3xx to a call of ours means.

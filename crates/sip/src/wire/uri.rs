@@ -367,14 +367,18 @@ fn tel_params_agree(one: &Uri, two: &Uri) -> bool {
     params_agree(&one.without_param("phone-context"), &two.without_param("phone-context"), |_| true)
 }
 
+/// A parameter that is written more than once, which RFC 3261 §19.1.1 forbids, has all of these values in their order: so each URI is the same as
+/// itself.
 fn params_agree(one: &Uri, two: &Uri, counts: impl Fn(&str) -> bool) -> bool {
-    one.params().all(|(name, value)| match two.param(name) {
-        Some(other) => {
-            let plain = |value: Option<&str>| value.map(|value| scan::unescape(value).to_ascii_lowercase());
-            plain(value) == plain(other)
-        }
+    one.params().all(|(name, _)| match two.param(name) {
+        Some(_) => param_values(one, name).eq(param_values(two, name)),
         None => !counts(name),
     })
+}
+
+fn param_values<'u>(uri: &'u Uri, name: &'u str) -> impl Iterator<Item = Option<String>> + 'u {
+    let named = uri.params().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.map(|value| scan::unescape(value).to_ascii_lowercase()))
 }
 
 /// Whether what stands before the first `@` is already a host with headers: `host?Replaces=a` of `sip:host?Replaces=a@b`.

@@ -1,5 +1,6 @@
 //! Whatever comes in whatever order: nothing panics, what is remembered has an end, and everything ends.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::desk::*;
 use crate::{ConnectionId, Event, ReferId, SessionId, Transport, Why};
 
-/// Sequences that are played, and their longest.
+/// Sequences that are played, unless `BATON_PLAYS` says how many, and their longest.
 const PLAYS: u32 = 160;
 const STEPS_MAX: usize = 60;
 /// More than any sequence of this length can leave behind.
@@ -73,12 +74,14 @@ struct World {
     ours: Vec<String>,
     answers: Vec<String>,
     branches: u32,
+    /// Calls of ours that were answered or refused.
+    decided: BTreeSet<SessionId>,
 }
 
 impl World {
     fn new() -> World {
         let (sessions, refers, ours, answers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        World { desk: Desk::new(), sessions, refers, ours, answers, branches: 0 }
+        World { desk: Desk::new(), sessions, refers, ours, answers, branches: 0, decided: BTreeSet::new() }
     }
 
     fn take(&mut self, step: &Step) {
@@ -123,6 +126,9 @@ impl World {
         if verb < 2 {
             let mut call = call((verb == 0).then_some(OFFER));
             call.credentials = Some(crate::digest::Credentials::new("u", "p"));
+            if session % 3 == 1 {
+                call.beside = super::beside::phones();
+            }
             self.sessions.push(ua.dial(now, call).expect("there is room"));
             return;
         }
@@ -157,6 +163,9 @@ impl World {
             }
         }
         for event in self.desk.events() {
+            if let Event::Answered { session, .. } | Event::Refused { session, .. } = &event {
+                assert!(self.decided.insert(*session), "a call of ours is answered or refused once: {event:?}");
+            }
             if let Event::Invite { session, .. } = event {
                 self.sessions.push(session);
             } else if let Event::Refer { refer, .. } = event {
@@ -184,7 +193,8 @@ fn pick<T>(all: &[T], number: usize) -> Option<&T> {
 
 #[test]
 fn any_sequence_of_messages_deeds_and_waits_comes_to_an_end() {
-    let config = Config { cases: PLAYS, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let plays = std::env::var("BATON_PLAYS").ok().and_then(|text| text.parse().ok()).unwrap_or(PLAYS);
+    let config = Config { cases: plays, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let plays = prop::collection::vec(step(), 1..STEPS_MAX);
     let result = runner.run(&plays, |steps| {

@@ -182,6 +182,7 @@ fn a_cancel_is_answered_and_ends_the_invite_with_487() {
     let said = desk.said();
     assert_eq!(said.iter().map(|text| brief(text)).collect::<Vec<_>>(), ["200", "487", "200"]);
     assert_eq!(tag(&value(&said[1], "To")), tag(&value(&ringing, "To")));
+    assert_eq!(tag(&value(&said[0], "To")), tag(&value(&ringing, "To")), "RFC 3261 §9.2: so is the tag of the 200 to the CANCEL");
     assert_eq!(desk.told(), ["Gone Cancelled { reason: Some(\"SIP;cause=200;text=\\\"Elsewhere\\\"\") }"]);
     assert_eq!(desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()), Err(VerbError::NoSession));
     desk.hear(&request("ACK", &said[1], 1, "z9hG4bKa", "", ""));
@@ -198,7 +199,8 @@ fn a_cancel_after_the_answer_changes_nothing() {
     desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()).unwrap();
     let answer = desk.only();
     desk.hear(&text.replace("INVITE", "CANCEL"));
-    assert_eq!(desk.brief(), ["200"]);
+    let cancelled = desk.only();
+    assert_eq!((brief(&cancelled), tag(&value(&cancelled, "To"))), ("200".to_owned(), tag(&value(&answer, "To"))));
     desk.hear(&request("ACK", &answer, 1, "z9hG4bKack", "", OFFER));
     assert_eq!(desk.told(), ["Confirmed with an answer"]);
 }

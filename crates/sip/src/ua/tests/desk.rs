@@ -172,6 +172,7 @@ pub(super) fn call(sdp: Option<&'static str>) -> Dial {
         route: Hop::new(Transport::Udp, addr(PEER)),
         flow: None,
         others: Vec::new(),
+        beside: Vec::new(),
         routes: Vec::new(),
         redirects: crate::Redirects::Usual,
         from: name("\"Baton\" <sip:baton@192.0.2.1>"),

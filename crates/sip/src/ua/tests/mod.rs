@@ -1,6 +1,7 @@
 //! Plays, acted through the public door in virtual time.
 
 mod anything;
+mod beside;
 mod called;
 mod calling;
 mod desk;

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::desk::*;
-use crate::digest::{Ask, Credentials, Verdict, challenges};
+use crate::digest::{Algorithms, Ask, Credentials, Verdict, challenges};
 use crate::wire::Message;
 use crate::{Account, AccountUse, Accounts, ConnectionId, Event, Settings, Transport, Why};
 
 fn desk() -> Desk {
-    let account = |use_for| Account { password: "secret".to_owned(), use_for };
+    desk_where(Algorithms::Any)
+}
+
+/// Where these algorithms are good for every account.
+fn desk_where(algorithms: Algorithms) -> Desk {
+    let account = |use_for| Account { password: "secret".to_owned(), use_for, algorithms };
     let users = [("michael", AccountUse::Phone), ("sara", AccountUse::Phone), ("pbx", AccountUse::Calls)];
     let users: BTreeMap<String, Account> = users.into_iter().map(|(name, use_for)| (name.to_owned(), account(use_for))).collect();
     Desk::with(Settings { accounts: Accounts { realm: "baton.example".to_owned(), users }, ..settings() })
@@ -160,7 +165,7 @@ fn a_caller_proves_whose_the_call_is() {
     let Event::Invite { session, invite: call, .. } = desk.events().remove(0) else { panic!("a call") };
     let verdict = desk.ua.verify(desk.now, &call);
     assert_eq!(verdict, Verdict::Missing);
-    desk.ua.challenge(desk.now, session, &verdict).unwrap();
+    desk.ua.challenge(desk.now, session, ["pbx"].into_iter(), &verdict).unwrap();
     let said = desk.said();
     let challenge = said.last().unwrap();
     assert_eq!((brief(challenge).as_str(), values(challenge, "WWW-Authenticate").len()), ("401", 2));
@@ -187,27 +192,35 @@ fn without_accounts_nobody_registers() {
 }
 
 #[test]
-fn a_phone_that_gives_up_at_sha_256_is_offered_md5_alone() {
-    let mut desk = desk();
-    for (seq, offered) in [(1, 2), (2, 1), (3, 1)] {
-        desk.hear(&register("michael", seq, PHONE));
-        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), offered);
+fn what_is_offered_follows_the_account_and_not_what_strangers_have_sent_in_its_name() {
+    for (algorithms, offered) in
+        [(Algorithms::Any, &["SHA-256", "MD5"][..]), (Algorithms::Sha256, &["SHA-256"]), (Algorithms::Md5, &["MD5"])]
+    {
+        let mut desk = desk_where(algorithms);
+        for seq in 1..6 {
+            desk.hear(&register("michael", seq, PHONE));
+            let challenge = desk.only();
+            let lines = values(&challenge, "WWW-Authenticate");
+            let named: Vec<_> = lines.iter().filter_map(|line| line.split("algorithm=").nth(1)?.split(',').next()).collect();
+            assert_eq!(named, offered, "the {seq}. time");
+        }
+        let answer = enrol(&mut desk, "michael", 6, PHONE);
+        assert_eq!(brief(&answer), "200", "{algorithms:?}");
     }
-    let first = register("michael", 4, PHONE);
-    desk.hear(&first);
-    let challenge = desk.only();
-    assert!(value(&challenge, "WWW-Authenticate").contains("algorithm=MD5"));
-    desk.hear(&proved(&first, &challenge, "michael", "secret"));
-    assert_eq!(desk.brief(), ["200"]);
-    for seq in 10..13 {
-        desk.hear(&register("nobody", seq, PHONE));
-        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), 2, "who is not there learns nothing");
-    }
-    enrol(&mut desk, "sara", 1, "Contact: <sip:sara@10.0.0.6>\n");
-    for seq in 2..5 {
-        desk.hear(&register("sara", seq, "Contact: <sip:sara@10.0.0.6>\n"));
-        assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), 2, "who has answered once can");
-    }
+    let mut desk = desk_where(Algorithms::Sha256);
+    desk.hear(&register("nobody", 1, PHONE));
+    assert_eq!(values(&desk.only(), "WWW-Authenticate").len(), 2, "for those who are not there it is as usual");
+}
+
+#[test]
+fn md5_opens_no_account_that_wants_sha_256() {
+    let mut strict = desk_where(Algorithms::Sha256);
+    let first = register("michael", 1, PHONE);
+    strict.hear(&first);
+    let challenge = strict.only().replace("algorithm=SHA-256", "algorithm=MD5");
+    strict.hear(&proved(&first, &challenge, "michael", "secret"));
+    assert_eq!(strict.brief(), ["403"], "somebody in between has asked for MD5");
+    assert!(strict.ua.bindings("michael").is_empty());
 }
 
 #[test]
