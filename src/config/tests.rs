@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use baton_sip::digest::Algorithms;
 use baton_sip::{ServerName, Transport};
 use baton_switchboard::CallerId;
 use baton_transfer::{AfterAe, BriefingBy, WhileDialing};

@@ -61,6 +61,7 @@ impl Line {
             route,
             flow: None,
             others: Vec::new(),
+            beside: Vec::new(),
             routes: Vec::new(),
             redirects: Redirects::Usual,
             from,

@@ -1,5 +1,6 @@
 //! What the network says about a caller's number: `verstat` (3GPP TS 24.229 §7.2A.20) and the PASSporT of an Identity header (RFC 8224,
-//! RFC 8588). Baton believes neither for itself: whoever reads the payload sees them, and nobody takes a bare number for a proof.
+//! RFC 8588), and why they call (RFC 9796). Baton believes none of it for itself: whoever reads the payload sees them, and nobody takes a bare number for a
+//! proof.
 
 use baton_contract::{Caller, Context};
 use baton_sip::InviteRequest;
@@ -14,7 +15,10 @@ const IDENTITY_BYTES_MAX: usize = 2_048;
 /// The longest `verstat`, in bytes.
 const VERSTAT_BYTES_MAX: usize = 64;
 
-/// `caller.verstat`, `caller.attestation` and `caller.identity`, as far as the INVITE has them.
+/// The longest `call-reason`, in bytes.
+const REASON_BYTES_MAX: usize = 256;
+
+/// `caller.verstat`, `caller.attestation`, `caller.identity` and `caller.call_reason`, as far as the INVITE has them.
 pub(crate) fn attested(invite: &InviteRequest) -> Context {
     let mut other = Map::new();
     let asserted: Option<Uri> =
@@ -25,6 +29,8 @@ pub(crate) fn attested(invite: &InviteRequest) -> Context {
         other.extend(attestation_of(identity).map(|attest| ("attestation".to_owned(), json!(attest))));
         other.insert("identity".to_owned(), json!(printable(identity, IDENTITY_BYTES_MAX)));
     }
+    let reason = invite.message.headers("Call-Info").find_map(call_reason_of);
+    other.extend(reason.map(|reason| ("call_reason".to_owned(), json!(reason))));
     let caller = (!other.is_empty()).then(|| Caller { other, ..Caller::default() });
     Context { caller, ..Context::default() }
 }
@@ -37,6 +43,13 @@ fn verstat_of(uri: &Uri) -> Option<String> {
         user.split(';').find_map(|part| part.strip_prefix("verstat=").map(str::to_owned))
     };
     of_user().or_else(of_uri).map(|verstat| printable(&verstat, VERSTAT_BYTES_MAX)).filter(|verstat| !verstat.is_empty())
+}
+
+/// The `call-reason` of one Call-Info (RFC 9796 §6).
+fn call_reason_of(value: &str) -> Option<String> {
+    let info: NameAddr = value.parse().ok()?;
+    let reason = printable(&info.params.text("call-reason")?, REASON_BYTES_MAX);
+    (!reason.is_empty()).then_some(reason)
 }
 
 /// How sure the signer is of the number (A, B or C), from the claims of a PASSporT whose signature nobody has checked.
@@ -86,6 +99,19 @@ mod tests {
             ("sip:+15550123@carrier.example", None),
         ] {
             assert_eq!(verstat_of(&uri.parse().expect("a URI")).as_deref(), verstat, "{uri}");
+        }
+    }
+
+    #[test]
+    fn why_somebody_calls_is_a_parameter_of_call_info() {
+        for (value, reason) in [
+            ("<data:>;purpose=jcard;call-reason=\"Broken order\"", Some("Broken order")),
+            ("<https://carrier.example/jcard>;call-reason=\"\\\"quoted\\\"\";purpose=jcard", Some("\"quoted\"")),
+            ("<https://carrier.example/photo>;purpose=icon", None),
+            ("<data:>;purpose=jcard;call-reason=\"\"", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(call_reason_of(value).as_deref(), reason, "{value}");
         }
     }
 

@@ -13,7 +13,7 @@ use baton_transfer::{Action, AeSpeech, CallbackEvent, Callee, Cause, Event, Fact
 use crate::call::{Asked, Rests, Speech};
 use crate::handback::{MOVED, NOBODY_TO_MOVE, NOT_MOVED};
 use crate::inbound::Dialling;
-use crate::payload::{completeness, display_name};
+use crate::payload::{call_reason, completeness, display_name};
 use crate::switchboard::{Switchboard, Waiting};
 use crate::{Output, Spoken};
 
@@ -212,6 +212,7 @@ impl Switchboard {
             headers.push(Header::new("X-Baton-Transfer", transfer.to_string()));
             headers.push(Header::new("User-to-User", line.uui.value(transfer)));
             headers.push(Header::new("Call-Info", &link));
+            headers.extend(call_reason(&call.context).map(|why| Header::new("Call-Info", why)));
         }
         let display = line.trusted.then(|| display_name(&call.context, call.human()));
         let credentials = line.trunk.and_then(|trunk| self.settings.trunks.get(trunk)?.answers());

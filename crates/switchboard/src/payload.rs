@@ -90,6 +90,14 @@ pub(crate) fn display_name(context: &Context, from: &str) -> String {
         .collect()
 }
 
+/// The value of a Call-Info that tells a phone why somebody calls (RFC 9796 §6), without a card of who does.
+pub(crate) fn call_reason(context: &Context) -> Option<String> {
+    let why = context.intent.as_deref().or(context.reason.as_deref())?.replace('_', " ");
+    let why: String =
+        printable(&why, DISPLAY_CHARS_MAX * 4).chars().filter(|c| !matches!(c, '"' | '\\')).take(DISPLAY_CHARS_MAX).collect();
+    (!why.is_empty()).then(|| format!("<data:>;purpose=jcard;call-reason=\"{why}\""))
+}
+
 /// Which share of the payload's main fields a context has, from 0 to 1.
 pub(crate) fn completeness(context: &Context) -> f64 {
     let caller = context.caller.as_ref();

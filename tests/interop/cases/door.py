@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from lab.desk import expect
+from lab.desk import TONES, expect
 from lab.phone import Phone
 from lab.sipp import header
 
@@ -123,14 +123,23 @@ def resident_mb(baton):
 def flood(desk):
     seconds = int(os.environ.get("FLOOD_SECONDS", "60"))
     baton = desk.serve()
+    voices = {role: desk.voice(role) for role in ("caller", "michael")}
+    long = {"seconds": seconds + 60}
+    desk.party("ai", "answers", **long), desk.party("michael", "answers", talk=(seconds + 40) * 1000, **long)
+    desk.party("caller", "caller", hold=(seconds + 40) * 1000, **long)
+    transfer = baton.transfer(baton.call())
+    baton.transfer_in(transfer["id"], ("briefing",))
+    voices["michael"].press("1")
+    expect(baton.transfer_over(transfer["id"])["outcome"] == "bridged", "a caller and an AE talk")
     before = resident_mb(baton)
     command = [sys.executable, "-c", FLOOD, str(baton.sip), str(seconds), "20000"]
+    since = time.time()
     flooding = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     desk.at_end(flooding.kill)
     time.sleep(2)
     ai_leg = desk.party("ai", "answers")
-    caller_leg = desk.party("caller", "caller", hold=3000)
-    baton.call(20)
+    caller_leg = desk.stranger("second", "caller", "127.0.0.1", baton.base + 8, hold=3000)
+    baton.wait("the second call is up", lambda: sum(call["state"] == "active" for call in baton.get("/v1/calls")["items"]) == 2, 20)
     ai_leg.finish(40)
     caller_leg.finish(40)
     sent = int(flooding.communicate(timeout=seconds + 30)[0])
@@ -138,7 +147,13 @@ def flood(desk):
     metrics = baton.get("/metrics")
     dropped = re.search(r'baton_sip_rejected_total\{reason="flood"\} (\d+)', metrics)
     lines = len(re.findall("sip-reject src=127.0.0.9", baton.log()))
-    print(f"         {sent} sent in {seconds} s, {dropped and dropped.group(1)} dropped, {grown:.0f} MB more, {lines} lines in the log", flush=True)
+    gaps = {role: voices[role].longest_gap_ms(since, time.time()) for role in voices}
+    print(f"         {sent} sent in {seconds} s, {dropped and dropped.group(1)} dropped, {grown:.0f} MB more, {lines} lines in the log; longest gaps of "
+          f"the call that was up: {gaps['caller']:.0f} ms at the caller, {gaps['michael']:.0f} ms at the AE", flush=True)
+    span = desk.let_them_talk(1)
+    for role, other in (("caller", "michael"), ("michael", "caller")):
+        expect(voices[role].hears(TONES[other], *span), f"{role} hears {other} as before")
+        expect(gaps[role] <= 200, f"the call that was up is not harmed: {gaps[role]:.0f} ms without a packet at the {role}")
     expect(grown <= 64, f"it has grown by {grown:.0f} MB")
     expect(0 < lines <= seconds + 5, f"a line a second: {lines}")
 

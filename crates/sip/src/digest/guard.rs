@@ -107,7 +107,8 @@ impl Guard {
         let known = user(&name);
         let password = known.as_ref().map(|known| known.password.as_str()).unwrap_or_default();
         // The same work is done for users that there are not, so that nobody can ask by the clock who there is.
-        let is_right = answer.is_right(&self.realm, password, request) & known.as_ref().is_some_and(|known| known.algorithms.has(answer.hash));
+        let is_right = answer.is_right(&self.realm, password, request)
+            & known.as_ref().is_some_and(|known| known.algorithms.has(answer.hash));
         if !is_right {
             return Verdict::Wrong;
         }
@@ -266,11 +267,19 @@ mod tests {
         {
             let mut guard = Guard::new("baton", 7);
             let offered = guard.challenge(Mono::default(), &Verdict::Missing, allowed);
-            assert!(offered.iter().all(|header| allowed == all || header.value.contains(&format!("algorithm={}", allowed.names()[0]))));
+            assert!(
+                offered
+                    .iter()
+                    .all(|header| allowed == all || header.value.contains(&format!("algorithm={}", allowed.names()[0])))
+            );
             let headers = guard.challenge(Mono::default(), &Verdict::Missing, all);
             let answer = answer(&headers, &format!("algorithm={by},"), "secret", 1);
             let verdict = guard.check(Mono::default() + SECOND, &answer, |user| known_by(user, allowed));
-            assert_eq!(verdict == Verdict::Proved("michael".to_owned()), expected, "{by} where {allowed:?} is allowed: {verdict:?}");
+            assert_eq!(
+                verdict == Verdict::Proved("michael".to_owned()),
+                expected,
+                "{by} where {allowed:?} is allowed: {verdict:?}"
+            );
             assert!(expected || verdict == Verdict::Wrong);
         }
     }
@@ -302,7 +311,9 @@ mod tests {
         let late = Mono::default() + NONCE_MAX;
         assert_eq!(guard.check(late, &answer(&headers, "", "guess", 1), known), Verdict::Wrong);
         assert_eq!(guard.check(late, &answer(&headers, "", "secret", 1), known), Verdict::Stale);
-        assert!(guard.challenge(late, &Verdict::Stale, Algorithms::Any).iter().all(|header| header.value.ends_with("stale=true")));
+        assert!(
+            guard.challenge(late, &Verdict::Stale, Algorithms::Any).iter().all(|header| header.value.ends_with("stale=true"))
+        );
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl UserAgent {
             dialing.refusal = Some(best);
             return;
         }
-        let rest = if rings_on { std::iter::once(dialing.key).chain(std::mem::take(&mut dialing.beside)).collect() } else { Vec::new() };
+        let rest =
+            if rings_on { std::iter::once(dialing.key).chain(std::mem::take(&mut dialing.beside)).collect() } else { Vec::new() };
         session.stage = Stage::Over;
         session.abandon_at = None;
         for key in rest {

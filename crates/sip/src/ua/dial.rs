@@ -246,7 +246,9 @@ impl UserAgent {
             if let Some(ask) = next {
                 let next = self.send_first_invite(now, session, half, ask);
                 match &mut session.stage {
-                    Stage::Dialing(dialing) if !dialing.beside.is_empty() || dialing.refusal.is_some() => dialing.instead(key, next),
+                    Stage::Dialing(dialing) if !dialing.beside.is_empty() || dialing.refusal.is_some() => {
+                        dialing.instead(key, next)
+                    }
                     stage => *stage = Stage::Dialing(Dialing::new(next, true)),
                 }
                 return;

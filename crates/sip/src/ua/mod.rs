@@ -48,7 +48,7 @@ use baton_time::{Mono, Timers};
 use crate::random::Random;
 use crate::timing::Why;
 use crate::transaction::{ServerKey, Transactions};
-use crate::transport::Transmit;
+use crate::transport::{ConnectionId, Transmit};
 
 pub use counts::{Counts, Direction, MessageCount};
 pub use event::{Event, Gone, InviteRequest, ReferId, Rejected, SessionId};
@@ -90,6 +90,8 @@ pub struct UserAgent {
     datagrams_only: Recent,
     /// Addresses that have not answered a short while ago: others of the same peer come first.
     shunned: Recent,
+    /// Streams that have ended, the latest of them.
+    ended_streams: BTreeSet<ConnectionId>,
     registrations: BTreeMap<RegistrationId, register::Registering>,
     pings: BTreeMap<PingId, ping::Asking>,
     subscriptions: BTreeMap<SubscriptionId, subscribe::Subscribing>,
@@ -133,6 +135,7 @@ impl UserAgent {
             timers: Timers::default(),
             datagrams_only: Recent::default(),
             shunned: Recent::default(),
+            ended_streams: BTreeSet::new(),
             registrations: BTreeMap::new(),
             pings: BTreeMap::new(),
             subscriptions: BTreeMap::new(),

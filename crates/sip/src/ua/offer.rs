@@ -134,7 +134,15 @@ impl UserAgent {
         if by_update {
             return self.begin(now, request, session.id, Purpose::Update, Some(Box::new(ask)));
         }
-        session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: up.dialog.clone(), ending: Cancel::No });
+        session.invites.push(OurInvite {
+            key,
+            seq,
+            offered,
+            authorization,
+            acks: Vec::new(),
+            dialog: up.dialog.clone(),
+            ending: Cancel::No,
+        });
         self.begin(now, request, session.id, Purpose::Reinvite, Some(Box::new(ask)));
     }
 

@@ -14,11 +14,11 @@ use crate::wire::Header;
 /// The methods that we serve.
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, UPDATE, PRACK";
 /// The extensions that we have, as Supported says them; a request may require any of them.
-pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, tdialog";
+pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, nosub, tdialog";
 /// The same without 100rel: in an INVITE that makes no offer.
-pub(crate) const SUPPORTED_LATER: &str = "timer, replaces, norefersub, tdialog";
+pub(crate) const SUPPORTED_LATER: &str = "timer, replaces, norefersub, nosub, tdialog";
 /// The same, one by one.
-pub(crate) const EXTENSIONS: [&str; 5] = ["100rel", "timer", "replaces", "norefersub", "tdialog"];
+pub(crate) const EXTENSIONS: [&str; 6] = ["100rel", "timer", "replaces", "norefersub", "nosub", "tdialog"];
 /// The body types that we read.
 const ACCEPT: &str = "application/sdp, message/sipfrag;version=2.0";
 

@@ -12,7 +12,7 @@ use super::tables::Reply;
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
 use crate::transaction::ClientKey;
-use crate::transport::{Hop, Listen, Transmit, Transport};
+use crate::transport::{Hop, Listen, ServerName, Transmit, Transport};
 use crate::wire::{Builder, COOKIE, Header, Message, Name, Scheme, Via};
 
 /// How many elements a request of ours may pass (RFC 3261 §8.1.1.6).
@@ -139,7 +139,19 @@ impl UserAgent {
         if let Some((content_type, body)) = &reply.body {
             builder = builder.body(content_type, body.clone());
         }
-        request.way.transmit(builder.build())
+        self.way_back(request, builder.build())
+    }
+
+    /// RFC 3261 §18.2.2: by the stream that the request came by, and if that has ended since, by a new one to where its sender listens. Only an
+    /// INVITE waits so long for its answer.
+    fn way_back(&self, request: &Request, bytes: Bytes) -> Transmit {
+        let has_ended = request.way.connection.is_some_and(|stream| self.ended_streams.contains(&stream));
+        let transport = request.way.transport;
+        if !has_ended || request.method() != "INVITE" || !matches!(transport, Transport::Tcp | Transport::Tls) {
+            return request.way.transmit(bytes);
+        }
+        let server = transport.is_secure().then(|| ServerName::new(&request.via.sent_by.host.to_string()));
+        Transmit { transport, connection: None, local: request.way.local, remote: request.source, server, bytes }
     }
 
     /// The address of ours that a dialog's requests leave from.

@@ -44,11 +44,12 @@ impl UserAgent {
             return Err(VerbError::WrongState);
         };
         let accepted = status < 300;
-        // RFC 4488 §4: who wants no reports gets none.
-        let unwatched = request.message.header(Name::ReferSub).is_some_and(is_false);
+        // RFC 4488 §4, RFC 7614 §4: who wants no reports gets none.
+        let says_so = request.message.header(Name::ReferSub).is_some_and(is_false);
+        let unwatched = says_so || request.message.has_token(Name::Require, "nosub");
         let (tag, mut headers) = (entry.own.as_ref().map(|own| own.local_tag.clone()), Vec::new());
         if accepted && unwatched {
-            headers.push(Header::new("Refer-Sub", "false"));
+            headers.extend(says_so.then(|| Header::new("Refer-Sub", "false")));
             up.refers.insert(at, Referred { id: refer, stage: ReferStage::Deaf, own: None });
         } else if accepted {
             // RFC 3515 §2.4.6: the id tells the REFERs of one dialog apart; it is the CSeq number of the REFER.

@@ -12,6 +12,9 @@ use crate::transaction::{Answer, ClientKey, ClientMachine};
 use crate::transport::{ConnectionId, Transmit, Transport};
 use crate::wire::Message;
 
+/// How many streams are remembered as ended, the latest: an INVITE that came by one of them may still wait for its answer.
+const ENDED_STREAMS_MAX: usize = 1_024;
+
 impl UserAgent {
     /// A response has come: its transaction decides whether it is new (RFC 3261 §17.1.3).
     pub(crate) fn on_response(&mut self, now: Mono, response: Response) {
@@ -184,6 +187,10 @@ impl UserAgent {
         for again in self.transactions.reroute(connection, remote) {
             self.counts.repeated += 1;
             self.transmits.push_back(again);
+        }
+        self.ended_streams.insert(connection);
+        while self.ended_streams.len() > ENDED_STREAMS_MAX {
+            self.ended_streams.pop_first();
         }
         self.registration_stream_closed(now, connection);
         self.binding_stream_closed(now, connection);

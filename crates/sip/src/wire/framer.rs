@@ -20,6 +20,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// How far the end of the head has been looked for in vain.
     searched: usize,
+    /// Where the message ends whose head is there: a head is read once, however slowly its body comes.
+    end: Option<usize>,
     broken: Option<Rule>,
 }
 
@@ -67,24 +69,38 @@ impl Framer {
     }
 
     fn cut(&mut self) -> Result<Option<Frame>, Fault> {
-        match self.skip_line_ends()? {
-            Skipped::Ping => return Ok(Some(Frame::Ping)),
-            Skipped::Waiting => return Ok(None),
-            Skipped::Message => {}
-        }
-        let Some(head_end) = self.head_end()? else { return Ok(None) };
-        let length = super::parse::framed_length(&self.buffer[..head_end])?;
-        let end = head_end.saturating_add(length);
-        if end > limits::MESSAGE_MAX {
-            return Err(super::parse::refuse_head(&self.buffer[..head_end], Rule::TooLong));
-        }
+        let end = match self.end {
+            Some(end) => end,
+            None => match self.framed()? {
+                Framed::Ping => return Ok(Some(Frame::Ping)),
+                Framed::Waiting => return Ok(None),
+                Framed::UpTo(end) => end,
+            },
+        };
+        self.end = Some(end);
         if self.buffer.len() < end {
             return Ok(None);
         }
         let message = Bytes::copy_from_slice(&self.buffer[..end]);
         self.buffer.advance(end);
-        self.searched = 0;
+        (self.searched, self.end) = (0, None);
         Ok(Some(Frame::Message(message)))
+    }
+
+    /// Where the message at the front ends, once its head is there.
+    fn framed(&mut self) -> Result<Framed, Fault> {
+        match self.skip_line_ends()? {
+            Skipped::Ping => return Ok(Framed::Ping),
+            Skipped::Waiting => return Ok(Framed::Waiting),
+            Skipped::Message => {}
+        }
+        let Some(head_end) = self.head_end()? else { return Ok(Framed::Waiting) };
+        let length = super::parse::framed_length(&self.buffer[..head_end])?;
+        let end = head_end.saturating_add(length);
+        if end > limits::MESSAGE_MAX {
+            return Err(super::parse::refuse_head(&self.buffer[..head_end], Rule::TooLong));
+        }
+        Ok(Framed::UpTo(end))
     }
 
     /// Takes line ends off the front (RFC 3261 §7.5), and tells pings among them. A single one may be the first half of a ping, or what answers
@@ -115,6 +131,12 @@ impl Framer {
         }
         Ok(found)
     }
+}
+
+enum Framed {
+    Ping,
+    Waiting,
+    UpTo(usize),
 }
 
 enum Skipped {

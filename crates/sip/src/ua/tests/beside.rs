@@ -46,7 +46,10 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
 fn the_first_that_answers_has_the_call_and_the_others_are_told_that_it_was_completed_elsewhere() {
     let mut desk = Desk::new();
     let (_, [one, two, three]) = ring_all(&mut desk);
-    assert_eq!((value(&one, "Call-ID"), value(&one, "From"), value(&one, "CSeq")), (value(&two, "Call-ID"), value(&two, "From"), value(&three, "CSeq")));
+    assert_eq!(
+        (value(&one, "Call-ID"), value(&one, "From"), value(&one, "CSeq")),
+        (value(&two, "Call-ID"), value(&two, "From"), value(&three, "CSeq"))
+    );
     assert!(value(&one, "Via") != value(&two, "Via") && value(&two, "Via") != value(&three, "Via"));
     assert!(two.starts_with(&format!("INVITE sip:far@{SECOND} ")) && three.starts_with(&format!("INVITE sip:far@{THIRD} ")));
     desk.hear(&reply(&one, 180, "one", CONTACT, ""));

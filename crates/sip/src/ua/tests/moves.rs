@@ -180,6 +180,20 @@ fn who_wants_no_reports_gets_none() {
 }
 
 #[test]
+fn who_requires_nosub_gets_no_reports_either() {
+    let mut desk = Desk::new();
+    let (session, answer) = desk.up_from_far();
+    desk.hear(&request("REFER", &answer, 2, "z9hG4bKf", &format!("{TO}Require: nosub\n"), ""));
+    let refer = referred(&mut desk);
+    desk.ua.answer_refer(desk.now, session, refer, 200).unwrap();
+    assert_eq!(values(&desk.only(), "Refer-Sub").len(), 0, "this is not RFC 4488");
+    desk.ua.notify_refer(desk.now, session, refer, 200, "", Vec::new(), true).unwrap();
+    assert_eq!(desk.brief(), [""; 0]);
+    desk.hear(&request("REFER", &answer, 3, "z9hG4bKg", &format!("{TO}Require: explicitsub\n"), ""));
+    assert_eq!(desk.brief(), ["420"]);
+}
+
+#[test]
 fn a_refer_of_ours_that_wants_no_reports_is_over_with_its_answer() {
     for agrees in [true, false] {
         let mut desk = Desk::new();

@@ -252,3 +252,31 @@ fn whoever_opens_a_stream_is_known_by_the_port_in_their_via() {
         }
     }
 }
+
+#[test]
+fn an_answer_whose_stream_has_ended_goes_by_a_new_one_to_where_the_caller_listens() {
+    let by_tcp = |branch: &str| invite(branch, 1, OFFER).replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let mut desk = Desk::new();
+    desk.hear_by(Transport::Tcp, Some(STREAM), "192.0.2.9:41000", &by_tcp("z9hG4bKa"));
+    let session = desk.invited();
+    desk.transmits();
+    desk.ua.connection_closed(desk.now, STREAM, None);
+    desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()).unwrap();
+    let sent = desk.transmits().remove(0);
+    assert!(sent.bytes.starts_with(b"SIP/2.0 200"));
+    assert_eq!((sent.transport, sent.connection, sent.remote), (Transport::Tcp, None, addr("192.0.2.9:5070")), "not to 41000");
+    desk.wait_for(crate::Why::AnswerAgain);
+    assert_eq!(desk.transmits()[0].remote, addr("192.0.2.9:5070"), "and so do its repetitions");
+    let mut desk = Desk::new();
+    desk.hear_by(Transport::Tcp, Some(STREAM), "192.0.2.9:41000", &by_tcp("z9hG4bKb"));
+    let session = desk.invited();
+    desk.transmits();
+    desk.ua.connection_closed(desk.now, ConnectionId(STREAM.0 + 1), None);
+    desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()).unwrap();
+    let sent = desk.transmits().remove(0);
+    assert_eq!(
+        (sent.connection, sent.remote),
+        (Some(STREAM), addr("192.0.2.9:41000")),
+        "while its stream is there it goes by that"
+    );
+}
