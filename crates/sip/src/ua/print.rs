@@ -151,7 +151,7 @@ impl UserAgent {
             return request.way.transmit(bytes);
         }
         let server = transport.is_secure().then(|| ServerName::new(&request.via.sent_by.host.to_string()));
-        Transmit { transport, connection: None, local: request.way.local, remote: request.source, server, bytes }
+        Transmit { transport, connection: None, local: request.way.local, remote: request.peer(), server, bytes }
     }
 
     /// The address of ours that a dialog's requests leave from.
