@@ -1,5 +1,7 @@
 """Trunks that want a registration, and phones that register with Baton."""
 
+import json
+import subprocess
 import time
 
 from lab.desk import TONES, expect
@@ -154,3 +156,50 @@ def phones_ring_together(desk):
     baton.transfer_in(transfer["id"], ("briefing",))
     baton.ask("POST", f"/v1/transfers/{transfer['id']}/accept", {})
     expect(baton.transfer_over(transfer["id"])["outcome"] == "bridged", "the one that answered has the caller")
+
+
+def probe(desk, baton, *words):
+    """`baton probe carrier` as a child, with the configuration of the daemon."""
+    config = desk.path("baton.toml")
+    child = subprocess.Popen([desk.binary, "probe", "carrier", "--config", config, "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             stdin=subprocess.DEVNULL)
+    desk.at_end(child.kill)
+    return child
+
+
+@case("baton probe asks Kamailio what it can do, and says that nobody is there where nobody is", full_only=True, needs=("kamailio",))
+def probe_asks(desk):
+    baton = desk.serve()
+    child = probe(desk, baton)
+    said, complaint = child.communicate(timeout=20)
+    expect(child.returncode == 1 and json.loads(said)["options"] is None, f"nobody is there: {child.returncode} {said} {complaint}")
+    desk.at_end(Kamailio(desk.folder, REGISTRAR.format(port=baton.ports["trunk"]), baton.ports["trunk"]).close)
+    child = probe(desk, baton)
+    said, complaint = child.communicate(timeout=20)
+    options = json.loads(said)["options"]
+    expect(child.returncode == 0 and options["status"] == 200, f"Kamailio answers: {child.returncode} {said} {complaint}")
+    expect("kamailio" in said.lower(), f"and says who it is: {said}")
+
+
+@case("baton probe calls a number over a trunk: early media, what it answers, and whether it takes REFER", full_only=True, needs=())
+def probe_calls(desk):
+    baton = desk.serve()
+    trunk = Phone(baton.ports["trunk"], baton.target, baton.rtp["michael"])
+    desk.at_end(trunk.close)
+    child = probe(desk, baton, "--to", "+15550142", "--refer-to", "+15550143")
+    for method in ("OPTIONS", "INVITE"):
+        asked = trunk.receive(method, 20)
+        # The probe has a socket of its own.
+        trunk.target = field(asked, "Via").split(" ")[1].split(";")[0]
+        if method == "INVITE":
+            expect("+15550142@" in asked.splitlines()[0], f"the number is called: {asked.splitlines()[0]}")
+            trunk.send(trunk.response(asked, "183 Session Progress", sdp=True))
+        trunk.send(trunk.response(asked, "200 OK", sdp=method == "INVITE"))
+    trunk.receive("ACK")
+    refer = trunk.receive("REFER", 15)
+    expect("+15550143" in field(refer, "Refer-To"), f"and asked to go on: {field(refer, 'Refer-To')}")
+    trunk.send(trunk.response(refer, "405 Method Not Allowed"))
+    trunk.send(trunk.response(trunk.receive("BYE", 15), "200 OK"))
+    said, complaint = child.communicate(timeout=20)
+    call = json.loads(said)["call"]
+    expect(child.returncode == 0 and (call["status"], call["refer"]) == (200, 405), f"it tells what it learnt: {child.returncode} {said} {complaint}")
