@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use baton_contract::AeId;
+use baton_contract::{AeId, Mode};
 use baton_sip::Transport;
 use baton_switchboard::normalised;
 use baton_transfer::plan::{self, PlanFault};
@@ -34,6 +34,7 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     voices(findings, draft);
     languages(findings, draft);
     confirmation(findings, draft);
+    modes(findings, draft);
     accounts(findings, draft);
 }
 
@@ -122,6 +123,20 @@ fn confirmation(findings: &mut Findings<'_>, draft: &Draft) {
         let what = "needs somebody who writes down what callers say, and a folder: write `[transcribe]` with `url` and `model`, and \
                     `recording.dir`";
         findings.add(callback.places.of("confirm"), callback.places.key("confirm"), what);
+    }
+}
+
+/// A row without conditions is the last one, and messages need a place where they are kept.
+fn modes(findings: &mut Findings<'_>, draft: &Draft) {
+    let rows: Vec<_> = draft.modes.iter().filter_map(|found| Some((&found.places, found.value?))).collect();
+    for (at, (places, row)) in rows.iter().enumerate() {
+        if row.mode == Mode::Voicemail && draft.recording.value.dir.is_none() {
+            findings.add(places.of("mode"), places.key("mode"), "needs a folder for messages, write `recording.dir`");
+        }
+        if row.is_always() && at + 1 < rows.len() {
+            let what = "comes before other rows and asks for nothing, write it as the last [[mode]]";
+            findings.add(places.of("mode"), places.key("mode"), what);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod expand;
 mod fault;
 mod language;
 mod lines;
+mod mode;
 mod observe;
 mod peers;
 mod read;

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use baton_contract::AeId;
 use baton_sip::Transport;
-use baton_transfer::{AeSettings, BriefingBy, BudgetSettings, CallbackSettings, GroupSettings, Hours, Language, Limits, Zone};
+use baton_transfer::{
+    AeSettings, BriefingBy, BudgetSettings, CallbackSettings, Choice, Choices, GroupSettings, Hours, Language, Limits, Zone,
+};
 use toml_edit::Table;
 
 use super::fault::hint;
@@ -15,7 +17,7 @@ use super::settings::{
 };
 use super::tls::{self, TlsDraft};
 use super::walk::{Found, Places, Section, Walk};
-use super::{beyond, callback, lines, observe, peers, uri, value};
+use super::{beyond, callback, lines, mode, observe, peers, uri, value};
 use crate::capture::CaptureSettings;
 use crate::telemetry::TelemetrySettings;
 use crate::tls::Identity;
@@ -34,6 +36,7 @@ const TABLES: &[&str] = &[
     "transfer",
     "briefing",
     "callback",
+    "mode",
     "recording",
     "transcribe",
     "capture",
@@ -82,6 +85,8 @@ pub(super) struct Draft {
     pub(super) capture: Found<CaptureSettings>,
     pub(super) telemetry: Found<Option<TelemetrySettings>>,
     pub(super) languages: Vec<Found<Option<Tongue>>>,
+    /// The rows of the table of modes, in their order.
+    pub(super) modes: Vec<Found<Option<Choice>>>,
 }
 
 pub(super) struct MediaDraft {
@@ -122,6 +127,10 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
     for tongue in languages.iter().filter_map(|found| found.value.as_ref()) {
         transfer.value.phrases.put(tongue.language, tongue.phrases.clone());
     }
+    let modes: Vec<_> = walk.tables(root, "mode").into_iter().map(|section| mode::read(walk, section)).collect();
+    if !modes.is_empty() {
+        transfer.value.choices = Choices::new(modes.iter().filter_map(|found| found.value).collect());
+    }
     let aes: Vec<_> = walk.tables(root, "ae").into_iter().map(|section| read_ae(walk, section)).collect();
     Draft {
         node: read_node(walk, node),
@@ -149,6 +158,7 @@ pub(super) fn draft(walk: &mut Walk<'_>, root: &Table) -> Draft {
         capture: observe::capture(walk, capture),
         telemetry: observe::telemetry(walk, telemetry),
         languages,
+        modes,
     }
 }
 

@@ -125,6 +125,31 @@ fn languages_are_read() {
 }
 
 #[test]
+fn the_table_of_modes_is_read() {
+    use baton_contract::Mode;
+    use baton_transfer::{Choice, Choices, Preference, Urgency};
+    let rows = [
+        Choice {
+            urgency: Some(Urgency::Low),
+            preference: Some(Preference::Callback),
+            available: Some(false),
+            open: Some(false),
+            mode: Mode::Scheduled,
+        },
+        Choice { urgency: None, preference: Some(Preference::Message), available: None, open: None, mode: Mode::Voicemail },
+    ];
+    assert_eq!(parse(WHOLE).unwrap().transfer.choices, Choices::new(rows.to_vec()));
+    expect(&[
+        ("[[mode]]\nurgency = \"low\"\n", &["f:1:1: mode.mode: "]),
+        ("[[mode]]\nmode = \"hot\"\n", &["f:2:8: mode.mode: `hot` is not known"]),
+        ("[[mode]]\nmode = \"warm\"\nurgency = \"asap\"\n", &["f:3:11: mode.urgency: "]),
+        ("[[mode]]\nmode = \"warm\"\nopen = \"no\"\n", &["f:3:8: mode.open: "]),
+        ("[[mode]]\nmode = \"voicemail\"\n", &["f:2:8: mode.mode: needs a folder for messages"]),
+        ("[[mode]]\nmode = \"warm\"\n[[mode]]\nmode = \"cold\"\n", &["f:2:8: mode.mode: comes before other rows"]),
+    ]);
+}
+
+#[test]
 fn every_key_is_read() {
     let config = parse(WHOLE).unwrap();
     assert_eq!(config.summary(), "2 trunks, 2 AIs, 2 routes, 4 AEs, 1 group");

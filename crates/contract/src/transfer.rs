@@ -168,7 +168,7 @@ snake_names!(Stage { Start => "start", Ringing => "ringing", Accept => "accept",
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransferRequest {
-    /// The kind; absent: warm.
+    /// The kind; absent: what the table of modes says, which is warm unless the caller prefers something else.
     pub mode: Option<Mode>,
     /// AE id, group, number or SIP URI; absent: the policy chooses.
     pub to: Option<String>,

@@ -247,7 +247,7 @@ impl Switchboard {
             running.askers.push(ticket);
             return None;
         }
-        match self.check_request(id, request) {
+        match self.check_request(now, id, request) {
             Ok(wanted) => {
                 let transfer = self.begin_transfer(now, id, wanted, Some(ticket), None);
                 let call = self.calls.get_mut(&id);
@@ -263,7 +263,7 @@ impl Switchboard {
         }
     }
 
-    fn check_request(&self, id: CallId, request: TransferRequest) -> Result<Wanted, Problem> {
+    fn check_request(&self, now: Now, id: CallId, request: TransferRequest) -> Result<Wanted, Problem> {
         let Some(call) = self.calls.get(&id) else {
             self.call_view(id)?;
             return Err(Problem::conflict("this call has ended"));
@@ -274,11 +274,11 @@ impl Switchboard {
             (Phase::Placing | Phase::Connecting(_), _) => return Err(Problem::conflict("the caller is not up yet")),
             (Phase::Ending, _) => return Err(Problem::conflict("this call is ending")),
         }
-        let mode = request.mode.unwrap_or_default();
-        let target = self.target_of(request.to.as_deref(), mode)?;
         if let Some(context) = &request.context {
             check_size(context)?;
         }
+        let target = self.target_of(request.to.as_deref(), request.mode.unwrap_or_default())?;
+        let mode = request.mode.unwrap_or_else(|| self.mode_for(now, &target, &call.context, request.context.as_ref()));
         let (briefing, briefing_by) = match request.briefing {
             Some(BriefingRequest::Text(text)) => (Some(text), Some(BriefingBy::Voice)),
             Some(BriefingRequest::Ai) => (None, Some(BriefingBy::Ai)),
@@ -298,6 +298,17 @@ impl Switchboard {
             briefing_by,
         };
         Ok(Wanted { target, mode, reason: request.reason, context: request.context, briefing, wishes })
+    }
+
+    /// The kind of a transfer that does not say; somebody outside takes no message and keeps no hours.
+    fn mode_for(&self, now: Now, target: &Target, known: &Context, told: Option<&Context>) -> Mode {
+        let mut context = known.clone();
+        told.cloned().into_iter().for_each(|told| context.merge(told));
+        let mode = self.settings.transfer.choices.mode(&self.roster, now, target, &context);
+        match (mode, target) {
+            (Mode::Scheduled | Mode::Voicemail, Target::Outside(_)) => Mode::Warm,
+            (mode, _) => mode,
+        }
     }
 
     /// Whom a request means: one of our people, or somebody outside to whom a caller may be passed on.

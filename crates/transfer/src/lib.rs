@@ -8,6 +8,7 @@ mod action;
 pub mod briefing;
 mod budget;
 pub mod callback;
+mod choice;
 mod event;
 mod hours;
 mod key;
@@ -26,6 +27,7 @@ pub use action::{Action, AeSpeech, Cause, Phrase, Progress, Purpose, SayId, Scen
 pub use callback::{
     CallbackAction, CallbackEvent, CallbackRun, CallbackSettings, CallbackWhy, Change, ConfirmBy, NoBriefing, Said, Unchanged,
 };
+pub use choice::{Choice, Choices, Preference, Urgency};
 pub use event::{AcceptedBy, Event, Fact, HandBackBy, LegEnd, Message};
 pub use hours::{Hours, HoursError, Zone, ZoneError};
 pub use key::{Key, KeyError};

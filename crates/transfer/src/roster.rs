@@ -213,6 +213,11 @@ impl Roster {
         self.aes.get(id).is_some_and(|ae| ae.state(now) == AeState::Available)
     }
 
+    /// Whether now is within the hours of an AE.
+    pub(crate) fn is_open(&self, now: Now, id: &AeId) -> bool {
+        self.aes.get(id).is_some_and(|ae| ae.settings.hours.contain(now.wall, &ae.settings.timezone))
+    }
+
     /// Holds an AE for a transfer.
     ///
     /// # Errors

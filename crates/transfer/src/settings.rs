@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_contract::{AeId, Stage};
 
-use crate::{CallbackSettings, Hours, Key, Language, Phrasebook, Zone};
+use crate::{CallbackSettings, Choices, Hours, Key, Language, Phrasebook, Zone};
 use serde::{Deserialize, Serialize};
 
 /// Everything that a transfer obeys. The defaults are those of the documentation.
@@ -46,6 +46,8 @@ pub struct Settings {
     pub message_max: Duration,
     /// A silence of this length ends a message.
     pub message_silence_max: Duration,
+    /// Which kind of transfer a request is that does not say.
+    pub choices: Choices,
 }
 
 /// What of the settings one transfer may do otherwise.
@@ -286,6 +288,7 @@ impl Default for Settings {
             handback_key: KeyPair::default(),
             message_max: Duration::from_secs(120),
             message_silence_max: Duration::from_secs(5),
+            choices: Choices::default(),
         }
     }
 }
