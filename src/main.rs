@@ -14,6 +14,7 @@ mod fetch;
 mod import;
 mod journal;
 mod keeper;
+mod latency;
 mod logs;
 mod metrics;
 mod precedence;

@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use baton_contract::{Event, EventKind, LegRole};
+use baton_transfer::AeSettings;
 use serde_json::Value;
+
+use crate::latency::{Latencies, Quantile};
 
 /// Upper bounds of histogram buckets, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 32] = [
+const FAMILIES: [(&str, &str, &str); 33] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
+    ("baton_stage_quantile_seconds", "gauge", "Stages of the last 200 transfers that reached a human: median and 95th of 100"),
     ("baton_time_to_human_seconds", "histogram", "From the decision to the human on the line"),
     ("baton_budget_missed_total", "counter", "Limits of the budget that were missed"),
     ("baton_attempts_total", "counter", "Attempts by how they came out"),
@@ -50,6 +54,7 @@ const FAMILIES: [(&str, &str, &str); 32] = [
 pub(crate) struct Metrics {
     values: BTreeMap<(&'static str, String), f64>,
     histograms: BTreeMap<(&'static str, String), Histogram>,
+    latencies: Latencies,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -66,6 +71,21 @@ impl Metrics {
         metrics.set("baton_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         metrics.set("baton_draining", &[], 0.0);
         metrics
+    }
+
+    /// From now on these are the AEs, each with latencies of their own.
+    pub(crate) fn set_roster(&mut self, aes: &[AeSettings]) {
+        self.latencies.set_roster(aes);
+        self.values.retain(|(name, _), _| *name != "baton_stage_quantile_seconds");
+        let shown = self.latencies.all();
+        self.show_latencies(shown);
+    }
+
+    fn show_latencies(&mut self, shown: Vec<Quantile>) {
+        for Quantile { of, name, stage, quantile, seconds } in shown {
+            let labels = [("of", of), ("name", &name), ("stage", &stage), ("quantile", quantile)];
+            self.set("baton_stage_quantile_seconds", &labels, seconds);
+        }
     }
 
     /// Adds to a counter.
@@ -140,6 +160,10 @@ impl Metrics {
                     self.observe("baton_time_to_human_seconds", &[], seconds);
                 }
             }
+        }
+        if text("outcome") == "bridged" {
+            let shown = self.latencies.take(&event.data);
+            self.show_latencies(shown);
         }
         if let Some(seconds) = event.data.get("ai_drop_ms").and_then(seconds) {
             self.observe("baton_ai_drop_seconds", &[], seconds);
@@ -305,9 +329,17 @@ mod tests {
     #[test]
     fn a_transfer_is_counted_with_its_stages() {
         let mut metrics = Metrics::new();
+        let michael: AeSettings = serde_json::from_value(serde_json::json!({
+            "id": "michael", "name": "Michael", "uri": "sip:m@192.0.2.1", "numbers": [], "backup": null, "timezone": "UTC",
+            "hours": "Mon-Sun 00:00-24:00", "language": null, "skills": [], "trunk": "carrier", "trusted": true,
+            "ring_max": null, "ringing": null
+        }))
+        .unwrap();
+        metrics.set_roster(&[michael.clone()]);
         let event: Event = serde_json::from_value(serde_json::json!({
             "id": "e1", "seq": 1, "at": "2026-01-01T00:00:00Z", "type": "transfer.ended",
-            "data": {"mode": "warm", "reason": "my own \"word\"", "outcome": "bridged", "stages_ms": {"total": 9820}, "ai_drop_ms": 3}
+            "data": {"mode": "warm", "reason": "my own \"word\"", "outcome": "bridged", "stages_ms": {"total": 9820}, "ai_drop_ms": 3,
+                "attempts": [{"ae": "michael"}]}
         }))
         .unwrap();
         metrics.on_event(&event);
@@ -315,6 +347,12 @@ mod tests {
         assert!(text.contains("baton_transfers_total{mode=\"warm\",reason=\"other\",outcome=\"bridged\"} 1\n"), "{text}");
         assert!(text.contains("baton_time_to_human_seconds_bucket{le=\"20\"} 1\n"), "{text}");
         assert!(text.contains("baton_transfer_stage_seconds_count{stage=\"total\"} 1\n"), "{text}");
+        let live = |of: &str| format!("baton_stage_quantile_seconds{{{of},stage=\"total\",quantile=\"0.95\"}} 9.82\n");
+        let rows = ["of=\"all\",name=\"\"", "of=\"ae\",name=\"michael\"", "of=\"trunk\",name=\"carrier\""].map(live);
+        assert!(rows.iter().all(|row| text.contains(row)), "{text}");
+        metrics.set_roster(&[]);
+        let text = metrics.render();
+        assert_eq!(rows.map(|row| text.contains(&row)), [true, false, false], "{text}");
     }
 
     /// Names of metrics in `text`, each with the labels that are asked for in braces behind it.

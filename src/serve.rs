@@ -79,7 +79,8 @@ async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Han
     };
     let (end_http, http_ends) = oneshot::channel::<()>();
     let http = tokio::spawn(baton_http::serve(opened.http, router(control, settings), async move { drop(http_ends.await) }));
-    signals.follow(reload::Reloader { door: opened.door.clone(), voices: opened.engine.outlets.voices.clone(), file });
+    let (voices, metrics) = (opened.engine.outlets.voices.clone(), opened.engine.outlets.metrics.clone());
+    signals.follow(reload::Reloader { door: opened.door.clone(), voices, metrics, file });
     let streams = opened.engine.outlets.streams.acceptor();
     if let Some(tls) = opened.tls.clone() {
         tokio::spawn(tls.watch());

@@ -7,6 +7,7 @@ mod ladder;
 mod show;
 mod table;
 mod top;
+mod waits;
 mod words;
 
 use std::io::{ErrorKind, Write};

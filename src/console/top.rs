@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::daemon::{Daemon, Trouble};
 use super::table::table;
+use super::waits::waits;
 use super::words::{self, Here, ae_state, driver, stopwatch};
 use crate::clock::Clock;
 
@@ -142,6 +143,7 @@ fn screen(look: &Look, here: &Here) -> String {
     text.push('\n');
     let busy = look.aes.iter().map(|ae| [ae.id.to_string(), ae.name.clone(), ae_state(ae.state).to_owned()]).collect();
     text.push_str(&table(["AE", "NAME", "NOW"], busy));
+    text.push_str(&waits(&look.measures));
     text
 }
 

@@ -93,6 +93,7 @@ pub(super) async fn everything(config: &Config, survived: Survived, runtime: tok
     let begin = begin(config, clock, &store, links.clone(), listen).await?;
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
     let metrics = Arc::new(Mutex::new(Metrics::new()));
+    metrics.lock().set_roster(&config.aes);
     let pulse = Arc::new(Pulse::default());
     let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
     let retention = Retention::new(config, store.clone(), receipts.clone(), clock);

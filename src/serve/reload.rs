@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use baton_switchboard::{NotReloaded, Reload};
+use parking_lot::Mutex;
 use tokio::signal::unix::Signal;
 use tokio::sync::oneshot;
 
 use super::plan;
 use crate::config::Config;
 use crate::engine::{Door, Request};
+use crate::metrics::Metrics;
 use crate::voice::{self, Voices};
 use crate::watchdog;
 
@@ -18,6 +20,7 @@ use crate::watchdog;
 pub(super) struct Reloader {
     pub(super) door: Door,
     pub(super) voices: Arc<Voices>,
+    pub(super) metrics: Arc<Mutex<Metrics>>,
     /// None where the daemon runs without a file.
     pub(super) file: Option<PathBuf>,
 }
@@ -45,12 +48,13 @@ impl Reloader {
             runtime.block_on(plan::settings(&config, &names, spoken, None)).map(|settings| (settings, config))
         });
         let (settings, config) = resolved.await.context("names cannot be resolved")??;
-        let summary = config.summary();
+        let (summary, aes) = (config.summary(), config.aes.clone());
         let (answer, taken) = oneshot::channel();
         let reload = Box::new(Reload { settings, aes: config.aes, groups: config.groups });
         self.door.send(Request::Reload(reload, answer)).map_err(|_| anyhow!("the engine is busy"))?;
         let taken: Result<(), NotReloaded> = taken.await.context("the engine has ended")?;
         taken?;
+        self.metrics.lock().set_roster(&aes);
         Ok(summary)
     }
 }
