@@ -329,13 +329,9 @@ mod tests {
     #[test]
     fn a_transfer_is_counted_with_its_stages() {
         let mut metrics = Metrics::new();
-        let michael: AeSettings = serde_json::from_value(serde_json::json!({
-            "id": "michael", "name": "Michael", "uri": "sip:m@192.0.2.1", "numbers": [], "backup": null, "timezone": "UTC",
-            "hours": "Mon-Sun 00:00-24:00", "language": null, "skills": [], "trunk": "carrier", "trusted": true,
-            "ring_max": null, "ringing": null
-        }))
-        .unwrap();
-        metrics.set_roster(&[michael.clone()]);
+        let text = "[[trunk]]\nname = \"carrier\"\nuri = \"sip:192.0.2.1\"\n[[ae]]\nid = \"michael\"\nuri = \"sip:m@192.0.2.1\"\ntrunk = \"carrier\"\n";
+        let aes = crate::config::Config::parse("f", text, &crate::config::Surroundings::of_this_process()).unwrap().aes;
+        metrics.set_roster(&aes);
         let event: Event = serde_json::from_value(serde_json::json!({
             "id": "e1", "seq": 1, "at": "2026-01-01T00:00:00Z", "type": "transfer.ended",
             "data": {"mode": "warm", "reason": "my own \"word\"", "outcome": "bridged", "stages_ms": {"total": 9820}, "ai_drop_ms": 3,

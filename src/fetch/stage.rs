@@ -91,7 +91,7 @@ impl Server {
 
     /// The next request that was heard.
     pub(crate) async fn next(&mut self) -> Heard {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(10), self.heard.recv());
+        let next = tokio::time::timeout(std::time::Duration::from_secs(60), self.heard.recv());
         next.await.expect("no request came").unwrap()
     }
 }
