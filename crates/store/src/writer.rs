@@ -16,7 +16,7 @@ use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Ack, Batch, OnAck, Refusal};
 
 /// Batches that are written in one transaction at most.
-const GROUP_MAX: usize = 64;
+const GROUP_MAX: usize = 256;
 
 /// How often an ill store is tried again.
 const PROBE_EVERY: Duration = Duration::from_millis(500);

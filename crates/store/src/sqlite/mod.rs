@@ -5,6 +5,7 @@ mod outbox;
 mod past;
 mod read;
 mod schema;
+mod script;
 mod write;
 
 pub(crate) use open::{Opened, open};
@@ -36,6 +37,7 @@ const READONLY: u32 = 8;
 const CORRUPT: u32 = 11;
 const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
+const CONSTRAINT: u32 = 19;
 const NOTADB: u32 = 26;
 const IOERR_FSYNC: u32 = 10 | (4 << 8);
 const IOERR_SHMSIZE: u32 = 10 | (19 << 8);

@@ -8,6 +8,7 @@ use baton_contract::{CallView, CallbackView, Event, LeaseRow, Record, TransferVi
 use serde::Serialize;
 use sqlx::{Error, Row, SqliteConnection};
 
+use super::script::{Played, Script};
 use super::{outbox, past, refusal, signed};
 use crate::ledger::{Flush, Ledger, Tidy, Undo};
 use crate::{Batch, Refusal};
@@ -34,6 +35,12 @@ impl Writer {
     }
 
     async fn write_all(&mut self, batches: &[Batch]) -> Result<Vec<Result<Vec<Undo>, Refusal>>, Error> {
+        if let Some(script) = Script::of(batches) {
+            match script.play(&mut self.connection).await? {
+                Played::Written => return Ok(vec![Ok(Vec::new()); batches.len()]),
+                Played::Refused => self.roll_back().await,
+            }
+        }
         self.run("BEGIN IMMEDIATE").await?;
         if let [only] = batches {
             let result = self.write_batch(only).await?;
@@ -327,12 +334,12 @@ async fn checkpoint(connection: &mut SqliteConnection, sql: &'static str) -> Res
     Ok(busy == 0 && frames == carried)
 }
 
-fn json<T: Serialize>(value: &T) -> Result<String, Error> {
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|error| Error::Encode(error.into()))
 }
 
 /// The name of a state as it stands in JSON.
-fn name_of<T: Serialize>(state: &T) -> Result<String, Error> {
+pub(super) fn name_of<T: Serialize>(state: &T) -> Result<String, Error> {
     json(state).map(|quoted| quoted.trim_matches('"').to_owned())
 }
 
