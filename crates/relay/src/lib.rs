@@ -13,7 +13,7 @@ mod wakeup;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -83,6 +83,8 @@ pub struct Relay {
 struct Access {
     orders: Option<SyncSender<Order>>,
     bell: Arc<Bell>,
+    /// Commands were left since the bell was rung.
+    has_orders: AtomicBool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -114,7 +116,7 @@ impl Relay {
             let mut desk = Desk::new(Arc::clone(&rooms), settings.epoch, ring, Arc::clone(&bell), shared)?;
             desk.marks = marks.clone().map(Marking::new);
             let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || desk.run())?;
-            desks.push(Access { orders: Some(orders), bell, thread: Some(thread) });
+            desks.push(Access { orders: Some(orders), bell, has_orders: AtomicBool::new(false), thread: Some(thread) });
         }
         Ok(Relay { address: settings.address, stock, counters, desks })
     }
@@ -138,6 +140,20 @@ impl Relay {
 
     /// Hands a command to the room's media thread; never blocks.
     pub fn send(&self, command: Command) -> Result<(), Full> {
+        self.leave(command)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Wakes the media threads that commands were left for.
+    pub fn ring(&self) {
+        for desk in self.desks.iter().filter(|desk| desk.has_orders.swap(false, Ordering::Relaxed)) {
+            desk.bell.ring();
+        }
+    }
+
+    /// Leaves a command with the room's media thread without waking it: that is [`Relay::ring`], which whoever leaves several calls once.
+    pub fn leave(&self, command: Command) -> Result<(), Full> {
         let desk = &self.desks[(command.room().0 % self.desks.len() as u64) as usize];
         let pair = match &command {
             Command::Open { port, .. } => self.stock.take(*port),
@@ -153,7 +169,7 @@ impl Relay {
         let Some(orders) = &desk.orders else { return Err(Full) };
         match orders.try_send(Order { command, pair }) {
             Ok(()) => {
-                desk.bell.ring();
+                desk.has_orders.store(true, Ordering::Relaxed);
                 Ok(())
             }
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -9,25 +10,34 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 
 /// Rung by other threads.
 #[derive(Debug)]
-pub(crate) struct Bell(OwnedFd);
+pub(crate) struct Bell {
+    bell: OwnedFd,
+    /// It has been rung and not been heard yet: nobody need ask the kernel to ring it again.
+    is_ringing: AtomicBool,
+}
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Bell> {
-        Ok(Bell(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
+        let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Bell { bell, is_ringing: AtomicBool::new(false) })
     }
 
     /// Wakes the thread; once is as good as often.
     pub(crate) fn ring(&self) {
-        // It can only fail when it has been rung 2^64 times and not been heard: then it is ringing.
-        rustix::io::write(&self.0, &1u64.to_ne_bytes()).ok();
+        if !self.is_ringing.swap(true, Ordering::SeqCst) {
+            // It can only fail when it has been rung 2^64 times and not been heard: then it is ringing.
+            rustix::io::write(&self.bell, &1u64.to_ne_bytes()).ok();
+        }
     }
 
+    /// The thread has heard it; it looks for its orders after this.
     pub(crate) fn silence(&self) {
-        rustix::io::read(&self.0, &mut [0u8; 8]).ok();
+        rustix::io::read(&self.bell, &mut [0u8; 8]).ok();
+        self.is_ringing.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.bell.as_fd()
     }
 }
 
