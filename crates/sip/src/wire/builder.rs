@@ -8,6 +8,9 @@ use super::message::{Inner, Line};
 use super::{Message, Name, Sought, scan};
 use serde::{Deserialize, Serialize};
 
+/// Octets that a message is begun with: most are shorter, and what is sent is kept until nobody can ask for it again.
+const CAPACITY: usize = 512;
+
 /// A header to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
@@ -100,7 +103,7 @@ impl Builder {
     }
 
     fn empty() -> Builder {
-        Builder { out: BytesMut::with_capacity(1024), body: Bytes::new() }
+        Builder { out: BytesMut::with_capacity(CAPACITY), body: Bytes::new() }
     }
 
     /// Adds a header. Content-Length is not taken from anybody.

@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     /// The head: as it came, but continuation lines are joined.
     pub(crate) head: Text,
     pub(crate) lines: Vec<Line>,
+    /// Which names there are, by their numbers: most that is asked for is not there.
+    pub(crate) names: Names,
     /// Whether lines can be repeated as they came: nothing in them could end a line or needs to be neutralised.
     pub(crate) is_plain: bool,
     pub(crate) start: Start,
@@ -33,6 +35,20 @@ pub(crate) struct Inner {
     pub(crate) contact: Option<NameAddr>,
     pub(crate) routes: Vec<NameAddr>,
     pub(crate) body: Bytes,
+}
+
+/// A set of names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Names(u128);
+
+impl Names {
+    pub(crate) fn add(&mut self, name: Name) {
+        self.0 |= 1 << name as u8;
+    }
+
+    pub(crate) fn has(self, name: Name) -> bool {
+        self.0 & (1 << name as u8) != 0
+    }
 }
 
 /// The first line.
@@ -226,20 +242,25 @@ impl Message {
     pub fn header<'a>(&self, name: impl Into<Sought<'a>>) -> Option<&str> {
         let sought = name.into();
         let head = self.0.head.as_str();
-        self.0.lines.iter().find(|line| line.is(head, sought)).map(|line| line.value_in(head))
+        self.named(sought.name).iter().find(|line| line.is(head, sought)).map(|line| line.value_in(head))
     }
 
     /// The values of all headers of this name, in order. Where a header is a list, its lines are cut at their commas; empty values are left out.
     pub fn headers<'m, 'a: 'm>(&'m self, name: impl Into<Sought<'a>>) -> impl Iterator<Item = &'m str> {
         let sought = name.into();
         let head = self.0.head.as_str();
-        let lines = self.0.lines.iter().filter(move |line| line.is(head, sought));
+        let lines = self.named(sought.name).iter().filter(move |line| line.is(head, sought));
         lines.flat_map(move |line| scan::items(line.value_in(head), line.name.is_list())).filter(|value| !value.is_empty())
     }
 
     /// The lines of a known name.
     pub(super) fn lines(&self, name: Name) -> impl Iterator<Item = &Line> {
-        self.0.lines.iter().filter(move |line| line.name == name)
+        self.named(name).iter().filter(move |line| line.name == name)
+    }
+
+    /// All lines, if one of this name is among them.
+    fn named(&self, name: Name) -> &[Line] {
+        if self.0.names.has(name) { &self.0.lines } else { &[] }
     }
 
     /// The value of a line.

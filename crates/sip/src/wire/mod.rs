@@ -3,6 +3,7 @@
 //! A [`Message`] keeps the bytes it came as, an index of its headers, and what routing needs, typed. Everything else is read when asked for.
 //! Typed values share the message's bytes.
 
+mod alphabet;
 mod builder;
 mod fault;
 mod framer;

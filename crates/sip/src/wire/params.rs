@@ -88,34 +88,50 @@ impl Params {
         if !scan::is_token(name) {
             return;
         }
-        let written = match value {
-            Some(value) if scan::is_value(value) => format!("{name}={value}"),
-            Some(value) => format!("{name}={}", scan::quote(value)),
-            None => name.to_owned(),
-        };
+        let mut all = String::with_capacity(self.text.len() + name.len() + value.map_or(0, str::len) + 4);
         let mut is_set = false;
-        let mut all = Vec::new();
-        for (known, value) in self.iter() {
+        for (known, standing) in self.iter() {
             if !known.eq_ignore_ascii_case(name) {
-                all.push(value.map_or_else(|| known.to_owned(), |value| format!("{known}={value}")));
+                push(&mut all, known, standing);
             } else if !is_set {
                 is_set = true;
-                all.push(written.clone());
+                push_safely(&mut all, name, value);
             }
         }
         if !is_set {
-            all.push(written);
+            push_safely(&mut all, name, value);
         }
-        self.text = Text::from(all.join(";"));
+        self.text = Text::from(all);
     }
 
     /// Takes a parameter out.
     pub fn remove(&mut self, name: &str) {
         if self.has(name) {
+            let mut all = String::with_capacity(self.text.len());
             let keep = self.iter().filter(|(known, _)| !known.eq_ignore_ascii_case(name));
-            let keep = keep.map(|(known, value)| value.map_or_else(|| known.to_owned(), |value| format!("{known}={value}")));
-            self.text = Text::from(keep.collect::<Vec<_>>().join(";"));
+            keep.for_each(|(known, value)| push(&mut all, known, value));
+            self.text = Text::from(all);
         }
+    }
+}
+
+/// Writes a parameter behind others as it stands.
+fn push(all: &mut String, name: &str, value: Option<&str>) {
+    if !all.is_empty() {
+        all.push(';');
+    }
+    all.push_str(name);
+    if let Some(value) = value {
+        all.push('=');
+        all.push_str(value);
+    }
+}
+
+/// The same for a value that is quoted where it is no plain word.
+fn push_safely(all: &mut String, name: &str, value: Option<&str>) {
+    match value {
+        Some(value) if !scan::is_value(value) => push(all, name, Some(&scan::quote(value))),
+        value => push(all, name, value),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fault::Refusal;
-use super::message::{Inner, Line, Message, Start};
+use super::message::{Inner, Line, Message, Names, Start};
 use super::values::CSeq;
 use super::{Fault, Method, Name, NameAddr, Rule, Text, Uri, Via, limits, quick, scan};
 
@@ -121,6 +121,7 @@ impl Draft {
             body: self.raw.slice(self.head_end..end),
             raw: if end == self.raw.len() { self.raw } else { self.raw.slice(..end) },
             head: self.head,
+            names: typed.names,
             lines: self.lines,
             is_plain: self.is_plain,
             start,
@@ -173,12 +174,13 @@ impl Draft {
     /// Checks what must be there once, and everything that routing depends on.
     #[inline]
     fn typed(&self) -> Result<Typed, Rule> {
-        let mut seen = Seen::default();
+        let (mut seen, mut names) = (Seen::default(), Names::default());
         let (mut via, mut contact, mut routes) = (None, None, Vec::new());
         let (mut vias, mut contacts, mut hops) = (0, 0, 0);
         let head = self.head.as_str();
         for line in &self.lines {
             let (name, value) = (line.name, line.value_in(head));
+            names.add(name);
             if name.is_single() {
                 seen.once(name, value)?;
             } else if name == Name::Via {
@@ -209,6 +211,7 @@ impl Draft {
             return Err(Rule::Value(Name::CallId));
         }
         Ok(Typed {
+            names,
             via: via.ok_or(Rule::Missing(Name::Via))?,
             from: NameAddr::cut(&self.head, from).map_err(|_| Rule::Value(Name::From))?,
             to: NameAddr::cut(&self.head, to).map_err(|_| Rule::Value(Name::To))?,
@@ -281,6 +284,7 @@ struct Checked {
 }
 
 struct Typed {
+    names: Names,
     via: Via,
     from: NameAddr,
     to: NameAddr,

@@ -3,60 +3,9 @@
 
 use std::net::Ipv4Addr;
 
+use super::alphabet::{BLANK, DIGIT, HOST, PLAIN_PARAM, PLAIN_USER, TOKEN, VALUE, is, run};
 use super::message::Line;
 use super::{Host, HostPort, Name, NameAddr, Params, Scheme, Text, Uri, Via, limits};
-
-const TOKEN: u8 = 1;
-const HOST: u8 = 2;
-/// What may stand in a user, but for escapes and what may also be the end of a host.
-const USER: u8 = 4;
-/// What may stand in a parameter of a URI, but for escapes.
-const PARAM: u8 = 8;
-const VALUE: u8 = 16;
-const BLANK: u8 = 32;
-const DIGIT: u8 = 64;
-
-static CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0x21;
-    while byte < 0x7f {
-        if !matches!(byte as u8, b';' | b',' | b'"' | b'<' | b'>') {
-            table[byte] |= VALUE;
-        }
-        if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] |= TOKEN | HOST | USER | PARAM;
-        }
-        if (byte as u8).is_ascii_digit() {
-            table[byte] |= DIGIT;
-        }
-        byte += 1;
-    }
-    let table = add(add(table, b" \t", BLANK), b"-.!%*_+`'~", TOKEN);
-    add(add(add(table, b"-._", HOST), b"-_.!~*'()&=+$,#", USER), b"-_.!~*'()[]/:&+$#", PARAM)
-}
-
-const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
-    let mut at = 0;
-    while at < bytes.len() {
-        table[bytes[at] as usize] |= class;
-        at += 1;
-    }
-    table
-}
-
-/// Where the bytes of a class end that begin at `from`.
-#[inline(always)]
-fn run(bytes: &[u8], from: usize, class: u8) -> usize {
-    let mut at = from;
-    while let Some(byte) = bytes.get(at)
-        && CLASSES[usize::from(*byte)] & class != 0
-    {
-        at += 1;
-    }
-    at
-}
 
 /// The header in `bytes[start..end]`, which is a line without its end; nothing for a continuation, or where there is no name.
 #[inline]
@@ -69,7 +18,7 @@ pub(super) fn line(bytes: &[u8], start: usize, end: usize) -> Option<Line> {
     }
     let value_start = run(bytes, colon + 1, BLANK);
     let mut value_end = end;
-    while value_end > value_start && CLASSES[usize::from(bytes[value_end - 1])] & BLANK != 0 {
+    while value_end > value_start && is(bytes[value_end - 1], BLANK) {
         value_end -= 1;
     }
     Some(Line {
@@ -109,15 +58,19 @@ fn uri(whole: &Text, text: &str, start: usize) -> Option<(Uri, usize)> {
         _ => return None,
     };
     let first = start + scheme_end + 1;
-    let user_end = run(bytes, first, USER);
+    let user_end = run(bytes, first, PLAIN_USER);
     let host_start = if user_end > first && bytes.get(user_end) == Some(&b'@') { user_end + 1 } else { first };
     let name_end = run(bytes, host_start, HOST);
     let host = host(whole, text.get(host_start..name_end)?)?;
     let (port, host_end) = port(bytes, name_end)?;
     let mut end = host_end;
     while bytes.get(end) == Some(&b';') {
-        let name_end = some(end + 1, run(bytes, end + 1, PARAM))?;
-        end = if bytes.get(name_end) == Some(&b'=') { some(name_end + 1, run(bytes, name_end + 1, PARAM))? } else { name_end };
+        let name_end = some(end + 1, run(bytes, end + 1, PLAIN_PARAM))?;
+        end = if bytes.get(name_end) == Some(&b'=') {
+            some(name_end + 1, run(bytes, name_end + 1, PLAIN_PARAM))?
+        } else {
+            name_end
+        };
     }
     if end - start > limits::URI_MAX {
         return None;

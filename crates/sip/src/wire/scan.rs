@@ -1,60 +1,6 @@
-//! The alphabet: which bytes may stand where (RFC 3261 §25.1), and how lists are cut.
+//! Which bytes may stand where, and how lists are cut.
 
-const TOKEN: u8 = 1;
-const HOST: u8 = 2;
-const USER: u8 = 4;
-const PARAM: u8 = 8;
-const VALUE: u8 = 16;
-const BLANK: u8 = 32;
-const DIGIT: u8 = 64;
-/// What may stand in a URI at all.
-const VISIBLE: u8 = 128;
-
-static CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0x21;
-    while byte < 0x7f {
-        // A parameter of a header: whatever cannot be mistaken for the end of it. The grammar allows less, peers write more.
-        let separator = matches!(byte as u8, b';' | b',' | b'"' | b'<' | b'>');
-        if !separator {
-            table[byte] |= VALUE;
-        }
-        if !matches!(byte as u8, b'"' | b'<' | b'>') {
-            table[byte] |= VISIBLE;
-        }
-        if (byte as u8).is_ascii_digit() {
-            table[byte] |= DIGIT;
-        }
-        if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] |= TOKEN | HOST | USER | PARAM;
-        }
-        byte += 1;
-    }
-    let table = add(table, b" \t", BLANK);
-    add(add(add(add(table, b"-.!%*_+`'~", TOKEN), b"-._", HOST), b"-_.!~*'()&=+$,;?/%#", USER), b"-_.!~*'()[]/:&+$%#", PARAM)
-}
-
-const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
-    let mut at = 0;
-    while at < bytes.len() {
-        table[bytes[at] as usize] |= class;
-        at += 1;
-    }
-    table
-}
-
-#[inline]
-fn is(byte: u8, class: u8) -> bool {
-    CLASSES[usize::from(byte)] & class != 0
-}
-
-#[inline]
-fn all(text: &str, class: u8) -> bool {
-    // Without a way out in the middle: texts are short, and most are right.
-    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) != 0
-}
+use super::alphabet::{BLANK, DIGIT, HOST, PARAM, TOKEN, USER, VALUE, VISIBLE, all, is};
 
 /// What comes before and after the first `byte` (ASCII).
 #[inline]

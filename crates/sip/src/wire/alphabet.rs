@@ -1,0 +1,81 @@
+//! The alphabet: which bytes may stand where (RFC 3261 §25.1), as one table that all readers share.
+
+/// A part of the alphabet.
+pub(super) type Class = u16;
+
+pub(super) const TOKEN: Class = 1;
+/// A host name; `_` is not in the grammar but in many a network.
+pub(super) const HOST: Class = 1 << 1;
+/// The user part of a SIP URI; `#` is not in the grammar but on every keypad.
+pub(super) const USER: Class = 1 << 2;
+/// Name or value of a URI's parameter.
+pub(super) const PARAM: Class = 1 << 3;
+/// A parameter of a header: whatever cannot be mistaken for the end of it. The grammar allows less, peers write more.
+pub(super) const VALUE: Class = 1 << 4;
+pub(super) const BLANK: Class = 1 << 5;
+pub(super) const DIGIT: Class = 1 << 6;
+/// What may stand in a URI at all.
+pub(super) const VISIBLE: Class = 1 << 7;
+/// [`USER`] without escapes and without what may also be the end of a host.
+pub(super) const PLAIN_USER: Class = 1 << 8;
+/// [`PARAM`] without escapes.
+pub(super) const PLAIN_PARAM: Class = 1 << 9;
+
+static CLASSES: [Class; 256] = classes();
+
+const fn classes() -> [Class; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        if !matches!(byte as u8, b';' | b',' | b'"' | b'<' | b'>') {
+            table[byte] |= VALUE;
+        }
+        if !matches!(byte as u8, b'"' | b'<' | b'>') {
+            table[byte] |= VISIBLE;
+        }
+        if (byte as u8).is_ascii_digit() {
+            table[byte] |= DIGIT;
+        }
+        if (byte as u8).is_ascii_alphanumeric() {
+            table[byte] |= TOKEN | HOST | USER | PARAM | PLAIN_USER | PLAIN_PARAM;
+        }
+        byte += 1;
+    }
+    let table = add(add(add(table, b" \t", BLANK), b"-.!%*_+`'~", TOKEN), b"-._", HOST);
+    let table = add(add(table, b";?/%", USER), b"-_.!~*'()&=+$,#", USER | PLAIN_USER);
+    add(add(table, b"%", PARAM), b"-_.!~*'()[]/:&+$#", PARAM | PLAIN_PARAM)
+}
+
+const fn add(mut table: [Class; 256], bytes: &[u8], class: Class) -> [Class; 256] {
+    let mut at = 0;
+    while at < bytes.len() {
+        table[bytes[at] as usize] |= class;
+        at += 1;
+    }
+    table
+}
+
+/// Whether a byte is of a class.
+#[inline(always)]
+pub(super) fn is(byte: u8, class: Class) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// Whether all of `text` is of a class.
+#[inline]
+pub(super) fn all(text: &str, class: Class) -> bool {
+    // Without a way out in the middle: texts are short, and most are right.
+    text.bytes().fold(class, |left, byte| left & CLASSES[usize::from(byte)]) != 0
+}
+
+/// Where the bytes of a class end that begin at `from`.
+#[inline(always)]
+pub(super) fn run(bytes: &[u8], from: usize, class: Class) -> usize {
+    let mut at = from;
+    while let Some(byte) = bytes.get(at)
+        && is(*byte, class)
+    {
+        at += 1;
+    }
+    at
+}
