@@ -28,6 +28,12 @@ impl Mono {
         self.0
     }
 
+    /// The first multiple of `span` that is not before it: what need not be exact can wait for others.
+    #[must_use]
+    pub fn rounded_up(self, span: Duration) -> Mono {
+        Mono(self.0.checked_next_multiple_of(micros(span).max(1)).unwrap_or(self.0))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Mono) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
@@ -173,6 +179,13 @@ mod tests {
         let wall = Some((Deadline::Wall(Wall::from_seconds(101)), "callback"));
         assert_eq!(soonest(NOW, mono, wall), wall);
         assert_eq!(soonest(NOW, mono, None), mono);
+    }
+
+    #[test]
+    fn what_need_not_be_exact_comes_with_others_and_never_early() {
+        let (span, late) = (Duration::from_millis(250), Mono::from_millis(750));
+        assert_eq!([501, 749, 750].map(|at| Mono::from_millis(at).rounded_up(span)), [late; 3]);
+        assert_eq!(Mono::from_millis(7).rounded_up(Duration::ZERO), Mono::from_millis(7));
     }
 
     #[test]

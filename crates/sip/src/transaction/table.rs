@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use baton_time::{Mono, Timers};
 
@@ -9,6 +10,9 @@ use super::{Client, ClientInvite, Server, ServerInvite, Wake};
 use crate::timing::{Timing, Why};
 use crate::transport::{ConnectionId, Transmit, Transport};
 use serde::{Deserialize, Serialize};
+
+/// What is forgotten within such a span is forgotten at its end.
+const FORGOTTEN_TOGETHER: Duration = Duration::from_millis(250);
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,6 +173,8 @@ impl<C: Clone, S> Transactions<C, S> {
 
     fn rearm(&mut self, key: Key, next: Option<(Mono, Why)>) {
         match next {
+            // Nobody minds when something is forgotten: those of a quarter of a second go together, and nobody is woken for each.
+            Some((at, Why::Forget)) => self.timers.set(key, at.rounded_up(FORGOTTEN_TOGETHER)),
             Some((at, _)) => self.timers.set(key, at),
             None => {
                 self.timers.clear(&key);
@@ -178,10 +184,11 @@ impl<C: Clone, S> Transactions<C, S> {
 
     /// When to be woken, and why.
     pub(crate) fn poll_timeout(&self) -> Option<(Mono, Why)> {
-        match self.timers.next()? {
-            (_, Key::Client(key)) => self.clients.get(key)?.0.poll_timeout(),
-            (_, Key::Server(key)) => self.servers.get(key)?.0.poll_timeout(),
-        }
+        let (at, why) = match self.timers.next()? {
+            (at, Key::Client(key)) => (at, self.clients.get(key)?.0.poll_timeout()),
+            (at, Key::Server(key)) => (at, self.servers.get(key)?.0.poll_timeout()),
+        };
+        Some((at, why?.1))
     }
 
     /// The next transaction whose time has come by `now`; call until it yields none.

@@ -179,7 +179,8 @@ impl Request {
         let way = Way::back(incoming, message.via());
         let mut via = message.via().clone();
         via.stamp(incoming.remote);
-        let (key, invite_key) = (server_key(&message, message.method(), secret), server_key(&message, "INVITE", secret));
+        let key = server_key(&message, message.method(), secret);
+        let invite_key = if message.method() == "INVITE" { key } else { server_key(&message, "INVITE", secret) };
         Request { source: incoming.remote, way, via, key, invite_key, message }
     }
 

@@ -162,6 +162,10 @@ impl UserAgent {
         if matches!(session.stage, Stage::Over) && !session.invites.is_empty() && session.abandon_at.is_none() {
             session.abandon_at = Some(now + self.settings.timing.patience());
         }
+        if matches!(session.stage, Stage::Over) {
+            // What is remembered of it for half a minute is what late answers need, and nothing is ever described again.
+            session.described = None;
+        }
         if matches!(session.stage, Stage::Ending(_) | Stage::Over) {
             self.settle_exchange(now, &mut session);
         }
