@@ -17,6 +17,7 @@ def quick():
         ("nobody holds the sockets", deaths.rounds(2, [2.0], kind=Alone, bars=None)),
         ("another program takes over, SIGUSR2", deaths.upgrade(3, 4, 1)),
         ("a call that kills its recovery", deaths.poison),
+        ("registered phones are known afterwards", deaths.registered),
         ("another configuration, SIGHUP", changes.reload),
         ("no new calls, drain", changes.drain),
     ]
@@ -35,12 +36,16 @@ def full():
         ("nobody holds the sockets", deaths.rounds(50, [5.0], kind=Alone, bars=None)),
         ("another program takes over, SIGUSR2", deaths.upgrade(50, 25, 4)),
         ("a call that kills its recovery", deaths.poison),
+        ("registered phones are known afterwards", deaths.registered),
         ("another configuration, SIGHUP", changes.reload),
         ("no new calls, drain", changes.drain),
         ("a full disk", disks.full),
         ("a slow disk", disks.slow),
         ("a bad network, 5 in 100 lost", crowds.weather(0.05, 0.03)),
+        (crowds.AS_IT_IS, crowds.weather(0.0, 0.0)),
+        ("a bad network, made by the kernel", crowds.netem),
         ("a flood of INVITEs from strangers", crowds.flood),
+        ("ten times as many calls as it can have", crowds.overload(10, 10)),
     ]
 
 

@@ -1,15 +1,18 @@
 """More comes in than can be taken: strangers, a bad network."""
 
 import json
+import os
 import random
 import re
+import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 from daemon import free
-from scene import BARS, Scene, hear_each_other, milliseconds, must, wait
+from scene import BARS, Scene, Skipped, hear_each_other, milliseconds, must, wait
 
 INVITE = (
     "INVITE sip:bot-{n}@baton.example SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{n}x{salt};rport\r\nMax-Forwards: 70\r\n"
@@ -86,7 +89,8 @@ def weather(loss, jitter):
 
     def play(program, folder):
         with Scene(program, folder, aes=3) as scene:
-            scene.phones.weather(loss, jitter, random.Random(20261121))
+            if loss:
+                scene.phones.weather(loss, jitter, random.Random(20261121))
             legs = [(scene.with_ai(number), number) for number in range(3)]
             legs = [(caller, scene.bridge(caller, number)[1]) for caller, number in legs]
             began = time.monotonic()
@@ -94,10 +98,31 @@ def weather(loss, jitter):
             worst = max(caller.gaps(began, time.monotonic()) for caller, _ in legs)
             scene.hang_up(legs)
             lost, sent = scene.phones.lost
-            must(lost, "nothing was lost")
+            must(lost or not loss, "nothing was lost")
             return f"{lost} of {sent} datagrams lost, each up to {jitter * 1e3:.0f} ms late; longest gap {worst * 1e3:.0f} ms"
 
     return play
+
+
+# What the case is called that is played again where the kernel itself loses datagrams.
+AS_IT_IS = "a network as it is"
+
+
+def netem(program, folder):
+    """As above, but the kernel is what loses and delays, in a network of the case's own."""
+    worse = "ip link set lo up && tc qdisc add dev lo root netem loss 5% delay 10ms 10ms"
+    flags = ["-n"] if os.geteuid() == 0 else ["-Urn"]
+    if not shutil.which("unshare"):
+        raise Skipped("there is no unshare here")
+    tried = subprocess.run(["unshare", *flags, "sh", "-c", worse], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if tried.returncode:
+        raise Skipped(f"no netem here: {tried.stdout.decode().strip()}")
+    run = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run")
+    command = ["unshare", *flags, "sh", "-c", worse + ' && exec "$@"', "sh", sys.executable, run, "full", AS_IT_IS]
+    played = subprocess.run(command, stdout=subprocess.PIPE, env=dict(os.environ, BATON=program, TMPDIR=folder), timeout=200, check=False)
+    said = played.stdout.decode()
+    must(played.returncode == 0 and "1 passed" in said, f"with netem: {said}")
+    return said.split(": ", 1)[-1].split("\n", 1)[0]
 
 
 def overload(times, seconds):

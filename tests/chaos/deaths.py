@@ -1,6 +1,7 @@
 """The process dies, is stopped, or is replaced while people talk."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -41,6 +42,7 @@ def rounds(calls, spans, how="kill", bars=(0.3, 0.5), kind=Daemon):
             gaps = []
             # The voices that speak the briefings are other programs, and have much to do with so many at a time.
             time.sleep(min(10, 0.1 * calls))
+            steps, fast, mean = journal(scene)
             for number, span in enumerate(spans):
                 time.sleep(1.2)
                 try:
@@ -51,12 +53,27 @@ def rounds(calls, spans, how="kill", bars=(0.3, 0.5), kind=Daemon):
                 if len(spans) > 2:
                     print(f"      round {number + 1}: {milliseconds(here)}; the phones stood still for {scene.phones.stood[0] * 1e3:.0f} ms", flush=True)
             scene.hang_up(legs)
-            told = f"{len(gaps)} calls over {len(spans)} {'swaps' if how == 'swap' else 'deaths'}, 0 lost; {milliseconds(gaps)}"
+            told = f"{len(gaps)} calls over {len(spans)} {'swaps' if how == 'swap' else 'deaths'}, 0 lost; {milliseconds(gaps)}; "
+            told += f"the journal took {mean * 1e6:.0f} us of a step, {fast / steps:.1%} of {steps:.0f} within 1 ms"
+            must(not BARS or fast >= steps / 2, told)
             if BARS and bars:
                 must(percentile(gaps, 0.99) <= bars[0] and max(gaps) <= bars[1], told)
             return told
 
     return play
+
+
+def journal(scene):
+    """What writing the steps of calls down took the engine so far: how many, how many within a millisecond, and the mean in seconds."""
+    text = scene.daemon.insist("GET", "/metrics")[1]
+
+    def value(name):
+        found = re.search(r'^baton_journal_seconds_%s\S* (\S+)$' % name, text, re.M)
+        return float(found.group(1)) if found else 0.0
+
+    steps = value(r'count\{part="engine"')
+    must(steps, "nothing was written down")
+    return steps, value(r'bucket\{part="engine",le="0.001"'), value(r'sum\{part="engine"') / steps
 
 
 def with_ai(program, folder):
