@@ -40,7 +40,7 @@ pub(crate) struct TransfersArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// How many transfers are measured; by default 200, mixed 1,000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) calls: Option<u32>,
     /// How many of them are between request and bridge at a time
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]

@@ -42,6 +42,11 @@ impl Port {
         Port::stamped(bind_any()?, None)
     }
 
+    /// This one.
+    pub(crate) fn at(address: SocketAddr) -> io::Result<Port> {
+        Port::stamped(UdpSocket::bind(address)?, None)
+    }
+
     /// An even port together with the odd one above it.
     pub(crate) fn pair() -> io::Result<Port> {
         let (socket, beside) = bind_pair()?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use baton_contract::Problem;
 use baton_sip::{Incoming, Transport};
-use baton_switchboard::{DRAIN_RETRY_AFTER, Input, Output, Switchboard};
+use baton_switchboard::{DRAIN_RETRY_AFTER, Input, Output, Queue, Switchboard};
 use baton_time::Now;
 use mio::{Events, Poll, Token, Waker};
 
@@ -86,6 +86,8 @@ impl Engine {
                 Taken::MoreWait => more = true,
                 Taken::Stop => return Ok(()),
             }
+            let queue = if more { Queue::Standing { taken: 0 } } else { Queue::Empty };
+            self.board.see_queue(self.clock.now().mono, queue);
             self.wake();
             self.pulse.beat(self.clock.now().mono);
         }
@@ -106,9 +108,14 @@ impl Engine {
         };
         for place in places {
             let mut batch = Vec::new();
-            more |= self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
-            let now = self.clock.now();
+            let here = self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
+            more |= here;
+            let mut now = self.clock.now();
+            if here {
+                self.board.see_queue(now.mono, Queue::Standing { taken: batch.len() });
+            }
             for (local, remote, bytes) in batch {
+                now = self.clock.now();
                 let message = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
                 self.outlets.tap.received(now, &message);
                 self.board.handle(now, Input::Sip(message));

@@ -21,8 +21,8 @@ pub use dialog::{Dialog, Side};
 pub use timing::{Timing, Why};
 pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, Transport, Wanted};
 pub use ua::{
-    Account, AccountUse, Accounts, AgentSnapshot, Beside, Binding, Counts, Dial, Direction, Event, Gone, InviteRequest, Limits,
-    MessageCount, OptionsAnswer, OptionsFor, Ping, PingId, QuestionId, Reason, Redirects, ReferId, Registration, RegistrationId,
-    RegistrationState, Rejected, SessionId, SessionRecord, SessionSnapshot, Settings, Subscribe, SubscriptionId, UserAgent,
-    VerbError, network_of,
+    Account, AccountUse, Accounts, AgentSnapshot, Beside, Binding, Counts, Crowd, Dial, Direction, Event, Gone, InviteRequest,
+    Limits, MessageCount, OptionsAnswer, OptionsFor, Ping, PingId, QuestionId, Reason, Redirects, ReferId, Registration,
+    RegistrationId, RegistrationState, Rejected, SessionId, SessionRecord, SessionSnapshot, Settings, Subscribe, SubscriptionId,
+    UserAgent, VerbError, network_of,
 };

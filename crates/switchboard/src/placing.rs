@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use baton_contract::{At, CallId, CallOutcome, CommitLevel, NewCall, PlacedRow, Problem, Record, Reply};
+use baton_sip::Crowd;
 use baton_time::Now;
 
 use crate::Output;
@@ -106,6 +107,9 @@ impl Switchboard {
     fn check_call(&self, now: Now, request: &NewCall) -> Result<(Outbound, Destination), Problem> {
         if !self.agent.is_accepting() {
             return Err(Problem::unavailable("no new calls are taken"));
+        }
+        if self.standing.crowd(now.mono) == Crowd::TooMany {
+            return Err(Problem::unavailable("there is too much to do; ask again in a moment"));
         }
         let ai = self.settings.ai_named(&request.ai);
         let ai = ai.ok_or_else(|| Problem::invalid("ai", format!("there is no AI \"{}\"", printable(&request.ai, 64))))?;

@@ -18,6 +18,7 @@ use crate::callbacks::Runs;
 use crate::calls::Calls;
 use crate::capacity::Load;
 use crate::complaints::Complaints;
+use crate::crowd::Standing;
 use crate::destinations::Destination;
 use crate::ended::Ended;
 use crate::invited::Invited;
@@ -112,6 +113,8 @@ pub struct Switchboard {
     /// How many INVITEs came from nobody we know.
     pub(crate) unknown_peers: u64,
     pub(crate) complaints: Complaints,
+    /// Since when more has come in than is worked off.
+    pub(crate) standing: Standing,
 }
 
 /// A leg that we are ending.
@@ -236,6 +239,7 @@ impl Switchboard {
             room_count: 0,
             unknown_peers: 0,
             complaints: Complaints::default(),
+            standing: Standing::default(),
         }
     }
 
@@ -244,7 +248,10 @@ impl Switchboard {
         self.look_at_clocks(now);
         match input {
             Input::Callbacks(rows) => self.on_rows(now, rows),
-            Input::Sip(incoming) => self.agent.receive(now.mono, incoming),
+            Input::Sip(incoming) => {
+                self.agent.set_crowd(self.crowd_for(now.mono, incoming.remote));
+                self.agent.receive(now.mono, incoming);
+            }
             Input::ConnectionClosed { connection, remote } => self.agent.connection_closed(now.mono, connection, remote),
             Input::SendFailed { transport, remote } => self.agent.send_failed(now.mono, transport, remote),
             Input::Media(event) => self.on_media(now, event),

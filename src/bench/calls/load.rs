@@ -49,6 +49,10 @@ pub(super) struct Outcome {
     pub(super) through: Vec<f64>,
     /// Datagrams from and to the daemon.
     pub(super) datagrams: usize,
+    /// From the INVITE to a 503 that says when to come again, in milliseconds.
+    pub(super) turned_away: Vec<f64>,
+    /// For how long calls began.
+    pub(super) offered: Duration,
     /// How long it took.
     pub(super) span: Duration,
 }
@@ -110,7 +114,13 @@ pub(super) struct Load {
 impl Load {
     /// Opens the phones.
     pub(super) fn open(clock: Clock, daemon: SocketAddr) -> io::Result<Load> {
-        let (caller, callee, rtp) = (Port::any()?, Port::any()?, Port::pair()?);
+        Load::open_at(clock, daemon, None)
+    }
+
+    /// Opens the phones; the callee's at this address, where it is given.
+    pub(super) fn open_at(clock: Clock, daemon: SocketAddr, callee: Option<SocketAddr>) -> io::Result<Load> {
+        let callee = callee.map_or_else(Port::any, Port::at)?;
+        let (caller, rtp) = (Port::any()?, Port::pair()?);
         for port in [&caller, &callee] {
             set_socket_recv_buffer_size(port, RECEIVE_BUFFER)?;
         }
@@ -203,6 +213,7 @@ impl Load {
             self.open += 1;
             let text = message::invite(number, &self.at);
             let invited_at = self.clock.now().mono;
+            self.outcome.offered = invited_at.since(begun);
             let phase = Phase::Inviting { rang: false };
             self.calls.push(Call { invited_at, phase, is_answering: false, callee: Callee::Idle });
             self.caller_sends(&text);
@@ -346,6 +357,11 @@ impl Load {
             }
             ("INVITE", 300.., _) => {
                 self.outcome.refused.get_or_insert(status);
+                let is_first = self.calls[number].phase != Phase::Over;
+                if is_first && status == 503 && text.contains("\r\nRetry-After: ") {
+                    let invited_at = self.calls[number].invited_at;
+                    self.outcome.turned_away.push(at.since(invited_at).as_secs_f64() * 1e3);
+                }
                 let ack = message::ack_refusal(number, &self.at, text);
                 self.caller_sends(&ack);
                 self.over(number, false);

@@ -4,6 +4,7 @@
 mod account;
 mod load;
 mod message;
+mod overload;
 mod report;
 
 use std::fs;
@@ -39,6 +40,18 @@ pub(crate) struct CallsArgs {
     /// How many calls are up together when memory is looked at; 0: it is not
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=4_000))]
     pub(crate) held: u32,
+    /// Find what the daemon can do, and offer so many times that
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub(crate) overload: Option<u32>,
+    /// What it can do in calls a second, where that is known
+    #[arg(long, value_name = "N", requires = "overload", value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) capacity: Option<u32>,
+    /// A daemon that is there already
+    #[arg(long, value_name = "IP:PORT", requires = "overload")]
+    pub(crate) against: Option<SocketAddr>,
+    /// Where that daemon calls those whom this tool asks for
+    #[arg(long, value_name = "IP:PORT", requires = "against")]
+    pub(crate) callee: Option<SocketAddr>,
 }
 
 /// Until a daemon that has just been started, or has just been busy, is quiet.
@@ -52,6 +65,9 @@ const HELD_RATE: u32 = 100;
 
 /// Measures; `true` if every promise held.
 pub(super) fn run(args: &CallsArgs) -> anyhow::Result<bool> {
+    if let Some(times) = args.overload {
+        return overload::run(args, times);
+    }
     let mut report = Report { rates: Vec::new(), memory: None };
     for rate in &args.rate {
         let hold = Duration::from_millis(args.hold.into());

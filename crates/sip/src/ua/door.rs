@@ -10,7 +10,7 @@ use super::dial::SDP;
 use super::options::EXTENSIONS;
 use super::sources::Admission;
 use super::tables::Reply;
-use super::{Direction, Event, Rejected, UserAgent, multipart, session_id};
+use super::{Crowd, Direction, Event, Rejected, UserAgent, multipart, session_id};
 use crate::dialog::{Dialog, Side};
 use crate::random::{self, token};
 use crate::transaction::{ClientKey, ServerKey, ServerMachine};
@@ -107,6 +107,12 @@ impl UserAgent {
                 Admission::DroppedAloud => return self.flooded(&request),
             }
         }
+        if self.crowd == Crowd::TooMany && request.asks_for_a_call() {
+            // Nothing is remembered of it: a refusal must cost far less than a call, or refusing is what keeps us from calls.
+            self.counts.reject(Rejected::Overload);
+            let reply = Reply::retry_after(self.settings.limits.retry_after);
+            return self.respond_statelessly(&request, &reply);
+        }
         if self.transactions.is_full() {
             self.counts.reject(Rejected::Full);
             let reply = Reply::retry_after(self.settings.limits.retry_after);
@@ -196,6 +202,11 @@ impl Request {
             true => SocketAddr::new(self.source.ip(), port),
             false => self.source,
         }
+    }
+
+    /// Whether it is about nothing that there is: a new call, or the question whether one would be taken.
+    fn asks_for_a_call(&self) -> bool {
+        matches!(self.method(), "INVITE" | "OPTIONS") && self.to_tag().is_none() && self.message.header("Replaces").is_none()
     }
 
     pub(crate) fn uri(&self) -> &Uri {

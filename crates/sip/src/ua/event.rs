@@ -313,6 +313,8 @@ pub enum Rejected {
     Unasked,
     /// We take no new calls: 503.
     Draining,
+    /// More comes in than can be worked off: 503.
+    Overload,
 }
 
 impl Rejected {
@@ -338,6 +340,7 @@ impl Rejected {
             Rejected::WrongPassword => "wrong_password",
             Rejected::Unasked => "options",
             Rejected::Draining => "draining",
+            Rejected::Overload => "overload",
         }
     }
 }

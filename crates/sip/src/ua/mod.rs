@@ -77,6 +77,7 @@ pub struct UserAgent {
     /// Keys the digests by which server transactions are found, so that nobody can choose a request that is taken for another one's repetition.
     secret: [u64; 2],
     accepting: Accepting,
+    crowd: Crowd,
     transactions: Transactions<Asked, Served>,
     /// Requests outside of dialogs that are being served, by From tag, Call-ID and CSeq: what finds merged requests (RFC 3261 §8.2.2.2).
     merging: BTreeMap<u128, ServerKey>,
@@ -116,6 +117,15 @@ enum Accepting {
     No { retry_after: Duration },
 }
 
+/// How much waits at the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowd {
+    /// Not more than can be worked off.
+    Few,
+    /// More than that.
+    TooMany,
+}
+
 impl UserAgent {
     /// A user agent without sessions. Two with the same settings that are told the same give the same bytes.
     pub fn new(settings: Settings) -> UserAgent {
@@ -129,6 +139,7 @@ impl UserAgent {
             sources: Sources::new(&settings.limits),
             settings,
             accepting: Accepting::Yes,
+            crowd: Crowd::Few,
             merging: BTreeMap::new(),
             sessions: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -173,6 +184,12 @@ impl UserAgent {
     /// Takes no new calls (drain) or takes them again. Calls that are up go on; INVITEs and OPTIONS from outside get 503 with this Retry-After.
     pub fn set_accepting(&mut self, accepting: bool, retry_after: Duration) {
         self.accepting = if accepting { Accepting::Yes } else { Accepting::No { retry_after } };
+    }
+
+    /// How much waits at the door from now on. While it is too many, new INVITEs get 503 with Retry-After, and so does OPTIONS (RFC 3261 §21.5.4);
+    /// what belongs to calls that are up is served, and an INVITE that replaces one of them, too.
+    pub fn set_crowd(&mut self, crowd: Crowd) {
+        self.crowd = crowd;
     }
 
     /// Whether new calls are taken.

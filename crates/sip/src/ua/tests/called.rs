@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::desk::*;
-use crate::{ConnectionId, Event, Limits, Settings, Transport, VerbError, Why};
+use crate::{ConnectionId, Crowd, Event, Limits, Settings, Transport, VerbError, Why};
 
 #[test]
 fn a_call_gets_100_at_once_then_rings_and_is_answered() {
@@ -323,6 +323,31 @@ fn calls_beyond_the_limit_are_refused() {
     assert_eq!(said.iter().map(|text| brief(text)).collect::<Vec<_>>(), ["100", "503"]);
     assert_eq!(value(&said[1], "Retry-After"), "5");
     assert_eq!(desk.told(), ["Invite", "Stranger full"]);
+}
+
+#[test]
+fn in_a_crowd_new_calls_are_refused_without_a_trace_and_what_is_up_goes_on() {
+    let mut desk = Desk::new();
+    let (session, answer) = desk.up_from_far();
+    let (sessions, transactions) = (desk.ua.sessions(), desk.ua.transactions());
+    desk.ua.set_crowd(Crowd::TooMany);
+    let late = invite("z9hG4bKb", 1, OFFER).replace("call-1@far", "call-2@far");
+    desk.hear(&late);
+    let refusal = desk.only();
+    assert_eq!((brief(&refusal).as_str(), value(&refusal, "Retry-After").as_str()), ("503", "5"));
+    desk.hear(&late);
+    assert_eq!(desk.only(), refusal, "the same answer to the same request, though nothing is known of it");
+    desk.hear(&request("ACK", &refusal, 1, "z9hG4bKb", "", ""));
+    assert_eq!((desk.ua.sessions(), desk.ua.transactions()), (sessions, transactions));
+    assert_eq!((desk.told(), desk.brief()), (Vec::new(), Vec::<String>::new()));
+    assert_eq!(desk.ua.counts().rejected().iter().find(|(name, _)| *name == "overload"), Some(&("overload", 2)));
+    desk.hear(&request("INVITE", &answer, 2, "z9hG4bKc", "", OFFER));
+    assert_eq!(desk.told(), ["Offered"]);
+    desk.ua.answer_offer(desk.now, session, sdp(ANSWER)).unwrap();
+    assert_eq!(desk.brief(), ["100", "200"]);
+    desk.ua.set_crowd(Crowd::Few);
+    desk.hear(&invite("z9hG4bKd", 1, OFFER).replace("call-1@far", "call-3@far"));
+    assert_eq!(desk.told(), ["Invite"]);
 }
 
 #[test]
