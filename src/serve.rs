@@ -56,11 +56,13 @@ pub(crate) fn serve(config: Config, file: Option<&Path>) -> ExitCode {
 }
 
 async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Handle) -> anyhow::Result<()> {
+    // Composed beside everything else: callers of an earlier process wait.
+    let music = tokio::task::spawn_blocking(crate::voice::music);
     let mut stop = Stop::new()?;
     let signals = survive::Signals::new()?;
     let survived = survive::Survived::find(&config)?;
     let clock = survived.clock;
-    let opened = open::everything(&config, survived, runtime).await?;
+    let opened = open::everything(&config, survived, runtime, music).await?;
     let phase = Arc::new(Phase::default());
     let gauges = Arc::new(parking_lot::Mutex::new(Snapshot::default()));
     let control = Arc::new(EngineControl {

@@ -9,7 +9,7 @@ mod writer;
 pub(crate) use past::Past;
 pub(crate) use poison::Recovery;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use baton_contract::CallId;
 use baton_media::StreamMark;
 use baton_sip::AgentSnapshot;
-use baton_switchboard::Switchboard;
+use baton_switchboard::{PhonesRecord, Switchboard};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -34,6 +34,8 @@ pub(crate) enum Line {
     Call(CallId, Vec<u8>),
     /// A call is over.
     Gone(CallId),
+    /// Who has registered with an account.
+    Phones(PhonesRecord),
     /// Where streams stand.
     Marks(Vec<StreamMark>),
     /// Everything before is on record; nothing more is written.
@@ -91,7 +93,7 @@ impl Open {
         self,
         clock: Clock,
         common: &AgentSnapshot,
-        taken_up: Vec<(CallId, Vec<u8>)>,
+        taken_up: (Vec<(CallId, Vec<u8>)>, BTreeMap<String, PhonesRecord>),
         marks: Vec<StreamMark>,
         metrics: Arc<Mutex<Metrics>>,
     ) -> anyhow::Result<Journal> {
@@ -109,6 +111,11 @@ impl Open {
 impl Journal {
     /// Writes down every call that has changed.
     pub(crate) fn follow(&mut self, board: &mut Switchboard) {
+        for record in board.take_rebound(self.clock.now().mono) {
+            if self.lines.try_send(Line::Phones(record)).is_err() {
+                tracing::debug!("the journal takes no registrations; the next refresh is written");
+            }
+        }
         let mut touched = board.take_touched();
         if touched.is_empty() && self.late.is_empty() {
             return;

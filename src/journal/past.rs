@@ -8,13 +8,14 @@ use std::path::Path;
 use anyhow::Context as _;
 use baton_media::{Port, RoomId, StreamMark};
 use baton_sip::AgentSnapshot;
+use baton_switchboard::PhonesRecord;
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, Kind};
 use crate::clock::Clock;
 
 /// The layout of the file; one with another number is not read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How long the id of a call is as text.
 const ID_LENGTH: usize = 34;
@@ -38,6 +39,8 @@ pub(crate) struct Past {
     pub(crate) common: Option<AgentSnapshot>,
     /// Its live calls, by the text of their ids: a call that cannot be read has a name all the same.
     pub(crate) calls: BTreeMap<String, Vec<u8>>,
+    /// Who had registered, by account.
+    pub(crate) phones: BTreeMap<String, PhonesRecord>,
     marks: BTreeMap<(RoomId, Port), StreamMark>,
 }
 
@@ -96,6 +99,10 @@ impl Past {
             Kind::Call => {}
             Kind::Gone => {
                 self.calls.remove(String::from_utf8_lossy(&bytes).as_ref());
+            }
+            Kind::Phones => {
+                let record: PhonesRecord = rmp_serde::from_slice(&bytes).context("its phones")?;
+                self.phones.insert(record.account.clone(), record);
             }
             Kind::Marks => {
                 let marks: Vec<StreamMark> = rmp_serde::from_slice(&bytes).context("its marks")?;

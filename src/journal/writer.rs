@@ -12,6 +12,7 @@ use std::time::Duration;
 use baton_contract::CallId;
 use baton_media::{Port, RoomId, StreamMark};
 use baton_sip::AgentSnapshot;
+use baton_switchboard::PhonesRecord;
 use parking_lot::Mutex;
 
 use super::Line;
@@ -20,8 +21,8 @@ use super::past::Head;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// The file is begun anew when it is longer than this and than four times what is in it, in octets.
-const LENGTH_MAX: u64 = 16 << 20;
+/// The file is begun anew when it is longer than this and than four times what is in it, in octets: all of it is read while callers wait.
+const LENGTH_MAX: u64 = 4 << 20;
 
 /// How many lines are written at a time.
 const GROUP_MAX: usize = 256;
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     path: PathBuf,
     beginning: Vec<u8>,
     calls: BTreeMap<CallId, Vec<u8>>,
+    phones: BTreeMap<String, PhonesRecord>,
     marks: BTreeMap<(RoomId, Port), StreamMark>,
     file: State,
     length: u64,
@@ -76,7 +78,7 @@ impl Writer {
         path: PathBuf,
         head: &Head,
         common: &AgentSnapshot,
-        calls: Vec<(CallId, Vec<u8>)>,
+        (calls, phones): (Vec<(CallId, Vec<u8>)>, BTreeMap<String, PhonesRecord>),
         marks: Vec<StreamMark>,
     ) -> Writer {
         let mut beginning = Vec::new();
@@ -88,7 +90,17 @@ impl Writer {
         }
         let calls = calls.into_iter().collect();
         let marks = marks.into_iter().map(|mark| ((mark.room, mark.port), mark)).collect();
-        Writer { path, beginning, calls, marks, file: State::Broken, length: 0, counted: 0, dies: Death::from_environment() }
+        Writer {
+            path,
+            beginning,
+            calls,
+            phones,
+            marks,
+            file: State::Broken,
+            length: 0,
+            counted: 0,
+            dies: Death::from_environment(),
+        }
     }
 
     /// Writes until nobody is left who could say anything.
@@ -114,7 +126,7 @@ impl Writer {
                         waiting = Some(done);
                         break;
                     }
-                    line @ (Line::Call(..) | Line::Gone(_) | Line::Marks(_)) => self.take(line, &mut group),
+                    line @ (Line::Call(..) | Line::Gone(_) | Line::Phones(_) | Line::Marks(_)) => self.take(line, &mut group),
                 }
                 taken += 1;
                 next = if taken < GROUP_MAX { queue.try_recv().ok() } else { None };
@@ -142,6 +154,16 @@ impl Writer {
                 if self.calls.remove(&id).is_some() {
                     self.die_before();
                     file::append(group, Kind::Gone, [id.to_string().as_bytes(), &[]]);
+                }
+            }
+            Line::Phones(record) => {
+                if let Ok(bytes) = rmp_serde::to_vec_named(&record) {
+                    file::append(group, Kind::Phones, [&bytes, &[]]);
+                }
+                if record.is_empty() {
+                    self.phones.remove(&record.account);
+                } else {
+                    self.phones.insert(record.account.clone(), record);
                 }
             }
             Line::Marks(marks) => {
@@ -175,6 +197,11 @@ impl Writer {
         let mut bytes = self.beginning.clone();
         for (id, call) in &self.calls {
             file::append(&mut bytes, Kind::Call, [id.to_string().as_bytes(), call]);
+        }
+        for record in self.phones.values() {
+            if let Ok(record) = rmp_serde::to_vec_named(record) {
+                file::append(&mut bytes, Kind::Phones, [&record, &[]]);
+            }
         }
         let marks: Vec<&StreamMark> = self.marks.values().collect();
         if let Ok(marks) = rmp_serde::to_vec_named(&marks) {

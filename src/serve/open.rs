@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use baton_contract::{Event, IdSource, PopLink};
-use baton_media::{RoomSettings, Sabotage as MediaSabotage};
+use baton_media::{Clip, RoomSettings, Sabotage as MediaSabotage};
 use baton_relay::{Relay, RelaySettings};
 use baton_sip::wire::HostPort;
 use baton_sip::{Listen, OptionsFor, Transport, UserAgent};
@@ -16,6 +16,7 @@ use baton_transfer::{Language, Roster};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 
 use super::lock::StoreLock;
 use super::lookups::Lookups;
@@ -65,7 +66,12 @@ pub(super) struct Opened {
 }
 
 /// Opens the store, the sockets, the media threads and the voices, in that order.
-pub(super) async fn everything(config: &Config, survived: Survived, runtime: tokio::runtime::Handle) -> anyhow::Result<Opened> {
+pub(super) async fn everything(
+    config: &Config,
+    survived: Survived,
+    runtime: tokio::runtime::Handle,
+    music: JoinHandle<Arc<Clip>>,
+) -> anyhow::Result<Opened> {
     bind::all_descriptors();
     let Survived { lock, keeper, mut kept, journal, mut past, clock } = survived;
     let parts = EngineParts::new().context("the engine's queue cannot be made")?;
@@ -79,7 +85,8 @@ pub(super) async fn everything(config: &Config, survived: Survived, runtime: tok
     let http = http.and_then(TcpListener::from_std).with_context(|| taken("http", config.http.listen))?;
     let self_test = SelfTest::from_environment();
     let recorder = open_recorder(config, &door)?;
-    let relay = open_relay(config, clock, &door, self_test.media, recorder.clone(), journal.marks())?;
+    let rooms = RoomSettings { sabotage: self_test.media, ..RoomSettings::new(music.await.context("the music")?) };
+    let relay = open_relay(config, clock, &door, rooms, recorder.clone(), journal.marks())?;
     let ports = config.media.ports.0..=config.media.ports.1;
     let readable = Readable::of(&mut past, &journal);
     let first_ports = survive::first_ports(config, (&keeper, &mut kept), &relay, &readable)?;
@@ -112,9 +119,10 @@ pub(super) async fn everything(config: &Config, survived: Survived, runtime: tok
     outlets.keeper = keeper;
     let named = plan::named(config, &settings);
     let mut board = Switchboard::new(settings, begin);
-    let taken_up = readable.take_up(&mut board, &past, clock);
-    let journal = journal.begin(clock, &board.common_snapshot(), taken_up, past.marks(), metrics.clone())?;
     board.handle(clock.now(), Input::Ports(first_ports));
+    let taken_up = readable.take_up(&mut board, &past, clock);
+    let journal =
+        journal.begin(clock, &board.common_snapshot(), (taken_up, past.phones.clone()), past.marks(), metrics.clone())?;
     board.handle(clock.now(), Input::Up);
     Lookups::new(names, named, door.clone()).start();
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal };
@@ -249,13 +257,12 @@ fn open_relay(
     config: &Config,
     clock: Clock,
     door: &Door,
-    sabotage: Option<MediaSabotage>,
+    rooms: RoomSettings,
     recorder: Option<Arc<Recorder>>,
     marks: Marks,
 ) -> anyhow::Result<Relay> {
     let door = door.clone();
     let sink = Arc::new(move |event| door.send(Request::Media(event)).is_ok());
-    let rooms = RoomSettings { sabotage, ..RoomSettings::new(voice::music()) };
     let settings = RelaySettings { address: config.media.address, threads: 1, rooms, epoch: clock.epoch() };
     let taps: baton_relay::TapSink = match recorder {
         Some(recorder) => Arc::new(move |tapped| recorder.hear(tapped)),

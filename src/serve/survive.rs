@@ -86,6 +86,9 @@ impl Readable {
         if let Some(common) = &past.common {
             board.restore_common(common);
         }
+        for record in past.phones.values() {
+            board.restore_phones(clock.now().mono, record.clone());
+        }
         let marks = past.marks();
         let poison = std::env::var("BATON_SELF_TEST").ok().and_then(|test| test.strip_prefix("poison:").map(str::to_owned));
         let mut taken = Vec::new();

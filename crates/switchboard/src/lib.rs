@@ -14,6 +14,7 @@ mod capacity;
 mod cold;
 mod complaints;
 mod connecting;
+mod crowd;
 mod deeds;
 mod destinations;
 mod ended;
@@ -54,10 +55,12 @@ mod voicemail;
 mod watch;
 
 pub use capacity::Full;
+pub use crowd::Queue;
 pub use destinations::{Allowed, Denied, normalised};
 pub use gauges::{Gauges, TrunkGauge};
 pub use io::{Input, Output, Spoken};
 pub use numbers::{DialForm, NumberPlan};
+pub use phones::PhonesRecord;
 pub use recording::{RecordCalls, RecordConsult, RecordFault, RecordKind, RecordOrder, Recorded, RecordingSettings, Track};
 pub use reload::{NotReloaded, Reload};
 pub use settings::{

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use baton_contract::{AeId, EventKind, Phone};
 use baton_sip::wire::{NameAddr, Uri};
-use baton_sip::{Subscribe, SubscriptionId};
-use baton_time::Now;
+use baton_sip::{Binding, Subscribe, SubscriptionId};
+use baton_time::{Mono, Now};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
 use crate::switchboard::Switchboard;
@@ -37,7 +38,38 @@ enum InUse {
     No,
 }
 
+/// Where the phones of one account can be reached, to be written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhonesRecord {
+    /// Whose.
+    pub account: String,
+    at: Mono,
+    left: Vec<(Duration, Binding)>,
+}
+
+impl PhonesRecord {
+    /// Whether nobody is registered there.
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+}
+
 impl Switchboard {
+    /// The accounts whose registrations have changed since this was asked last.
+    pub fn take_rebound(&mut self, now: Mono) -> Vec<PhonesRecord> {
+        let rebound = self.agent.take_rebound(now).into_iter();
+        rebound.map(|(account, left)| PhonesRecord { account, at: now, left }).collect()
+    }
+
+    /// Takes registrations of an earlier process over, to be done before [`Input::Up`](crate::Input::Up); those that have ended meanwhile are
+    /// left out, and so are those that came by a stream.
+    pub fn restore_phones(&mut self, now: Mono, record: PhonesRecord) {
+        let gone = now.since(record.at);
+        for (left, binding) in record.left {
+            self.agent.restore_binding(now, &record.account, left.saturating_sub(gone), binding);
+        }
+    }
+
     /// Subscribes to the dialogs of AEs' phones, where that is wanted, and takes those for gone that have yet to register.
     pub(crate) fn subscribe_to_phones(&mut self, now: Now) {
         let lines: Vec<AeId> = self.settings.aes.keys().cloned().collect();

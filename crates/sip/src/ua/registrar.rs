@@ -1,6 +1,6 @@
 //! REGISTER as a server (RFC 3261 §10.3): a small registrar for phones and AIs, with passwords.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -90,12 +90,14 @@ pub(crate) struct Registrar {
     accounts: Accounts,
     guard: Guard,
     bindings: BTreeMap<String, Vec<Binding>>,
+    /// Accounts whose bindings have changed since somebody asked for them.
+    rebound: BTreeSet<String>,
 }
 
 impl Registrar {
     pub(crate) fn new(accounts: Accounts, seed: u64) -> Registrar {
         let guard = Guard::new(&accounts.realm, seed);
-        Registrar { accounts, guard, bindings: BTreeMap::new() }
+        Registrar { accounts, guard, bindings: BTreeMap::new(), rebound: BTreeSet::new() }
     }
 
     /// The challenges for somebody who has not proved that they are one of these.
@@ -130,6 +132,19 @@ impl UserAgent {
         all.map(|(account, binding)| (account.clone(), binding.until.since(now), binding.clone())).collect()
     }
 
+    /// The accounts whose bindings have changed since this was asked last, with what is left of each binding at `now`: to be written down.
+    pub fn take_rebound(&mut self, now: Mono) -> Vec<(String, Vec<(Duration, Binding)>)> {
+        let changed = std::mem::take(&mut self.registrar.rebound);
+        let left = |account: &str| self.bindings(account).iter().map(|one| (one.until.since(now), one.clone())).collect();
+        changed
+            .into_iter()
+            .map(|account| {
+                let bindings = left(&account);
+                (account, bindings)
+            })
+            .collect()
+    }
+
     /// Puts a binding back that was written down. A stream of the past leads nowhere: such a binding is left out.
     pub fn restore_binding(&mut self, now: Mono, account: &str, left: Duration, binding: Binding) {
         let is_known = self.registrar.accounts.users.contains_key(account);
@@ -150,6 +165,7 @@ impl UserAgent {
     /// Other accounts from now on. Bindings of those that are no longer there are forgotten.
     pub fn set_accounts(&mut self, accounts: Accounts) {
         self.registrar.bindings.retain(|account, _| accounts.users.contains_key(account));
+        self.registrar.rebound.retain(|account| accounts.users.contains_key(account));
         self.registrar.guard = Guard::new(&accounts.realm, self.random.draw());
         self.registrar.accounts = accounts;
     }
@@ -210,6 +226,7 @@ impl UserAgent {
             Ok(()) => self.bound(now, &wanted, request),
             Err(reply) => *reply,
         };
+        self.registrar.rebound.insert(wanted.clone());
         let after = self.bindings(&wanted).len();
         self.respond(now, key, request, reply);
         self.arm_bindings();
@@ -298,6 +315,7 @@ impl UserAgent {
         });
         self.arm_bindings();
         for (account, bindings) in changed {
+            self.registrar.rebound.insert(account.clone());
             self.tell(Event::Bound { account, bindings });
         }
     }

@@ -148,8 +148,14 @@ fn a_phone_whose_stream_has_ended_is_gone_and_bindings_can_be_written_down() {
     enrol(&mut desk, "michael", 1, PHONE);
     desk.told();
     let written = desk.ua.all_bindings(desk.now);
+    let changed =
+        |desk: &mut Desk| desk.ua.take_rebound(desk.now).into_iter().map(|(who, all)| (who, all.len())).collect::<Vec<_>>();
+    assert_eq!(changed(&mut desk), [("michael".to_owned(), 1), ("sara".to_owned(), 1)]);
     desk.ua.connection_closed(desk.now, ConnectionId(9), None);
     assert_eq!(desk.told(), ["Bound sara 0"]);
+    assert_eq!(changed(&mut desk), [("sara".to_owned(), 0)], "who is gone is told once");
+    enrol(&mut desk, "michael", 2, PHONE);
+    assert_eq!(changed(&mut desk), [("michael".to_owned(), 1)], "a refresh lasts longer");
     let mut next = self::desk();
     for (account, left, binding) in written {
         next.ua.restore_binding(next.now, &account, left, binding);
