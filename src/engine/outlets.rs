@@ -9,7 +9,7 @@ use baton_contract::{At, CallbackId, CallbackView, CommitLevel, Event, Problem, 
 use baton_media::Fate;
 use baton_relay::Relay;
 use baton_sip::{Transmit, Transport};
-use baton_store::{Batch, Store};
+use baton_store::{Batch, Refusal, Store, WhenLate};
 use baton_switchboard::Spoken;
 use baton_transfer::Language;
 use parking_lot::Mutex;
@@ -127,9 +127,11 @@ impl Outlets {
         }
     }
 
-    /// Hands records to the store; false where it refuses at once, so that no answer will come.
+    /// Hands records to the store; false where it refuses at once, so that no answer will come. What nobody waits for has happened, whatever
+    /// the store says: it keeps that until it can write it.
     pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, mut records: Vec<Record>) -> bool {
         let is_audit = records.iter().any(|record| matches!(record, Record::Audit(_)));
+        let when_late = if ticket.is_some() { WhenLate::Refuse } else { WhenLate::Keep };
         let ticket = ticket.unwrap_or_else(|| {
             self.unwatched += 1;
             UNWATCHED + self.unwatched
@@ -139,19 +141,27 @@ impl Outlets {
             self.held.insert(ticket, std::mem::take(&mut self.fresh));
         }
         self.tap.recorded(&records);
-        match self.store.submit(Batch { ticket, level, records }) {
+        match self.store.submit(Batch { ticket, level, when_late, records }) {
             Ok(()) => true,
             Err(refusal) => {
                 tracing::error!(refusal = refusal.name(), "the store refuses a commit");
-                self.let_go(ticket);
+                self.let_go(ticket, Err(refusal));
                 false
             }
         }
     }
 
-    /// Tells everyone the events whose audit lines are on record, or will never be; it is no fault if nobody listens.
-    pub(crate) fn let_go(&mut self, ticket: u64) {
+    /// Tells everyone the events whose audit lines are on record; it is no fault if nobody listens. Those that the store refuses for good
+    /// are told to nobody: who follows hears what is in the trail, no less and no more.
+    pub(crate) fn let_go(&mut self, ticket: u64, result: Result<(), Refusal>) {
         let events = self.held.remove(&ticket).unwrap_or_default();
+        if let Err(refusal) = result {
+            if !events.is_empty() {
+                tracing::error!(refusal = refusal.name(), count = events.len(), "events are lost");
+                self.metrics.lock().add("baton_events_lost_total", &[("reason", refusal.name())], events.len() as f64);
+            }
+            return;
+        }
         if !events.is_empty() {
             self.hooks.ring();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use baton_contract::{At, CallId, CommitLevel, Forget, Record};
-use baton_store::{Batch, Store};
+use baton_store::{Batch, Store, WhenLate};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -63,7 +63,7 @@ impl Retention {
         let what = Forget { calls_before: self.rows.map(before), keys_before: before(KEYS_KEPT), limit: AT_ONCE };
         let (ticket, written) = self.receipts.ticket();
         let records = vec![Record::Forget(what)];
-        let submitted = self.store.submit(Batch { ticket, level: CommitLevel::Process, records });
+        let submitted = self.store.submit(Batch { ticket, level: CommitLevel::Process, when_late: WhenLate::Refuse, records });
         if submitted.is_err() {
             self.receipts.forget(ticket);
         } else if !written.await.unwrap_or(false) {

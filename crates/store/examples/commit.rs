@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use baton_contract::{AeId, At, CallId, CommitLevel, Event, EventKind, IdSource, LeaseRow, Record, TransferId};
-use baton_store::{Ack, Batch, Settings, Store};
+use baton_store::{Ack, Batch, Settings, Store, WhenLate};
 use baton_time::Wall;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{MissedTickBehavior, interval};
@@ -51,11 +51,11 @@ async fn run(
         let now = Wall::from_micros(i64::try_from(step)?);
         if process {
             let records = transfer_step(&mut ids, now, epoch + step);
-            store.submit(Batch { ticket: step, level: CommitLevel::Process, records })?;
+            store.submit(Batch { ticket: step, level: CommitLevel::Process, when_late: WhenLate::Refuse, records })?;
         }
         if power {
             let records = vec![audit(first + step, now)];
-            store.submit(Batch { ticket: step, level: CommitLevel::Power, records })?;
+            store.submit(Batch { ticket: step, level: CommitLevel::Power, when_late: WhenLate::Refuse, records })?;
         }
         let measured = if process { CommitLevel::Process } else { CommitLevel::Power };
         for _ in 0..u8::from(process) + u8::from(power) {

@@ -11,8 +11,20 @@ pub struct Batch {
     pub ticket: u64,
     /// What the rows must survive before the ack says so.
     pub level: CommitLevel,
+    /// What becomes of it while the store cannot write.
+    pub when_late: WhenLate,
     /// The rows, in the order in which they are written.
     pub records: Vec<Record>,
+}
+
+/// What becomes of a batch that the store cannot write in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenLate {
+    /// It is refused, and not there: somebody waits for the answer, and has another way if there is none.
+    Refuse,
+    /// It is kept, and written before anything that was handed in later: a fact that has happened, whoever hears of it when. Only a batch
+    /// that is at fault itself is refused.
+    Keep,
 }
 
 /// What became of a batch. Each submitted batch gets exactly one.
@@ -20,7 +32,8 @@ pub struct Batch {
 pub struct Ack {
     /// The batch.
     pub ticket: u64,
-    /// Its level. Acks come in the order of submission within a level; a process-level ack never waits for a disk flush.
+    /// Its level. Acks come in the order of submission within a level, but that what is refused does not wait for what is kept; a
+    /// process-level ack never waits for a disk flush.
     pub level: CommitLevel,
     /// Durable at its level, or not there at all.
     pub result: Result<(), Refusal>,
@@ -34,7 +47,7 @@ pub type OnAck = Box<dyn Fn(Ack) + Send + Sync>;
 /// Why a batch was not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum Refusal {
-    /// The queue to the writer is full.
+    /// The queue to the writer is full, or more is kept than may be.
     #[error("too many commits are waiting")]
     QueueFull,
     /// The store has been closed.

@@ -6,6 +6,7 @@
 
 mod commit;
 mod error;
+mod flusher;
 mod health;
 mod ledger;
 mod outbox;
@@ -16,7 +17,7 @@ mod sqlite;
 mod store;
 mod writer;
 
-pub use commit::{Ack, Batch, JournalRow, OnAck, Refusal};
+pub use commit::{Ack, Batch, JournalRow, OnAck, Refusal, WhenLate};
 pub use error::{OpenError, ReadError};
 pub use health::Health;
 pub use outbox::Parcel;

@@ -1,7 +1,7 @@
 //! The store as the rest of Baton sees it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,24 +13,26 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::Instant;
 
-use crate::health::Gauges;
+use crate::flusher::Flusher;
 use crate::ledger::{Archive, Flush, Ledger, Tidy};
 use crate::sqlite::{self, Opened};
-use crate::writer::{Desk, Flusher, Keeper, Pen, Work};
-use crate::{Batch, Health, JournalRow, OnAck, OpenError, Parcel, ReadError, Refusal};
+use crate::writer::{Desk, Keeper, Pen, Work};
+use crate::{Batch, Health, JournalRow, OnAck, OpenError, Parcel, ReadError, Refusal, WhenLate};
 
 /// Limits of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Batches that may wait for the writer; one more is refused.
     pub queue_max: usize,
-    /// A commit that takes longer is refused, and the store counts as ill until commits are quick again.
+    /// Batches beside them that are kept while the store is ill, [`WhenLate::Keep`]; one more is refused.
+    pub kept_max: usize,
+    /// A commit that takes longer is refused, or kept, and the store counts as ill until commits are quick again.
     pub stall_max: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { queue_max: 4_096, stall_max: Duration::from_millis(250) }
+        Settings { queue_max: 4_096, kept_max: 65_536, stall_max: Duration::from_millis(250) }
     }
 }
 
@@ -39,7 +41,7 @@ pub struct Store {
     work: Sender<Work>,
     desk: Arc<Desk>,
     archive: Arc<dyn Archive>,
-    queue_max: usize,
+    settings: Settings,
     secret: [u8; 32],
     thread: JoinHandle<()>,
 }
@@ -67,14 +69,14 @@ impl Store {
         settings: Settings,
         on_ack: OnAck,
     ) -> std::io::Result<Store> {
-        let Settings { queue_max, stall_max } = settings;
-        let desk = Arc::new(Desk { gauges: Gauges::default(), waiting: AtomicUsize::new(0), on_ack, stall_max });
+        let desk = Arc::new(Desk::new(on_ack, settings.stall_max));
         // Each queue holds all that may wait, so that no task ever waits for room in front of the other.
-        let (work, to_write) = channel(queue_max);
-        let (to_flush, written) = channel(queue_max);
-        let (undone, to_undo) = channel(queue_max);
-        let pen = Pen { ledger, desk: Arc::clone(&desk), to_flush, owed: Vec::new() };
-        let flusher = Flusher { disk, desk: Arc::clone(&desk), undone };
+        let room = settings.queue_max + settings.kept_max;
+        let (work, to_write) = channel(room);
+        let (to_flush, written) = channel(room);
+        let (undone, to_undo) = channel(room);
+        let pen = Pen::new(ledger, Arc::clone(&desk), to_flush);
+        let flusher = Flusher::new(disk, Arc::clone(&desk), undone);
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let keeper = Keeper { house, desk: Arc::clone(&desk) };
         let all = async move {
@@ -85,17 +87,21 @@ impl Store {
         };
         let run = move || runtime.block_on(all);
         let thread = std::thread::Builder::new().name("baton-store".to_owned()).spawn(run)?;
-        Ok(Store { work, desk, archive, queue_max, secret, thread })
+        Ok(Store { work, desk, archive, settings, secret, thread })
     }
 
     /// Hands a batch to the writer; never blocks, from any thread. An error means that no ack will come.
     pub fn submit(&self, batch: Batch) -> Result<(), Refusal> {
-        if self.desk.waiting.fetch_add(1, Ordering::AcqRel) >= self.queue_max {
-            self.desk.waiting.fetch_sub(1, Ordering::AcqRel);
+        let (waiting, max) = match batch.when_late {
+            WhenLate::Refuse => (&self.desk.waiting, self.settings.queue_max),
+            WhenLate::Keep => (&self.desk.kept, self.settings.kept_max),
+        };
+        if waiting.fetch_add(1, Ordering::AcqRel) >= max {
+            waiting.fetch_sub(1, Ordering::AcqRel);
             return Err(Refusal::QueueFull);
         }
         self.work.try_send(Work { batch, since: Instant::now() }).map_err(|refused| {
-            self.desk.waiting.fetch_sub(1, Ordering::AcqRel);
+            waiting.fetch_sub(1, Ordering::AcqRel);
             match refused {
                 TrySendError::Full(_) => Refusal::QueueFull,
                 TrySendError::Closed(_) => Refusal::Closed,
@@ -105,7 +111,7 @@ impl Store {
 
     /// How the store is doing.
     pub fn health(&self) -> Health {
-        self.desk.gauges.health(self.desk.waiting.load(Ordering::Acquire))
+        self.desk.gauges.health(self.desk.waiting.load(Ordering::Acquire) + self.desk.kept.load(Ordering::Acquire))
     }
 
     /// `baton_store_commit_seconds{level}` in Prometheus' text format.
@@ -193,8 +199,8 @@ impl Store {
         self.archive.epochs().await
     }
 
-    /// At most `limit` events that may be delivered to a webhook at `now`, the longest due first: of each call only the first that
-    /// waits, until that was tried three times.
+    /// At most `limit` events that may be delivered to a webhook at `now`, the longest due first. Those of one call are in their order, and each
+    /// waits for the one before ([`Parcel::before_next_of`]); one that has failed is alone, until it was tried three times.
     pub async fn parcels(&self, hook: &str, now: At, limit: u32) -> Result<Vec<Parcel>, ReadError> {
         self.archive.parcels(hook, now, limit).await
     }

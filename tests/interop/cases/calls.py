@@ -1,6 +1,11 @@
 """Plain calls between a trunk and an AI."""
 
+import http.server
+import json
+import sqlite3
+import threading
 import time
+import urllib.request
 
 from lab.desk import TONES, expect
 from lab.sipp import body, header, sdp_audio
@@ -106,3 +111,74 @@ def drain(desk):
     expect(baton.process.returncode == 0, f"the daemon ends with 0, not {baton.process.returncode}")
     expect(caller_leg.first("received", "BYE"), "the live caller gets a BYE")
     expect(michael_leg.first("received", "BYE"), "and so does the AE who has just taken over")
+
+
+class Receiver:
+    """A receiver of webhooks that keeps what came, in that order."""
+
+    def __init__(self, port):
+        self.came = came = []
+
+        class Hear(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Hear)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def seqs(self):
+        return [event["seq"] for event in self.came]
+
+
+def streamed(baton, count):
+    """The first events of the stream, from the very first one on."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{baton.http}/v1/events?after=0", timeout=5) as stream:
+        seqs = []
+        while len(seqs) < count:
+            line = stream.readline().decode()
+            if line.startswith("id:"):
+                seqs.append(int(line[3:]))
+        return seqs
+
+
+@case("events that happen while the store is locked come late, all of them and in their order, to webhooks and to the stream")
+def late_events(desk):
+    ports = {}
+
+    def with_hook(baton):
+        ports["hook"] = baton.base + 9
+        hook = f'[[webhook]]\nurl = "http://127.0.0.1:{ports["hook"]}/"\nsecret = "hush"\nallow_private = true\n'
+        return baton.usual + "\n" + hook
+    baton = desk.serve(text_of=with_hook)
+    receiver = Receiver(ports["hook"])
+    desk.at_end(receiver.close)
+    desk.voice("caller"), desk.voice("ai")
+    lock = sqlite3.connect(desk.path("baton.db"), isolation_level=None, timeout=5)
+    desk.at_end(lock.close)
+    lock.execute("BEGIN IMMEDIATE")
+    ai_leg = desk.party("ai", "answers")
+    caller_leg = desk.party("caller", "caller", hold=1500)
+    call = baton.call()
+    baton.wait("the store says that it is ill", lambda: baton.ask("GET", "/readyz")[0] == 503, 5)
+    caller_leg.finish()
+    ai_leg.finish()
+    baton.wait("the call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 3)
+    time.sleep(1)
+    expect(not receiver.came, f"nothing is told that is not on disk: {receiver.came}")
+    lock.execute("ROLLBACK")
+    baton.wait("the webhook hears of the end", lambda: any(event["type"] == "call.ended" for event in receiver.came), 10)
+    baton.wait("the store is well", lambda: baton.ask("GET", "/readyz")[0] == 200, 5)
+    count = len(receiver.came)
+    expect(count >= 2 and receiver.came[0]["type"] == "call.started", f"it heard of the beginning first: {[event['type'] for event in receiver.came]}")
+    expect(receiver.seqs() == list(range(1, count + 1)), f"none is missing, none came twice, none out of turn: {receiver.seqs()}")
+    expect(streamed(baton, count) == receiver.seqs(), "the stream has the same past")
+    rows = sqlite3.connect(f"file:{desk.path('baton.db')}?mode=ro", uri=True).execute("SELECT state FROM calls WHERE id = ?", (call["id"],)).fetchall()
+    expect(rows == [("ended",)], f"and the row of the call says that it is over: {rows}")

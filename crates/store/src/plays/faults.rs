@@ -1,7 +1,6 @@
 //! The disk is full, slow, locked or broken: what is refused is not there, and the store gets well by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,23 +12,25 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::time::{Instant, advance};
 
 use super::*;
-use crate::health::Gauges;
+use crate::flusher::Flusher;
 use crate::ledger::{Flush, Ledger, Undo};
-use crate::writer::{Desk, Flusher, Pen, Work};
+use crate::writer::{Desk, Pen, Work};
 use crate::{Refusal, sqlite};
 use CommitLevel::{Power, Process};
 
 /// What the scripted database does next, and what it was asked to do.
 #[derive(Default)]
-struct Script {
-    write_fails: Mutex<Option<Refusal>>,
-    flush_fails: Mutex<Option<Refusal>>,
+pub(super) struct Script {
+    pub(super) write_fails: Mutex<Option<Refusal>>,
+    /// A batch that no database takes.
+    pub(super) poison: Mutex<Option<u64>>,
+    pub(super) flush_fails: Mutex<Option<Refusal>>,
     /// While set, writes wait.
-    write_hangs: Mutex<Option<Arc<Notify>>>,
+    pub(super) write_hangs: Mutex<Option<Arc<Notify>>>,
     /// While set, flushes wait.
-    flush_hangs: Mutex<Option<Arc<Notify>>>,
-    written: Mutex<Vec<u64>>,
-    undone: Mutex<Vec<Undo>>,
+    pub(super) flush_hangs: Mutex<Option<Arc<Notify>>>,
+    pub(super) written: Mutex<Vec<u64>>,
+    pub(super) undone: Mutex<Vec<Undo>>,
 }
 
 struct Scripted(Arc<Script>);
@@ -43,6 +44,9 @@ impl Ledger for Scripted {
         }
         if let Some(refusal) = *self.0.write_fails.lock() {
             return Err(refusal);
+        }
+        if batches.iter().any(|batch| Some(batch.ticket) == *self.0.poison.lock()) {
+            return Err(Refusal::Broken);
         }
         self.0.written.lock().extend(batches.iter().map(|batch| batch.ticket));
         Ok(batches.iter().map(|batch| Ok(vec![undo(batch.ticket)])).collect())
@@ -76,53 +80,68 @@ impl Flush for Scripted {
     }
 }
 
-fn undo(ticket: u64) -> Undo {
+pub(super) fn undo(ticket: u64) -> Undo {
     Undo { id: ids().2, written: ticket.to_string(), before: None }
 }
 
 /// The two tasks over a scripted database, in virtual time.
-struct Bench {
-    script: Arc<Script>,
+pub(super) struct Bench {
+    pub(super) script: Arc<Script>,
     desk: Arc<Desk>,
     work: Sender<Work>,
-    acks: Receiver<Ack>,
+    pub(super) acks: Receiver<Ack>,
 }
 
 impl Bench {
-    fn new() -> Bench {
+    pub(super) fn new() -> Bench {
         let script = Arc::new(Script::default());
         let (on_ack, acks) = bell();
         let stall_max = Duration::from_millis(250);
-        let desk = Arc::new(Desk { gauges: Gauges::default(), waiting: AtomicUsize::new(0), on_ack, stall_max });
-        let (work, to_write) = channel(100);
-        let (to_flush, written) = channel(100);
-        let (undone, to_undo) = channel(100);
-        let pen = Pen { ledger: Scripted(Arc::clone(&script)), desk: Arc::clone(&desk), to_flush, owed: Vec::new() };
-        let flusher = Flusher { disk: Scripted(Arc::clone(&script)), desk: Arc::clone(&desk), undone };
+        let desk = Arc::new(Desk::new(on_ack, stall_max));
+        let (work, to_write) = channel(1_000);
+        let (to_flush, written) = channel(1_000);
+        let (undone, to_undo) = channel(1_000);
+        let pen = Pen::new(Scripted(Arc::clone(&script)), Arc::clone(&desk), to_flush);
+        let flusher = Flusher::new(Scripted(Arc::clone(&script)), Arc::clone(&desk), undone);
         tokio::spawn(pen.run(to_write, to_undo));
         tokio::spawn(flusher.run(written));
         Bench { script, desk, work, acks }
     }
 
-    fn submit(&self, ticket: u64, level: CommitLevel) {
-        self.desk.waiting.fetch_add(1, Ordering::AcqRel);
-        self.work.try_send(Work { batch: Batch { ticket, level, records: Vec::new() }, since: Instant::now() }).unwrap();
+    pub(super) fn submit(&self, ticket: u64, level: CommitLevel) {
+        self.hand_in(ticket, level, WhenLate::Refuse);
     }
 
-    async fn expect(&mut self, ticket: u64, result: Result<(), Refusal>) -> Ack {
+    /// Hands in a fact, which nobody waits for.
+    pub(super) fn tell(&self, ticket: u64, level: CommitLevel) {
+        self.hand_in(ticket, level, WhenLate::Keep);
+    }
+
+    fn hand_in(&self, ticket: u64, level: CommitLevel, when_late: WhenLate) {
+        let batch = Batch { ticket, level, when_late, records: Vec::new() };
+        self.work.try_send(Work { batch, since: Instant::now() }).unwrap();
+    }
+
+    /// Nothing more is handed in.
+    pub(super) fn shut(&mut self) {
+        let (work, _) = channel(1);
+        drop(std::mem::replace(&mut self.work, work));
+    }
+
+    pub(super) async fn expect(&mut self, ticket: u64, result: Result<(), Refusal>) -> Ack {
         let ack = self.acks.recv().await.unwrap();
         assert_eq!((ack.ticket, ack.result), (ticket, result));
         ack
     }
 
     /// Lets both tasks do what they can do at this instant.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
     }
 
-    fn trouble(&self) -> Option<Refusal> {
+    pub(super) fn trouble(&self) -> Option<Refusal> {
         self.desk.gauges.health(0).trouble
     }
 }
@@ -244,8 +263,7 @@ async fn everything_that_waits_is_answered_before_the_end() {
     for ticket in 0..90 {
         bench.submit(ticket, if ticket % 2 == 0 { Process } else { Power });
     }
-    let (work, _) = channel(1);
-    drop(std::mem::replace(&mut bench.work, work));
+    bench.shut();
     let mut answered = 0;
     while answered < 90 {
         assert_eq!(bench.acks.recv().await.unwrap().result, Ok(()));
@@ -302,7 +320,12 @@ async fn a_store_that_another_process_holds_refuses_until_it_is_let_go() {
 async fn a_promise_is_taken_back_only_where_nobody_wrote_since() {
     let scratch = Scratch::new();
     let mut opened = sqlite::open(&scratch.url()).await.unwrap();
-    let write = |state| Batch { ticket: 1, level: Power, records: vec![Record::Callback(Box::new(callback(state)))] };
+    let write = |state| Batch {
+        ticket: 1,
+        level: Power,
+        when_late: WhenLate::Refuse,
+        records: vec![Record::Callback(Box::new(callback(state)))],
+    };
     let mut undos = Vec::new();
     for state in [CallbackState::Scheduled, CallbackState::Cancelled] {
         undos.push(opened.writer.write(&[write(state)]).await.unwrap().remove(0).unwrap());
@@ -323,7 +346,7 @@ async fn a_full_queue_is_said_at_once() {
     let settings = Settings { queue_max: 2, ..Settings::default() };
     let store = Store::open(&scratch.url(), settings, on_ack).await.unwrap();
     let refused = (0..200).filter(|seq| {
-        let batch = Batch { ticket: *seq, level: Power, records: vec![journal(*seq, 10)] };
+        let batch = Batch { ticket: *seq, level: Power, when_late: WhenLate::Refuse, records: vec![journal(*seq, 10)] };
         store.submit(batch).is_err_and(|refusal| refusal == Refusal::QueueFull)
     });
     let refused = refused.count();

@@ -1,5 +1,6 @@
 //! Plays: the store seen from its door, over a real file and over scripted faults.
 
+mod facts;
 mod faults;
 mod opening;
 mod outbox;
@@ -16,7 +17,7 @@ use baton_contract::{
 use baton_time::Wall;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::{Ack, Batch, OnAck, Settings, Store};
+use crate::{Ack, Batch, OnAck, Settings, Store, WhenLate};
 
 /// A folder that is gone after the test.
 pub(super) struct Scratch(PathBuf);
@@ -62,7 +63,7 @@ pub(super) async fn open(scratch: &Scratch) -> (Store, Receiver<Ack>) {
 
 /// Submits a batch and waits for its ack; nothing else may be under way.
 pub(super) async fn commit(store: &Store, acks: &mut Receiver<Ack>, level: CommitLevel, records: Vec<Record>) -> Ack {
-    store.submit(Batch { ticket: 7, level, records }).unwrap();
+    store.submit(Batch { ticket: 7, level, when_late: WhenLate::Refuse, records }).unwrap();
     acks.recv().await.unwrap()
 }
 

@@ -130,7 +130,7 @@ async fn acks_come_in_order_and_many_batches_share_a_transaction() {
     let submitted = std::thread::spawn(move || {
         for ticket in 0..600 {
             let level = if ticket % 3 == 0 { Power } else { Process };
-            engine.submit(Batch { ticket, level, records: vec![journal(ticket, 100)] }).unwrap();
+            engine.submit(Batch { ticket, level, when_late: WhenLate::Refuse, records: vec![journal(ticket, 100)] }).unwrap();
         }
     });
     let (mut process, mut power) = (Vec::new(), Vec::new());
@@ -194,7 +194,7 @@ async fn a_refused_batch_takes_no_other_of_its_group_along() {
     commit(&store, &mut acks, Process, vec![lease(4, ids().1)]).await;
     for ticket in 0..30 {
         let records = if ticket % 2 == 0 { vec![journal(ticket, 1)] } else { vec![journal(ticket, 1), lease(3, ids().1)] };
-        store.submit(Batch { ticket, level: Process, records }).unwrap();
+        store.submit(Batch { ticket, level: Process, when_late: WhenLate::Refuse, records }).unwrap();
     }
     for ticket in 0..30 {
         let ack = acks.recv().await.unwrap();
