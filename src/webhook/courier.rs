@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::{At, CommitLevel, Event, IdSource, OutboxStep, Record};
-use baton_store::{Batch, Parcel, Store};
+use baton_contract::{At, CallId, CommitLevel, Event, IdSource, OutboxStep, Record};
+use baton_store::{Batch, Parcel, Store, WhenLate};
 use baton_time::Wall;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -28,8 +28,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Events that are under way to one webhook at the same time; of one call never more than one.
 pub(super) const SIDE_BY_SIDE: usize = 16;
 
-/// Events that are read at once: more than are under way, so that some are left over and the store is asked less often.
-const READ_AT_ONCE: u32 = 4 * SIDE_BY_SIDE as u32;
+/// Events that are read at once: more than are under way, for of a call only one may be.
+const READ_AT_ONCE: u32 = 8 * SIDE_BY_SIDE as u32;
 
 /// The outbox is looked through at least this often, for the wall clock may have been set.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -109,8 +109,12 @@ struct Courier {
 /// What a courier has in hand.
 #[derive(Default)]
 struct Load {
-    /// Read, and waiting for room.
+    /// Read, and waiting for room, or for the event before it.
     ready: VecDeque<Parcel>,
+    /// Calls whose next event must wait: one is being sent, or has failed and nothing of it is on record yet.
+    busy: BTreeSet<CallId>,
+    /// Events that have failed, with their calls.
+    failed: Vec<(u64, CallId)>,
     /// How many are being sent.
     sent: usize,
     /// Sent, and not yet struck off: written together, so that one commit strikes off whatever came back meanwhile.
@@ -128,7 +132,7 @@ struct Load {
 /// What has come to its end.
 enum Came {
     /// An event is delivered, given up, or comes again.
-    Back { seq: u64, step: OutboxStep, again: Option<Wall> },
+    Back { seq: u64, before_next_of: Option<CallId>, step: OutboxStep, again: Option<Wall> },
     /// Events are struck off.
     Written(Vec<u64>),
 }
@@ -137,17 +141,49 @@ impl Load {
     /// Takes note of what has come to its end.
     fn take(&mut self, came: Result<Came, JoinError>) {
         match came {
-            Ok(Came::Back { seq, step, again }) => {
+            Ok(Came::Back { seq, before_next_of, step, again }) => {
                 self.sent -= 1;
                 self.unwritten.push((seq, step));
                 self.due = [self.due, again].into_iter().flatten().min();
+                match (before_next_of, again) {
+                    (Some(call), Some(_)) => self.put_back(seq, call),
+                    (Some(call), None) => {
+                        self.busy.remove(&call);
+                    }
+                    (None, _) => {}
+                }
             }
             Ok(Came::Written(seqs)) => {
                 self.commits -= 1;
                 self.carried.retain(|seq| !seqs.contains(seq));
+                for (_, call) in self.failed.extract_if(.., |(seq, _)| seqs.contains(seq)) {
+                    self.busy.remove(&call);
+                }
             }
             Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
         }
+    }
+
+    /// An event has failed: those that wait for it stay in the store, which says when they may go.
+    fn put_back(&mut self, seq: u64, call: CallId) {
+        self.failed.push((seq, call));
+        let carried = &mut self.carried;
+        self.ready.retain(|parcel| {
+            let stays = parcel.before_next_of != Some(call);
+            if !stays {
+                carried.remove(&parcel.seq);
+            }
+            stays
+        });
+    }
+
+    /// The next event that may be sent.
+    fn next(&mut self) -> Option<Parcel> {
+        let may_go = |parcel: &Parcel| parcel.before_next_of.is_none_or(|call| !self.busy.contains(&call));
+        let place = self.ready.iter().position(may_go)?;
+        let parcel = self.ready.remove(place)?;
+        self.busy.extend(parcel.before_next_of);
+        Some(parcel)
     }
 }
 
@@ -182,23 +218,30 @@ impl Courier {
             load.commits += 1;
             load.under_way.spawn(self.clone().strike_off(seqs, steps));
         }
-        if load.ready.is_empty() && load.sent < SIDE_BY_SIDE {
+        self.send_ready(load);
+        if load.sent < SIDE_BY_SIDE {
             for parcel in self.post.store.parcels(&self.name, At(now), READ_AT_ONCE).await? {
-                if load.carried.insert(parcel.seq) {
+                let may_wait = parcel.before_next_of.is_none_or(|call| !load.failed.iter().any(|(_, failed)| *failed == call));
+                if may_wait && load.carried.insert(parcel.seq) {
                     load.ready.push_back(parcel);
                 }
             }
-        }
-        while load.sent < SIDE_BY_SIDE
-            && let Some(parcel) = load.ready.pop_front()
-        {
-            load.sent += 1;
-            load.under_way.spawn(self.clone().carry(parcel));
+            self.send_ready(load);
         }
         if load.due.is_some_and(|due| due <= now) {
             load.due = self.post.store.next_parcel_at(&self.name, At(now)).await?.map(|at| at.0);
         }
         Ok(load.due.map_or(LOOK_EVERY, |due| since(now, due)).min(LOOK_EVERY))
+    }
+
+    /// Sends what waits, as far as there is room.
+    fn send_ready(self: &Arc<Self>, load: &mut Load) {
+        while load.sent < SIDE_BY_SIDE
+            && let Some(parcel) = load.next()
+        {
+            load.sent += 1;
+            load.under_way.spawn(self.clone().carry(parcel));
+        }
     }
 
     /// Writes down what became of events.
@@ -236,7 +279,7 @@ impl Courier {
             Some(due) => OutboxStep::Later { hook, seq, tries, due: At(due) },
             None => OutboxStep::Done { hook, seq },
         };
-        Came::Back { seq, step, again }
+        Came::Back { seq, before_next_of: parcel.before_next_of, step, again }
     }
 
     async fn send(&self, parcel: &Parcel) -> Try {
@@ -287,7 +330,8 @@ impl Post {
         loop {
             let (ticket, written) = self.receipts.ticket();
             let records = steps.iter().cloned().map(Record::Outbox).collect();
-            let submitted = self.store.submit(Batch { ticket, level: CommitLevel::Process, records });
+            let submitted =
+                self.store.submit(Batch { ticket, level: CommitLevel::Process, when_late: WhenLate::Refuse, records });
             if submitted.is_ok() && written.await.unwrap_or(false) {
                 return;
             }

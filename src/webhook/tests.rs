@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use baton_contract::{At, CallId, CommitLevel, EventKind, IdSource};
-use baton_store::{Batch, Settings, Store};
+use baton_store::{Batch, Settings, Store, WhenLate};
 use baton_time::Wall;
 
 use super::*;
@@ -66,7 +66,10 @@ impl Stage {
             Event { id: format!("e_{}", self.seq), seq: self.seq, at: now, kind, call, transfer: None, data: Default::default() };
         let mut records = vec![Record::Audit(Box::new(event.clone()))];
         records.extend(self.hooks.due(&records));
-        self.post.store.submit(Batch { ticket: self.seq, level: CommitLevel::Power, records }).unwrap();
+        self.post
+            .store
+            .submit(Batch { ticket: self.seq, level: CommitLevel::Power, when_late: WhenLate::Keep, records })
+            .unwrap();
         event
     }
 

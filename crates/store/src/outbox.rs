@@ -1,6 +1,6 @@
 //! Events on their way to webhooks.
 
-use baton_contract::At;
+use baton_contract::{At, CallId};
 
 /// An event of a call waits for the earlier ones of that call until these were tried this often.
 pub(crate) const OVERTAKEN_AFTER: u32 = 3;
@@ -10,6 +10,8 @@ pub(crate) const OVERTAKEN_AFTER: u32 = 3;
 pub struct Parcel {
     /// The event's number.
     pub seq: u64,
+    /// The call that it belongs to, whose next event waits for this one; none where nobody has to wait, or for no longer.
+    pub before_next_of: Option<CallId>,
     /// How often it was tried.
     pub tries: u32,
     /// When it happened.

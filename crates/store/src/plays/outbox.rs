@@ -61,15 +61,32 @@ async fn events_of_a_call_wait_for_each_other_until_one_was_tried_three_times() 
     let of_calls = [(1, one), (2, one), (3, other), (4, None), (5, None), (6, one)];
     records.extend(of_calls.map(|(seq, call)| due("crm", seq, call)));
     commit(&store, &mut acks, Power, records).await;
-    assert_eq!(waiting(&store, "crm", at(20)).await, [(1, 0), (3, 0), (4, 0), (5, 0)]);
+    assert_eq!(waiting(&store, "crm", at(20)).await, [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)]);
+    let calls = store.parcels("crm", at(20), 100).await.unwrap().into_iter().map(|parcel| parcel.before_next_of);
+    assert_eq!(Vec::from_iter(calls), [one, one, other, None, None, one], "who waits for whom");
     commit(&store, &mut acks, Process, vec![later(1, 2, at(30)), done(3), done(4), done(5)]).await;
     assert_eq!(waiting(&store, "crm", at(20)).await, [], "the second of the call waits for the first");
     assert_eq!(store.next_parcel_at("crm", at(20)).await.unwrap(), Some(at(30)));
     commit(&store, &mut acks, Process, vec![later(1, 3, at(40))]).await;
-    assert_eq!(waiting(&store, "crm", at(30)).await, [(2, 0)], "and overtakes it then");
+    assert_eq!(waiting(&store, "crm", at(30)).await, [(2, 0), (6, 0)], "and overtakes it then");
     commit(&store, &mut acks, Process, vec![done(2)]).await;
     assert_eq!(waiting(&store, "crm", at(40)).await, [(6, 0), (1, 3)]);
+    let calls = store.parcels("crm", at(40), 100).await.unwrap().into_iter().map(|parcel| parcel.before_next_of);
+    assert_eq!(Vec::from_iter(calls), [one, None], "nobody waits for the first any more");
     assert_eq!(store.next_parcel_at("crm", at(40)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_event_that_is_due_before_the_one_before_it_waits_for_that() {
+    let scratch = Scratch::new();
+    let (store, mut acks) = open(&scratch).await;
+    let call = Some(ids().0);
+    let set_back = OutboxStep::Due { hook: "crm".to_owned(), seq: 2, call, at: at(15) };
+    let records = vec![audit(1, "e1"), audit(2, "e2"), due("crm", 1, call), Record::Outbox(set_back)];
+    commit(&store, &mut acks, Power, records).await;
+    assert_eq!(waiting(&store, "crm", at(20)).await, [(1, 0)], "the clock was set back between them");
+    commit(&store, &mut acks, Process, vec![done(1)]).await;
+    assert_eq!(waiting(&store, "crm", at(20)).await, [(2, 0)]);
 }
 
 #[tokio::test]

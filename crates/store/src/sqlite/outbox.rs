@@ -34,9 +34,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, step: &OutboxStep) 
 
 /// What may be delivered to a webhook at `now`, the longest due first.
 pub(super) async fn due(pool: &SqlitePool, hook: &str, now: At, limit: u32) -> Result<Vec<Parcel>, Error> {
-    let sql = "SELECT o.seq, o.tries, o.since_us, a.body FROM outbox o JOIN audit a ON a.seq = o.seq
+    // What has failed before is sent alone; after what is new the next of the same call may be sent, and stands behind it in this order.
+    let sql = "SELECT o.seq, o.tries, o.since_us, a.body, o.call FROM outbox o JOIN audit a ON a.seq = o.seq
         WHERE o.hook = ?1 AND o.due_us <= ?2 AND NOT EXISTS (SELECT 1 FROM outbox p
-            WHERE p.hook = ?1 AND p.call = o.call AND p.seq < o.seq AND p.tries < ?3)
+            WHERE p.hook = ?1 AND p.call = o.call AND p.seq < o.seq AND p.tries < ?3 AND (p.tries > 0 OR p.due_us > o.due_us))
         ORDER BY o.due_us, o.seq LIMIT ?4";
     let rows = sqlx::query(sql).bind(hook).bind(now.0.as_micros()).bind(OVERTAKEN_AFTER).bind(limit).fetch_all(pool).await?;
     rows.iter().map(parcel).collect()
@@ -51,6 +52,9 @@ pub(super) async fn next_due(pool: &SqlitePool, hook: &str, now: At) -> Result<O
 
 fn parcel(row: &SqliteRow) -> Result<Parcel, Error> {
     let (seq, tries): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let (seq, tries) = (unsigned(seq), u32::try_from(tries).unwrap_or(u32::MAX));
     let since = At(Wall::from_micros(row.try_get(2)?));
-    Ok(Parcel { seq: unsigned(seq), tries: u32::try_from(tries).unwrap_or(u32::MAX), since, body: row.try_get(3)? })
+    let call: Option<String> = row.try_get(4)?;
+    let before_next_of = call.filter(|_| tries < OVERTAKEN_AFTER).and_then(|call| call.parse().ok());
+    Ok(Parcel { seq, before_next_of, tries, since, body: row.try_get(3)? })
 }
