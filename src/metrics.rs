@@ -13,7 +13,7 @@ use crate::latency::{Latencies, Quantile};
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 20.0, 30.0, 90.0];
 
 /// Every metric family: name, kind, help. A value under a name that is not in here is a bug.
-const FAMILIES: [(&str, &str, &str); 33] = [
+const FAMILIES: [(&str, &str, &str); 37] = [
     ("baton_calls_active", "gauge", "Legs that are up, by role"),
     ("baton_transfers_total", "counter", "Transfers that have ended"),
     ("baton_transfer_stage_seconds", "histogram", "Time spent in each stage of the budget"),
@@ -27,6 +27,9 @@ const FAMILIES: [(&str, &str, &str); 33] = [
     ("baton_ai_drop_seconds", "histogram", "From the bridge to the end of the AI leg"),
     ("baton_bridge_gap_seconds", "histogram", "Longest gap between packets to the caller at a cut-over"),
     ("baton_rtp_packets_total", "counter", "RTP packets"),
+    ("baton_rtp_ports", "gauge", "Pairs of RTP ports: bound, in stock at the media threads, free for a next leg"),
+    ("baton_sip_sessions", "gauge", "SIP sessions that are not forgotten yet"),
+    ("baton_sip_transactions", "gauge", "SIP transactions that are not forgotten yet"),
     ("baton_sip_messages_total", "counter", "SIP messages"),
     ("baton_sip_rejected_total", "counter", "SIP requests that were refused at the door"),
     ("baton_sip_connections", "gauge", "Open streams of SIP by transport and by who has opened them"),
@@ -37,6 +40,7 @@ const FAMILIES: [(&str, &str, &str); 33] = [
     ("baton_trunk_registered", "gauge", "1 while Baton is registered with a trunk, 0 while it is not"),
     ("baton_phones_registered", "gauge", "AEs whose phone has registered"),
     ("baton_store_commit_seconds", "histogram", "From handing a commit to the store to its acknowledgement"),
+    ("baton_events_lost_total", "counter", "Events that the store has refused for good: nobody hears of them"),
     ("baton_webhooks_total", "counter", "Webhook deliveries"),
     ("baton_recordings_total", "counter", "Tracks of recordings by how they came out"),
     ("baton_recording_packets_lost_total", "counter", "Packets that are missing in recordings"),
@@ -215,6 +219,12 @@ impl Metrics {
             self.set("baton_callbacks", &[("state", state)], whole(count));
         }
         self.set("baton_phones_registered", &[], whole(snapshot.gauges.phones));
+        let (bound, stock) = snapshot.ports;
+        for (state, count) in [("bound", bound), ("stock", stock), ("free", snapshot.gauges.ports_free)] {
+            self.set("baton_rtp_ports", &[("state", state)], whole(count));
+        }
+        self.set("baton_sip_sessions", &[], whole(snapshot.gauges.sessions));
+        self.set("baton_sip_transactions", &[], whole(snapshot.gauges.transactions));
         self.show_trunks(&snapshot.gauges.trunks);
     }
 

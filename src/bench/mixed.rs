@@ -1,5 +1,6 @@
 //! A mixed run: transfers of all kinds in turn over real sockets. Each must have exactly the outcome that its kind has, told once, and
-//! nothing may be left over: no call, no leg, no AE who is held, no lease in the store, no socket.
+//! nothing may be left over: no call, no leg, no AE who is held, no lease in the store, no port, no socket. A receiver of webhooks hears of every
+//! event, once, in its turn and soon.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +12,15 @@ use baton_time::Now;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::TransfersArgs;
 use super::asker::Askers;
 use super::floor::{Floor, Plan};
 use super::kinds::Kind;
 use super::leftovers::Holdings;
+use super::receiver::{LAST_WITHIN, Receiver, Webhooks};
 use super::run::play;
 use super::setting::{Addresses, Folder, configuration};
 use super::trial::Trial;
+use super::{Sabotage, TransfersArgs};
 use crate::client::Api;
 use crate::clock::Clock;
 use crate::demo::conductor::SeenEvent;
@@ -28,11 +30,19 @@ use crate::demo::daemon::Daemon;
 const CALLS: u32 = 1_000;
 /// Everything must have come to rest so long after the last call: the longest timers of SIP (64 × T1 = 32 s) and a little.
 const REST_WITHIN: Duration = Duration::from_secs(45);
-/// Sockets that may be more afterwards than before, beside the media ports: connections of the API that are just being closed.
-const SOCKETS_SLACK: usize = 4;
+/// How long the daemon may take, from its start on, until it opens nothing more by itself.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+/// How often is looked.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How often each transfer's end was told, with its outcomes.
-type Ended = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
+/// What the stream of events has told.
+#[derive(Debug, Default)]
+struct Heard {
+    /// How often each transfer's end was told, with its outcomes.
+    ended: BTreeMap<String, Vec<String>>,
+    /// The number of each event.
+    seqs: Vec<u64>,
+}
 
 /// What came of a run.
 struct Tally {
@@ -40,10 +50,8 @@ struct Tally {
     faults: Vec<String>,
     before: Holdings,
     after: Holdings,
-    /// Sockets that may be open in the end. Media ports are bound ahead and stay bound, so all of their range may be among them: it has
-    /// room for a few calls more than there are at a time, so that a leg that kept its ports in every transfer would soon leave none.
-    sockets_max: usize,
     leases: usize,
+    webhooks: Webhooks,
 }
 
 /// Plays; `true` if every transfer had its outcome and nothing is left over.
@@ -54,11 +62,11 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     let mut folder = Folder::new()?;
     let at = Addresses::find(plan.lanes())?;
     let floor = Floor::open(clock, plan, at.sip).context("the parties' sockets")?;
-    let text = configuration(&at, folder.path(), floor.ai()?, &floor.phones()?);
+    let receiver = Receiver::start(clock, start).context("the receiver of webhooks")?;
+    let text = configuration(&at, folder.path(), floor.ai()?, &floor.phones()?) + &receiver.configuration();
     std::fs::write(folder.path().join("baton.toml"), text).context("baton.toml")?;
-    let mut daemon = Daemon::start(folder.path(), at.http, None, clock)?;
-    let stock = usize::from(at.rtp.1 - at.rtp.0) + 1;
-    let tally = tally(&daemon, floor, stock, (clock, start));
+    let mut daemon = Daemon::start(folder.path(), at.http, args.sabotage.map(Sabotage::name), clock)?;
+    let tally = tally(&daemon, floor, receiver, (clock, start));
     daemon.stop(clock);
     let tally = tally.and_then(|tally| Ok(Tally { leases: leases(&folder.path().join("baton.db"), clock.now())?, ..tally }));
     let ok = tally.as_ref().is_ok_and(Tally::ok);
@@ -75,15 +83,20 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     Ok(ok)
 }
 
-fn tally(daemon: &Daemon, floor: Floor, stock: usize, (clock, start): (Clock, Now)) -> anyhow::Result<Tally> {
-    let ended = follow(daemon.api, start)?;
-    thread::park_timeout(Duration::from_secs(1));
-    let before = Holdings::of(daemon.api, daemon.id())?;
+fn tally(daemon: &Daemon, floor: Floor, receiver: Receiver, (clock, start): (Clock, Now)) -> anyhow::Result<Tally> {
+    let heard = follow(daemon.api, start)?;
+    let before = settled(daemon, clock)?;
     let (played, asked) = play(floor, Askers::start(daemon.api, clock))?;
-    let sockets_max = before.sockets + stock + SOCKETS_SLACK;
-    let after = at_rest(daemon, clock, sockets_max)?;
-    let ended = std::mem::take(&mut *ended.lock());
-    let mut tally = Tally { kinds: BTreeMap::new(), faults: Vec::new(), before, after, sockets_max, leases: 0 };
+    let give_up = clock.now().mono + LAST_WITHIN;
+    while receiver.count() < heard.lock().seqs.len() && clock.now().mono < give_up {
+        thread::park_timeout(LOOK_EVERY);
+    }
+    let came = receiver.end();
+    let after = at_rest(daemon, clock, &before)?;
+    let Heard { ended, seqs } = std::mem::take(&mut *heard.lock());
+    let webhooks = Webhooks::of(&seqs, &came);
+    let faults = webhooks.faults().to_vec();
+    let mut tally = Tally { kinds: BTreeMap::new(), faults, before, after, leases: 0, webhooks };
     for trial in &played.trials {
         let mut faults = trial.faults();
         match asked.iter().find(|asked| asked.number == trial.number).map(|asked| &asked.verdict) {
@@ -120,27 +133,45 @@ fn judge(api: Api, trial: &Trial, ended: &BTreeMap<String, Vec<String>>) -> anyh
     Ok((!(once && over && right)).then_some(says))
 }
 
-/// Waits until nothing is up and no more sockets are open than before; what there is when that does not come is told as it is.
-fn at_rest(daemon: &Daemon, clock: Clock, sockets_max: usize) -> anyhow::Result<Holdings> {
-    let give_up = clock.now().mono + REST_WITHIN;
+/// Waits until the daemon has what it needs without a call: two looks find the same.
+fn settled(daemon: &Daemon, clock: Clock) -> anyhow::Result<Holdings> {
+    let give_up = clock.now().mono + SETTLED_WITHIN;
+    let mut last = Holdings::default();
     loop {
+        thread::park_timeout(LOOK_EVERY);
         let now = Holdings::of(daemon.api, daemon.id())?;
-        let quiet = now.is_quiet() && now.sockets <= sockets_max;
-        if quiet || clock.now().mono >= give_up {
+        let is_same = Holdings { resident_mb: last.resident_mb, ..now.clone() } == last;
+        if is_same && now.ports_bound > 0 && now.left_over(&now).is_empty() || clock.now().mono >= give_up {
             return Ok(now);
         }
-        thread::park_timeout(Duration::from_millis(500)); // until the next look
+        last = now;
     }
 }
 
-/// Keeps the end of every transfer as it is told.
-fn follow(api: Api, start: Now) -> anyhow::Result<Ended> {
-    let ended = Ended::default();
-    let kept = Arc::clone(&ended);
+/// Waits until nothing is left over; what there is when that does not come is told as it is.
+fn at_rest(daemon: &Daemon, clock: Clock, before: &Holdings) -> anyhow::Result<Holdings> {
+    let give_up = clock.now().mono + REST_WITHIN;
+    loop {
+        let now = Holdings::of(daemon.api, daemon.id())?;
+        if now.left_over(before).is_empty() || clock.now().mono >= give_up {
+            return Ok(now);
+        }
+        thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+/// Keeps the end of every transfer as it is told, and the numbers of all events.
+fn follow(api: Api, start: Now) -> anyhow::Result<Arc<Mutex<Heard>>> {
+    let heard = Arc::<Mutex<Heard>>::default();
+    let kept = Arc::clone(&heard);
     let each = move |line: &str| {
-        if let Some(seen) = SeenEvent::read(line, start).filter(|seen| seen.kind() == "transfer.ended") {
-            let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            kept.lock().entry(word(&seen.event["transfer"])).or_default().push(word(&seen.event["data"]["outcome"]));
+        if let Some(seen) = SeenEvent::read(line, start) {
+            let mut kept = kept.lock();
+            kept.seqs.extend(seen.event["seq"].as_u64());
+            if seen.kind() == "transfer.ended" {
+                let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                kept.ended.entry(word(&seen.event["transfer"])).or_default().push(word(&seen.event["data"]["outcome"]));
+            }
         }
         true
     };
@@ -150,7 +181,7 @@ fn follow(api: Api, start: Now) -> anyhow::Result<Ended> {
         }
     };
     thread::Builder::new().name("events".to_owned()).spawn(work).context("a thread for the events")?;
-    Ok(ended)
+    Ok(heard)
 }
 
 /// Leases that a stopped daemon has left in its store, and that somebody would still have to wait for.
@@ -170,19 +201,8 @@ fn leases(file: &std::path::Path, now: Now) -> anyhow::Result<usize> {
 
 impl Tally {
     fn left_over(&self) -> Vec<String> {
-        let after = &self.after;
-        let mut left = Vec::new();
-        let mut more = |count: usize, what: &str| {
-            if count > 0 {
-                left.push(format!("{count} {what}"));
-            }
-        };
-        more(after.calls, "calls that have not ended");
-        more(after.legs as usize, "legs that are up");
-        more(after.held, "AEs who are held");
-        more(self.leases, "leases in the store");
-        more(after.sockets.saturating_sub(self.sockets_max), "sockets");
-        left
+        let leases = (self.leases > 0).then(|| format!("{} leases in the store", self.leases));
+        self.after.left_over(&self.before).into_iter().chain(leases).collect()
     }
 
     fn ok(&self) -> bool {
@@ -197,20 +217,24 @@ impl Tally {
         }
         let (before, after) = (&self.before, &self.after);
         text.push_str(&format!(
-            "\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8.1} {:>8.1}\n",
+            "\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8} {:>8}\n{:<34} {:>8.1} {:>8.1}\n",
             "",
             "before",
             "after",
             "descriptors",
-            before.descriptors,
-            after.descriptors,
+            before.descriptors(),
+            after.descriptors(),
             "sockets",
             before.sockets,
             after.sockets,
+            "of them bound ahead for RTP",
+            2 * before.ports_bound,
+            2 * after.ports_bound,
             "resident memory, MB",
             before.resident_mb,
             after.resident_mb
         ));
+        text.push_str(&self.webhooks.row());
         let left = self.left_over();
         let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
         text.push_str(&format!("left over: {left}\n"));
@@ -222,8 +246,7 @@ impl Tally {
     fn json(&self) -> Value {
         let kinds: BTreeMap<&str, Value> =
             self.kinds.iter().map(|(kind, (made, good))| (kind.name(), json!({"made": made, "right": good}))).collect();
-        let of = |one: &Holdings| json!({"descriptors": one.descriptors, "sockets": one.sockets, "resident_mb": one.resident_mb});
-        json!({"ok": self.ok(), "kinds": kinds, "before": of(&self.before), "after": of(&self.after), "left_over": self.left_over(),
+        json!({"ok": self.ok(), "kinds": kinds, "before": self.before.json(), "after": self.after.json(), "left_over": self.left_over(), "webhooks": self.webhooks.json(),
                "faults": self.faults})
     }
 }

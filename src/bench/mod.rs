@@ -9,6 +9,7 @@ mod kinds;
 mod leftovers;
 mod metronome;
 mod mixed;
+mod receiver;
 mod run;
 mod scripts;
 mod setting;
@@ -48,6 +49,25 @@ pub(crate) struct TransfersArgs {
     /// All kinds of transfers in turn; each must have the one outcome that it is to have, and leave nothing behind
     #[arg(long)]
     pub(crate) mixed: bool,
+    /// With `--mixed`: breaks the daemon on purpose, to show that it is found
+    #[arg(long, value_enum, value_name = "NAME", requires = "mixed")]
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// What can be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sabotage {
+    /// Ports that a leg has left are never used again
+    KeepPorts,
+}
+
+impl Sabotage {
+    /// The name under which the daemon is told.
+    const fn name(self) -> &'static str {
+        match self {
+            Sabotage::KeepPorts => "keep-ports",
+        }
+    }
 }
 
 /// Measures. Succeeds only if every bar held.

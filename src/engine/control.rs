@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_contract::{At, CallView, Command, Event, LegView, Problem, Reply, SipMessageView, TransferId, Way};
+use baton_contract::{At, CallId, CallView, Command, Event, LegView, Problem, Reply, SipMessageView, TransferId, Way};
 use baton_http::{Control, EventStream, Readiness};
 use baton_store::Store;
 use baton_time::Wall;
@@ -113,7 +113,10 @@ impl EngineControl {
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "only these are on record")]
         let found = match command {
-            Command::Call(id) => self.store.call(*id).await.map_err(unreadable)?.map(|view| Reply::Call(Box::new(view))),
+            Command::Call(id) => {
+                let view = self.store.call(*id).await.map_err(unreadable)?;
+                view.map(|view| Reply::Call(Box::new(view.only_on_record())))
+            }
             Command::Transfer(id) => {
                 self.store.transfer(*id).await.map_err(unreadable)?.map(|view| Reply::Transfer(Box::new(view)))
             }
@@ -163,6 +166,17 @@ impl Control for EngineControl {
         match self.ask_engine(command.clone()).await {
             Ok(reply) => Ok(reply),
             Err(problem) => self.ask_store(&command, problem).await,
+        }
+    }
+
+    async fn recorded_calls(&self, before: Option<CallId>, limit: u32) -> Result<Vec<CallView>, Problem> {
+        match self.store.calls(before, limit).await {
+            Ok(page) => Ok(page.items),
+            Err(fault) => {
+                // Whoever wants to know what is going on must not be kept from it by a disk.
+                tracing::warn!(%fault, "the calls on record cannot be read");
+                Ok(Vec::new())
+            }
         }
     }
 

@@ -108,6 +108,8 @@ pub(crate) struct Snapshot {
     pub(crate) certificates: Vec<(String, i64)>,
     /// RTP packets by fate and direction.
     pub(crate) rtp: Vec<(&'static str, &'static str, u64)>,
+    /// Pairs of RTP ports that are bound, and how many of them the media threads have in stock.
+    pub(crate) ports: (usize, usize),
     /// What has become of recordings, where there are any.
     pub(crate) recordings: Option<crate::record::Counts>,
     /// What has become of messages for those who look on.

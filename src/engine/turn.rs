@@ -191,7 +191,7 @@ impl Engine {
         if let Err(refusal) = ack.result {
             tracing::error!(refusal = refusal.name(), "a commit was refused");
         }
-        self.outlets.let_go(ack.ticket);
+        self.outlets.let_go(ack.ticket, ack.result);
         if !Outlets::is_unwatched(ack.ticket) {
             let input = if ack.result.is_ok() { Input::Committed(ack.ticket) } else { Input::CommitRefused(ack.ticket) };
             self.handle(now, input);
@@ -286,6 +286,7 @@ impl Engine {
             streams: self.outlets.streams.counts(),
             certificates: self.outlets.streams.certificate_ends(),
             rtp: self.outlets.rtp_counts(),
+            ports: (self.outlets.relay.ports_bound(), self.outlets.relay.ports_free()),
             recordings: self.outlets.recordings.counts(),
             captured: self.outlets.tap.results(),
             idle: self.board.is_idle(),

@@ -319,7 +319,11 @@ impl SelfTest {
             "silence" => Some(MediaSabotage::Silence),
             _ => None,
         };
-        let switchboard = (name == "no-cancel").then_some(Sabotage::NoCancel);
+        let switchboard = match name.as_str() {
+            "no-cancel" => Some(Sabotage::NoCancel),
+            "keep-ports" => Some(Sabotage::KeepPorts),
+            _ => None,
+        };
         if media.is_some() || switchboard.is_some() {
             tracing::warn!(name, "self-test: broken on purpose");
         }

@@ -138,6 +138,11 @@ impl Relay {
         self.stock.len()
     }
 
+    /// How many pairs of ports are bound, in stock or at a leg.
+    pub fn ports_bound(&self) -> usize {
+        self.stock.bound()
+    }
+
     /// Hands a command to the room's media thread; never blocks.
     pub fn send(&self, command: Command) -> Result<(), Full> {
         self.leave(command)?;

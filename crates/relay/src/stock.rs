@@ -86,6 +86,11 @@ impl Stock {
         self.free.lock().insert(port.into(), pair);
     }
 
+    /// How many pairs are bound, in stock or not.
+    pub(crate) fn bound(&self) -> usize {
+        self.bound.lock().len()
+    }
+
     /// How many pairs there are.
     pub(crate) fn len(&self) -> usize {
         self.free.lock().len()

@@ -23,6 +23,12 @@ pub struct Gauges {
     pub trunks: Vec<TrunkGauge>,
     /// Callbacks by how far they have come.
     pub callbacks: BTreeMap<CallbackState, usize>,
+    /// Pairs of RTP ports that no leg has.
+    pub ports_free: usize,
+    /// SIP sessions, those included that only wait for their last transactions to be forgotten.
+    pub sessions: usize,
+    /// SIP transactions, those included that only swallow repetitions.
+    pub transactions: usize,
 }
 
 /// What a trunk carries.
@@ -48,7 +54,13 @@ pub struct TrunkGauge {
 
 impl Gauges {
     pub(crate) fn count(board: &Switchboard, now: Now) -> Gauges {
-        let mut gauges = Gauges { calls: board.calls.len(), ..Gauges::default() };
+        let mut gauges = Gauges {
+            calls: board.calls.len(),
+            ports_free: board.ports.free(),
+            sessions: board.agent.sessions(),
+            transactions: board.agent.transactions(),
+            ..Gauges::default()
+        };
         for role in [LegRole::Caller, LegRole::Ai, LegRole::Ae] {
             let live = |call: &crate::call::Call| call.legs.iter().filter(|leg| leg.role == role && leg.is_live()).count();
             gauges.legs.insert(role, board.calls.values().map(live).sum());

@@ -33,6 +33,7 @@ impl Switchboard {
             Media::BindFailed { room, port, error } => {
                 tracing::error!(room = room.0, port = port.0, %error, "no media port");
             }
+            Media::Closed { .. } if self.settings.sabotage == Some(crate::settings::Sabotage::KeepPorts) => {}
             Media::Closed { port, .. } => self.ports.give_back(port.0),
             Media::FirstPacket { room, port, at } => self.on_first_packet(room, port, at),
             Media::Quiet { room, port, .. } => {

@@ -68,6 +68,8 @@ pub enum Strangers {
 pub enum Sabotage {
     /// The AE's phone goes on ringing when the caller has left.
     NoCancel,
+    /// A port that a leg has left is never used again.
+    KeepPorts,
 }
 
 /// A SIP trunk or PBX.

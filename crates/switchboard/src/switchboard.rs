@@ -523,6 +523,11 @@ impl Ports {
         self.free.push_back(port);
     }
 
+    /// How many there are.
+    pub(crate) fn free(&self) -> usize {
+        self.free.len()
+    }
+
     fn run_low(&mut self) -> bool {
         let low = self.free.len() < PORTS_LOW && !self.asked;
         self.asked |= low;
