@@ -148,6 +148,19 @@ pub struct CallView {
     pub end: Option<CallEnd>,
 }
 
+impl CallView {
+    /// The call as it is where only the record knows it: over. If it was up when Baton ended, nobody has taken it up again.
+    pub fn only_on_record(mut self) -> CallView {
+        if self.state != CallState::Ended {
+            self.state = CallState::Ended;
+            self.legs.iter_mut().for_each(|leg| leg.state = LegState::Ended);
+            let reason = "Baton ended while the call was up".to_owned();
+            self.end.get_or_insert(CallEnd { outcome: CallOutcome::Failed, sip_status: None, reason });
+        }
+        self
+    }
+}
+
 /// A leg.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegView {

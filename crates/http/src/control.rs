@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use baton_contract::{CallView, Command, Event, Problem, Reply, SipMessageView, TransferId};
+use baton_contract::{CallId, CallView, Command, Event, Problem, Reply, SipMessageView, TransferId};
 use baton_time::Wall;
 use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::broadcast::Receiver;
@@ -17,6 +17,11 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 pub trait Control: Send + Sync + 'static {
     /// Carries a command out, or answers a question.
     async fn ask(&self, command: Command) -> Result<Reply, Problem>;
+
+    /// At most `limit` calls that are on record, those before `before`, newest first; some of them may be up.
+    async fn recorded_calls(&self, _before: Option<CallId>, _limit: u32) -> Result<Vec<CallView>, Problem> {
+        Ok(Vec::new())
+    }
 
     /// Events from now on; with `after`, first those that came after that number. [`follow`] joins the two.
     fn events(&self, after: Option<u64>) -> EventStream;

@@ -41,6 +41,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Window {
 }
 
 impl Window {
+    /// How many items are on the page, and one more, which says whether there is another page.
+    pub(crate) fn and_one(&self) -> usize {
+        self.limit + 1
+    }
+
+    /// The place behind which the page begins; none: at the beginning.
+    pub(crate) fn place<K>(&self, read: impl Fn(&str) -> Option<K>) -> Result<Option<K>, Failure> {
+        let read = |cursor: &String| read(cursor).ok_or_else(|| bad_request("`cursor` is not the `next` of a page of this list"));
+        self.cursor.as_ref().map(read).transpose()
+    }
+
     /// The page of `items` that begins behind the cursor. `key` names an item's place and falls (or rises) along the list; the
     /// place stays even when the item is gone.
     pub(crate) fn cut<T, K: PartialOrd>(
@@ -51,12 +62,9 @@ impl Window {
         read: impl Fn(&str) -> Option<K>,
         write: impl Fn(&K) -> String,
     ) -> Result<Json<Page<T>>, Failure> {
-        let from = match &self.cursor {
+        let from = match self.place(read)? {
             None => 0,
-            Some(cursor) => {
-                let place = read(cursor).ok_or_else(|| bad_request("`cursor` is not the `next` of a page of this list"))?;
-                items.iter().position(|item| is_behind(&key(item), &place)).unwrap_or(items.len())
-            }
+            Some(place) => items.iter().position(|item| is_behind(&key(item), &place)).unwrap_or(items.len()),
         };
         let is_more = items.len() - from > self.limit;
         let items: Vec<T> = items.into_iter().skip(from).take(self.limit).collect();

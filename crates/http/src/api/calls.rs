@@ -1,12 +1,16 @@
 //! `/v1/calls`
 
+use std::collections::BTreeMap;
+
 use axum::Json as Answer;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton_contract::{
-    CallId, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, SipMessageView, TransferRequest,
+    CallId, CallState, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, SipMessageView,
+    TransferRequest,
 };
 use serde::Deserialize;
 
@@ -19,8 +23,31 @@ use crate::path::Id;
 /// The longest idempotency key, in characters.
 const KEY_CHARS_MAX: usize = 255;
 
-pub(crate) async fn list(State(app): State<App>, window: Window) -> Result<Answer<Page<CallView>>, Failure> {
-    let calls = take!(app.ask(Command::Calls).await?, Calls)?;
+/// Which calls are wanted.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    live: Option<bool>,
+}
+
+/// Calls that are up, and those that are over, in this run of Baton or in one before.
+pub(crate) async fn list(
+    State(app): State<App>,
+    which: Result<Query<Which>, QueryRejection>,
+    window: Window,
+) -> Result<Answer<Page<CallView>>, Failure> {
+    let Query(Which { live }) = which.map_err(|_| bad_request("`live` is `true` or `false`"))?;
+    let only_live = live == Some(true);
+    // The record comes first: who has ended meanwhile is still known to the engine.
+    let recorded = if only_live {
+        Vec::new()
+    } else {
+        let limit = u32::try_from(window.and_one()).unwrap_or(u32::MAX);
+        app.control.recorded_calls(window.place(|text| text.parse().ok())?, limit).await?
+    };
+    let known = take!(app.ask(Command::Calls).await?, Calls)?;
+    let all: BTreeMap<CallId, CallView> =
+        recorded.into_iter().map(CallView::only_on_record).chain(known).map(|call| (call.id, call)).collect();
+    let calls = all.into_values().rev().filter(|call| !only_live || call.state != CallState::Ended).collect();
     window.cut(calls, |call| call.id, |id, cursor| id < cursor, |text| text.parse().ok(), CallId::to_string)
 }
 

@@ -59,9 +59,15 @@ fn calls() -> Vec<Operation> {
     const CALL: &str = "/v1/calls/{id}";
     vec![
         Operation {
-            parameters: WINDOW,
+            parameters: &["query:limit", "query:cursor", "query:live"],
             handler: get(calls::list),
-            ..operation("get", "/v1/calls", "listCalls", "Calls, newest first.", Answer::List("Call"))
+            ..operation(
+                "get",
+                "/v1/calls",
+                "listCalls",
+                "Calls, newest first; live=true: only those that are up.",
+                Answer::List("Call"),
+            )
         },
         Operation {
             body: Some("NewCall"),

@@ -288,3 +288,31 @@ async fn baton_is_emptied_and_opened_again_by_whoever_has_the_token() {
     stage.ask("DELETE", "/v1/drain", "").await.expect_problem(409, None);
     stage.ask("POST", "/v1/drain", r#"{"at":"noon"}"#).await.expect_problem(422, Some("at"));
 }
+
+#[tokio::test]
+async fn calls_of_former_runs_are_listed_behind_those_of_this_one_and_are_over() {
+    let mut source = IdSource::seeded(2);
+    let mut call =
+        |seconds, state| CallView { id: CallId::new(&mut source, Wall::from_seconds(seconds)), state, ..super::call() };
+    let up = call(300, CallState::Active);
+    let (ended, crashed) = (call(200, CallState::Ended), call(100, CallState::Active));
+    // The record has all of them; the engine knows those of this run.
+    let recorded = vec![CallView { state: CallState::Connecting, ..up.clone() }, ended.clone(), crashed.clone()];
+    let stage = Stage::new().will_answer(Reply::Calls(vec![up.clone()])).with_recorded(recorded);
+    let all = stage.get("/v1/calls").await.json();
+    let states: Vec<(&str, &str)> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|call| (call["id"].as_str().unwrap(), call["state"].as_str().unwrap()))
+        .collect();
+    let ids = [up.id, ended.id, crashed.id].map(|id| id.to_string());
+    assert_eq!(states, [(ids[0].as_str(), "active"), (ids[1].as_str(), "ended"), (ids[2].as_str(), "ended")]);
+    assert_eq!(all["items"][2]["end"]["outcome"], "failed");
+    let first = stage.get("/v1/calls?limit=1").await.json();
+    let second = stage.get(&format!("/v1/calls?limit=1&cursor={}", first["next"].as_str().unwrap())).await.json();
+    assert_eq!((&first["items"][0]["id"], &second["items"][0]["id"]), (&json!(ids[0]), &json!(ids[1])));
+    let live = stage.get("/v1/calls?live=true").await.json();
+    assert_eq!((live["items"].as_array().unwrap().len(), &live["items"][0]["id"]), (1, &json!(ids[0])));
+    stage.get("/v1/calls?live=perhaps").await.expect_problem(400, None);
+}

@@ -32,6 +32,8 @@ pub(super) struct Engine {
     pub(super) asked: Mutex<Vec<Command>>,
     pub(super) answer: Mutex<Option<Result<Reply, Problem>>>,
     pub(super) readiness: Mutex<Readiness>,
+    /// Calls on record.
+    pub(super) recorded: Mutex<Vec<CallView>>,
 }
 
 #[async_trait]
@@ -39,6 +41,12 @@ impl Control for Engine {
     async fn ask(&self, command: Command) -> Result<Reply, Problem> {
         self.asked.lock().push(command);
         self.answer.lock().clone().unwrap_or_else(|| Err(Problem::not_found("thing", "it")))
+    }
+
+    async fn recorded_calls(&self, before: Option<CallId>, limit: u32) -> Result<Vec<CallView>, Problem> {
+        let recorded = self.recorded.lock();
+        let behind = recorded.iter().filter(|call| before.is_none_or(|before| call.id < before));
+        Ok(behind.take(limit as usize).cloned().collect())
     }
 
     fn events(&self, after: Option<u64>) -> EventStream {
@@ -103,7 +111,8 @@ impl Stage {
 
     pub(super) fn with(change: impl FnOnce(&mut HttpSettings)) -> Stage {
         let readiness = Mutex::new(Readiness::Ready);
-        let engine = Arc::new(Engine { asked: Mutex::default(), answer: Mutex::default(), readiness });
+        let recorded = Mutex::default();
+        let engine = Arc::new(Engine { asked: Mutex::default(), answer: Mutex::default(), readiness, recorded });
         let mut settings = HttpSettings::new(links());
         change(&mut settings);
         Stage { router: router(Arc::clone(&engine) as Arc<dyn Control>, settings), engine }
@@ -111,6 +120,11 @@ impl Stage {
 
     pub(super) fn will_answer(self, reply: Reply) -> Stage {
         *self.engine.answer.lock() = Some(Ok(reply));
+        self
+    }
+
+    pub(super) fn with_recorded(self, calls: Vec<CallView>) -> Stage {
+        *self.engine.recorded.lock() = calls;
         self
     }
 
