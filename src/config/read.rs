@@ -257,7 +257,9 @@ fn read_transfer(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<baton_transf
     settings.wrap_up = at.text(walk, "wrap_up", value::duration).unwrap_or(settings.wrap_up);
     settings.introduce = at.flag(walk, "introduce").unwrap_or(settings.introduce);
     settings.introduce_max = at.text(walk, "introduce_max", value::span).unwrap_or(settings.introduce_max);
-    settings.handback_key = at.text(walk, "handback_key", value::key_pair).unwrap_or(settings.handback_key);
+    if let Some(pair) = at.text(walk, "handback_key", value::key_pair) {
+        (settings.handback_key, settings.handback_key_is_chosen) = (pair, true);
+    }
     settings.message_max = at.text(walk, "message_max", value::span).unwrap_or(settings.message_max);
     settings.message_silence_max = at.text(walk, "message_silence", value::span).unwrap_or(settings.message_silence_max);
     at.finish(walk, &[], settings)

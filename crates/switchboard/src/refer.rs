@@ -104,6 +104,7 @@ impl Switchboard {
                     running.moving = Some(referrer);
                 }
                 self.take_replaces(id, refer_to);
+                let beside = self.beside(id, refer_to);
                 let event = match onward {
                     Onward::Ai => Event::HandBack { by: HandBackBy::Refer, note: None },
                     Onward::To(to) => Event::AeRefers { to },
@@ -112,6 +113,8 @@ impl Switchboard {
                 let stays = |call: &&Call| matches!(call.scene, SceneName::Human | SceneName::AeHolds);
                 if self.calls.get(&id).filter(stays).is_some() {
                     self.settle_move_back(now, id);
+                } else if let Some(Beside::WithAi(other)) = beside {
+                    self.end_call(now, other);
                 }
             }
             Err(status) => self.answer_refer(now, referrer, status),
@@ -121,10 +124,19 @@ impl Switchboard {
     /// A REFER that names a dialog in its target (`?Replaces=…`, RFC 3891, RFC 5589) is the end of an attended transfer: our INVITE
     /// takes the place of that dialog.
     fn take_replaces(&mut self, id: CallId, refer_to: &NameAddr) {
-        let replaces = refer_to.uri.header("Replaces").map(|value| printable(&value, REPLACES_BYTES_MAX));
+        let replaces = replaced_by(refer_to).filter(|value| self.agent.named_by(value).is_none());
         if let Some(running) = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut()) {
             running.replaces = replaces.filter(|value| value.contains("to-tag=") && value.contains("from-tag="));
         }
+    }
+
+    /// The call whose caller's dialog with us a REFER names: the AE has called us beside this call, and wants this caller in their place there.
+    fn beside(&self, id: CallId, refer_to: &NameAddr) -> Option<Beside> {
+        let session = self.agent.named_by(&replaced_by(refer_to)?)?;
+        let (other, leg) = self.call_of(session)?;
+        let call = self.calls.get(&other).filter(|_| other != id)?;
+        let is_caller = call.caller().is_some_and(|caller| caller.id == leg);
+        Some(if is_caller && call.scene == SceneName::Conversation { Beside::WithAi(other) } else { Beside::Elsewhere })
     }
 
     /// Where the AE who has the caller wants them to go, or the status that refuses.
@@ -134,6 +146,12 @@ impl Switchboard {
         let has_caller = matches!(call.scene, SceneName::Human | SceneName::AeHolds) && call.ae_leg() == Some(leg);
         if !has_caller || running.moving.is_some() {
             return Err(403);
+        }
+        match replaced_by(refer_to).and_then(|value| self.agent.named_by(&value)).map(|_| self.beside(id, refer_to)) {
+            // A dialog of ours can be joined here, or nowhere: an INVITE of ours that names it would only come back to us.
+            Some(Some(Beside::WithAi(_))) => return Ok(Onward::Ai),
+            Some(Some(Beside::Elsewhere) | None) => return Err(603),
+            None => {}
         }
         if self.is_our_ai(call, refer_to) {
             return Ok(Onward::Ai);
@@ -217,6 +235,19 @@ impl Switchboard {
             tracing::debug!(%fault, status = progress.status, "cannot notify");
         }
     }
+}
+
+/// What a dialog of ours is that a REFER names.
+enum Beside {
+    /// That of a caller who talks with the AI.
+    WithAi(CallId),
+    /// Any other.
+    Elsewhere,
+}
+
+/// The dialog that a REFER names in its target.
+fn replaced_by(refer_to: &NameAddr) -> Option<String> {
+    refer_to.uri.header("Replaces").map(|value| printable(&value, REPLACES_BYTES_MAX))
 }
 
 /// Where an AE wants the caller to go.

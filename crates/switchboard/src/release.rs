@@ -78,10 +78,11 @@ impl Switchboard {
         }
     }
 
-    /// Whether what is promised for this call needs Baton in between: a recording, or a way back to the AI after the AE.
+    /// Whether what is promised for this call needs Baton in between: a recording, or a way back to the AI, after the AE or by their keys.
     fn needs_path(&self, call: &Call) -> bool {
         let is_moving = call.transfer.as_ref().is_some_and(|running| running.moving.is_some());
-        call.is_recorded_now() || self.settings.transfer.after_ae == AfterAe::Ai || is_moving
+        let settings = &self.settings.transfer;
+        call.is_recorded_now() || settings.after_ae == AfterAe::Ai || settings.handback_key_is_chosen || is_moving
     }
 
     /// Whom the caller's end is to call: the AE as the trunk knows them, in place of the dialog that it has with us for them.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub introduce_max: Duration,
     /// What the AE presses after the bridge to hand the caller back.
     pub handback_key: KeyPair,
+    /// Whether somebody has chosen that pair, and so counts on it: a call that is let go can no longer hear it.
+    pub handback_key_is_chosen: bool,
     /// The longest message.
     pub message_max: Duration,
     /// A silence of this length ends a message.
@@ -286,6 +288,7 @@ impl Default for Settings {
             introduce: false,
             introduce_max: Duration::from_secs(20),
             handback_key: KeyPair::default(),
+            handback_key_is_chosen: false,
             message_max: Duration::from_secs(120),
             message_silence_max: Duration::from_secs(5),
             choices: Choices::default(),

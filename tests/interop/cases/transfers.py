@@ -367,3 +367,43 @@ def twenty(desk):
         call = baton.call()
     active = baton.get("/metrics")
     expect('baton_calls_active{leg="ae"} 0' in active, "no AE leg is left over")
+
+
+@case("the AE has called the AI beside the call and joins the two (Replaces names a dialog of Baton's own): the caller is with the AI, and their call is over")
+def joined_within(desk):
+    baton = desk.serve()
+    caller, ai, michael = (by_hand(desk, baton, role) for role in ("caller", "ai", "michael"))
+    beside = Phone(baton.base + 8, baton.target, baton.rtp["sara"])
+    desk.at_end(beside.close)
+
+    def call_the_ai(phone, call_id):
+        me, them = f"<sip:+15550123@127.0.0.1>;tag=t{phone.port}", f"<sip:+15550100@{baton.target}>"
+        phone.send(phone.request("INVITE", f"sip:+15550100@{baton.target}", me, them, call_id, 1, sdp=True))
+        ai.send(ai.response(ai.receive("INVITE"), "200 OK", tag=f"ai{phone.port}", sdp=True))
+        answer = phone.receive("SIP/2.0 200")
+        uri = field(answer, "Contact").split("<")[1].split(">")[0]
+        phone.send(phone.request("ACK", uri, me, field(answer, "To"), call_id, 1, branch=f"z9hG4bKack{phone.port}"))
+        return field(answer, "To").split("tag=")[1]
+    call_the_ai(caller, "first@caller")
+    call = baton.call()
+    transfer = baton.transfer(call)
+    invite = michael.receive("INVITE")
+    michael.send(michael.response(invite, "200 OK", sdp=True))
+    michael.receive("ACK")
+    baton.transfer_in(transfer["id"], ("briefing",))
+    baton.ask("POST", f"/v1/transfers/{transfer['id']}/accept")
+    baton.transfer_in(transfer["id"], ("bridged",))
+    ai.send(ai.response(ai.receive("BYE"), "200 OK"))
+    tag = call_the_ai(beside, "beside@pbx")
+    replaces = f"beside%40pbx%3Bto-tag%3D{tag}%3Bfrom-tag%3Dt{beside.port}"
+    michael.send(michael.request_in(invite, "REFER", 1, more=f"Refer-To: <sip:+15550100@{baton.target}?Replaces={replaces}>\r\n"))
+    michael.receive("SIP/2.0 202")
+    fresh = ai.receive("INVITE")
+    expect(field(fresh, "X-Baton-Resume") == transfer["id"], f"the AI is told what it resumes: {fresh!r}")
+    expect("Replaces:" not in fresh, "and nothing of a dialog that is not its own")
+    ai.send(ai.response(fresh, "200 OK", tag="fresh", sdp=True))
+    beside.receive("BYE")
+    michael.receive("BYE")
+    baton.wait("the AI has the caller", lambda: baton.get(f"/v1/calls/{call['id']}")["driver"] == "ai", 5)
+    live = baton.get("/v1/calls?live=true")["items"]
+    expect([one["id"] for one in live] == [call["id"]], f"the call beside it is over: {live}")

@@ -14,6 +14,18 @@ impl UserAgent {
         Some(format!("{};to-tag={};from-tag={}", dialog.call_id, dialog.remote_tag, dialog.local_tag))
     }
 
+    /// The session of ours that a Replaces header names, as it would stand in an INVITE to us: its `to-tag` is our own.
+    pub fn named_by(&self, replaces: &str) -> Option<SessionId> {
+        let (call_id, params) = replaces.split_once(';')?;
+        let tag = |name: &str| params.split(';').find_map(|param| param.trim().strip_prefix(name)?.strip_prefix('='));
+        let id = self.by_tag(tag("to-tag")?)?;
+        let is_it = |session: &Session| match &session.stage {
+            Stage::Up(up) => session.call_id == call_id.trim() && Some(&*up.dialog.remote_tag) == tag("from-tag"),
+            Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over => false,
+        };
+        self.sessions.get(&id).filter(|session| is_it(session)).map(|_| id)
+    }
+
     /// The dialog of a session that is up.
     pub fn dialog(&self, session: SessionId) -> Option<&Dialog> {
         match &self.sessions.get(&session)?.stage {
