@@ -250,7 +250,7 @@ mod tests {
         let brief = |language| compose_in(&book, language, &context, None, "+15550123", WORDS_PER_SECOND, MAX).full;
         assert_eq!(
             brief(Language::GERMAN),
-            "Jamie, VP Ops bei NovaCorp, ruft an wegen pricing. Das ist ein besonders wichtiger Kunde. They run 500 seats. \
+            "Jamie, VP Ops bei NovaCorp, ruft an, es geht um pricing. Das ist ein besonders wichtiger Kunde. They run 500 seats. \
              Nächster Schritt: offer the annual plan. Die Entscheidung trifft jemand anderes."
         );
         for language in [Language::SPANISH, Language::FRENCH] {

@@ -251,12 +251,12 @@ const GERMAN: Phrases = Phrases {
     a_caller_from: Cow::Borrowed("Jemand mit der Nummer {}"),
     at: Cow::Borrowed("bei"),
     of: Cow::Borrowed(" von {}"),
-    about: Cow::Borrowed(" ruft an wegen {}"),
+    about: Cow::Borrowed(" ruft an, es geht um {}"),
     on_the_line: Cow::Borrowed(" ist in der Leitung"),
     reasons: [
-        Cow::Borrowed("Gewünscht ist ein Mensch."),
+        Cow::Borrowed("Es wurde nach einem Menschen gefragt."),
         Cow::Borrowed("Die Stimmung wird schlechter."),
-        Cow::Borrowed("Der Assistent war nicht sicher genug."),
+        Cow::Borrowed("Der Assistent war sich nicht sicher genug."),
         Cow::Borrowed("Das muss ein Mensch übernehmen."),
         Cow::Borrowed("Das ist ein besonders wichtiger Kunde."),
         Cow::Borrowed("Ein Kauf steht kurz bevor."),
@@ -270,7 +270,7 @@ const GERMAN: Phrases = Phrases {
     timeline: Cow::Borrowed("Zeitplan"),
     budget: Cow::Borrowed("Budget"),
     objection: Cow::Borrowed("Einwand"),
-    decides: Cow::Borrowed("Die Entscheidung liegt dort."),
+    decides: Cow::Borrowed("Die Entscheidung fällt dort."),
     decides_not: Cow::Borrowed("Die Entscheidung trifft jemand anderes."),
 };
 
@@ -284,7 +284,7 @@ const SPANISH: Phrases = Phrases {
     reasons: [
         Cow::Borrowed("Ha pedido hablar con una persona."),
         Cow::Borrowed("Se está molestando."),
-        Cow::Borrowed("El asistente no estaba bastante seguro para seguir."),
+        Cow::Borrowed("El asistente no estaba lo bastante seguro como para seguir."),
         Cow::Borrowed("Esto lo tiene que atender una persona."),
         Cow::Borrowed("Es una cuenta muy importante."),
         Cow::Borrowed("Está a punto de comprar."),
@@ -298,7 +298,7 @@ const SPANISH: Phrases = Phrases {
     timeline: Cow::Borrowed("Plazo"),
     budget: Cow::Borrowed("Presupuesto"),
     objection: Cow::Borrowed("Objeción"),
-    decides: Cow::Borrowed("Toma la decisión."),
+    decides: Cow::Borrowed("Es quien toma la decisión."),
     decides_not: Cow::Borrowed("La decisión la toma otra persona."),
 };
 
@@ -307,10 +307,10 @@ const FRENCH: Phrases = Phrases {
     a_caller_from: Cow::Borrowed("Quelqu'un au numéro {}"),
     at: Cow::Borrowed("chez"),
     of: Cow::Borrowed(" de {}"),
-    about: Cow::Borrowed(" appelle au sujet de {}"),
+    about: Cow::Borrowed(" appelle pour {}"),
     on_the_line: Cow::Borrowed(" est en ligne"),
     reasons: [
-        Cow::Borrowed("Il faut parler à une personne, c'est une demande."),
+        Cow::Borrowed("Un interlocuteur humain a été demandé."),
         Cow::Borrowed("L'humeur se dégrade."),
         Cow::Borrowed("L'assistant n'était pas assez sûr pour continuer."),
         Cow::Borrowed("Une personne doit s'en occuper."),
@@ -326,7 +326,7 @@ const FRENCH: Phrases = Phrases {
     timeline: Cow::Borrowed("Calendrier"),
     budget: Cow::Borrowed("Budget"),
     objection: Cow::Borrowed("Objection"),
-    decides: Cow::Borrowed("La décision se prend là."),
+    decides: Cow::Borrowed("C'est cette personne qui décide."),
     decides_not: Cow::Borrowed("Quelqu'un d'autre prend la décision."),
 };
 
