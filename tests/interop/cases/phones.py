@@ -4,6 +4,7 @@ import re
 import time
 
 from lab import sound
+from lab.between import Between, cseq, is_reinvite
 from lab.desk import TONES, expect
 from lab.softphone import Softphone
 
@@ -213,3 +214,80 @@ def phone_transfers_on(desk):
     phone.wait_for("terminated")
     expect(baton.get(f"/v1/calls/{call['id']}")["driver"] == "human", "the human drives")
     expect(not caller.breaks(), f"one stream towards the caller for life: {caller.breaks()[:3]}")
+
+
+def refreshed_by_baton(by, text):
+    """Baton is to see to it that the session goes on, every 45 s (RFC 4028): so it sends re-INVITEs. The phone knows nothing of it."""
+    if by == "phone" and text.startswith("SIP/2.0 200") and re.search(r"^CSeq: \d+ INVITE", text, re.M) and "Session-Expires" not in text:
+        return text.replace("\r\nContact:", "\r\nSession-Expires: 90;refresher=uac\r\nContact:", 1)
+    if by == "phone" and text.startswith("INVITE ") and "Session-Expires" not in text:
+        return text.replace("\r\nContact:", "\r\nSupported: timer\r\nSession-Expires: 90;refresher=uas\r\nContact:", 1)
+    return text
+
+
+def crossed(between, phone, command):
+    """The phone sends its re-INVITE while Baton's is on the way: each has refused the other's, and both come through when they are tried again.
+    Gives how long Baton waited before it tried again."""
+    refused = lambda by: [one for one in between.all(by, "SIP/2.0 491") if one.at >= began]
+    wait_until("Baton's re-INVITE is on its way", between.held, 60)
+    began = time.time()
+    offer = cseq(between.held())
+    phone.say(command)
+    phone.wait_for(f"call: {command}")
+    wait_until("Baton refuses the phone's re-INVITE with 491", lambda: refused("baton"), 4)
+    wait_until("the phone refuses Baton's re-INVITE", lambda: refused("phone") or between.all("phone", "SIP/2.0 5", began), 4)
+    expect(refused("phone"), f"with 491: {[one.text.splitlines()[0] for one in between.all('phone', 'SIP/2.0', began)]}")
+    at = refused("phone")[0].at
+    again = lambda: [one for one in between.all("baton", "INVITE", at) if is_reinvite(one.text) and cseq(one.text) != offer]
+    wait_until("Baton tries again", again, 6)
+    took = again()[0].at - at
+    answered = lambda: [one for one in between.all("phone", "SIP/2.0 200", at) if cseq(one.text) == cseq(again()[0].text)]
+    wait_until("and is answered", answered, 4)
+    return took
+
+
+def wait_until(what, look, seconds):
+    until = time.monotonic() + seconds
+    while not look():
+        expect(time.monotonic() < until, f"{what}: not within {seconds} s")
+        time.sleep(0.01)
+
+
+@case("glare with baresip, as the AE and as the caller: 491 to both, and both try again in their time; then each holds and comes back", needs=PHONES)
+def phones_glare(desk):
+    baton = desk.serve()
+    ports = {role: baton.base + place for role, place in (("caller", 8), ("michael", 18))}
+    between = {role: Between(baton.ports[role], port, port + 1, baton.target, refreshed_by_baton) for role, port in ports.items()}
+    phones = {}
+    for role, user in (("caller", "+15550123"), ("michael", "michael")):
+        desk.at_end(between[role].close)
+        between[role].cross()
+        phones[role] = Softphone(desk.folder, ports[role] + 1, baton.rtp[role], TONES[role], user=user)
+        desk.at_end(phones[role].close)
+        phones[role].wait_for("baresip is ready")
+    desk.voice("ai"), desk.party("ai", "answers")
+    phones["caller"].say(f"dial sip:+15550100@127.0.0.1:{ports['caller']}")
+    phones["caller"].wait_for("Call established")
+    call = baton.call()
+    transfer = baton.transfer(call)
+    baton.transfer_in(transfer["id"], ("briefing",))
+    phones["michael"].press("1")
+    done = baton.transfer_over(transfer["id"])
+    expect(done["outcome"] == "bridged", f"the transfer is bridged: {done}; {phones['michael'].screen[-300:]!r}")
+    # RFC 3261 §14.1: whoever has made the call waits 2.1 to 4 s, the other at most 2 s. Baton has called Michael, and was called by the caller.
+    for role, least, most in (("caller", 0.0, 2.0), ("michael", 2.1, 4.0)):
+        took = crossed(between[role], phones[role], "hold")
+        expect(least <= took <= most + 0.3, f"{role}: Baton tries again after {least} to {most} s; it was {took:.2f} s")
+        held = lambda: [one for one in between[role].all("baton", "SIP/2.0 200") if "a=recvonly" in one.text]
+        if not held():
+            phones[role].say("resume"), phones[role].say("hold")
+        wait_until(f"the hold of {role} comes through", held, 6)
+        phones[role].say("resume")
+        phones[role].wait_for("call: resume")
+    view = baton.get(f"/v1/calls/{call['id']}")
+    expect(view["state"] == "active" and view["driver"] == "human", f"the call goes on: {view}")
+    for phone in phones.values():
+        seen = len(phone.screen)
+        baton.wait("the phone receives sound again", lambda: re.search(r"audio=[1-9]\d*/[1-9]\d*", phone.screen[seen:]), 10)
+    phones["michael"].say("hangup")
+    baton.wait("the call is over", lambda: baton.get(f"/v1/calls/{call['id']}")["state"] == "ended", 5)
