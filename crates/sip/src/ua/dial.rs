@@ -249,7 +249,9 @@ impl UserAgent {
                     Stage::Dialing(dialing) if !dialing.beside.is_empty() || dialing.refusal.is_some() => {
                         dialing.instead(key, next)
                     }
-                    stage => *stage = Stage::Dialing(Dialing::new(next, true)),
+                    stage @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over) => {
+                        *stage = Stage::Dialing(Dialing::new(next, true));
+                    }
                 }
                 return;
             }
