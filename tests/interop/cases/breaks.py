@@ -1,5 +1,6 @@
 """Where stacks break, from both sides: the caller's (a trunk) and that of whoever is called (an AI or an AE)."""
 
+import functools
 import threading
 import time
 
@@ -7,11 +8,12 @@ from lab.desk import TONES, expect
 from lab.phone import Phone, field
 from lab.sipp import body, header
 
-from . import case
+from . import case as any_case
 from .beyond import up
 from .calls import both_hear
 from .transfers import bridged_to, by_hand, conversation
 
+case = functools.partial(any_case, full_only=True)
 UP = "< INVITE\n> 180\n> 200 sdp\n< ACK\n"
 CALLS = "> INVITE sdp\n< 200\n> ACK\n"
 HUNG_UP_ON = "< BYE\n> 200\n"
@@ -121,7 +123,7 @@ def late_ack(desk):
     expect(repeated >= 3, f"the 200 came again while there was no ACK, then that to the BYE: {repeated}")
 
 
-@case("an ACK of the caller that never comes: BYE to both after 32 s", full_only=True)
+@case("an ACK of the caller that never comes: BYE to both after 32 s")
 def no_ack(desk):
     baton = desk.serve()
     ai = desk.party("ai", "answers", talk=60000)
@@ -192,7 +194,7 @@ def ends_unrefreshed(leg, direction):
     expect(55 <= lasted <= 95, f"90 s were agreed: {lasted:.0f} s")
 
 
-@case("a caller who promised to refresh the session and does not: BYE to both", full_only=True)
+@case("a caller who promised to refresh the session and does not: BYE to both")
 def caller_does_not_refresh(desk):
     baton = desk.serve()
     # Without sound the AI would be taken for dead long before.
@@ -204,7 +206,7 @@ def caller_does_not_refresh(desk):
     all_over(baton)
 
 
-@case("an AI that promised to refresh the session and does not: BYE to it, and a human is called for the caller", full_only=True)
+@case("an AI that promised to refresh the session and does not: BYE to it, and a human is called for the caller")
 def ai_does_not_refresh(desk):
     desk.serve()
     desk.voice("caller"), desk.voice("ai")
@@ -398,7 +400,7 @@ def caller_holds_both_ways(desk):
     expect(not caller.breaks(), f"one stream for life: {caller.breaks()[:3]}")
 
 
-@case("the AE's phone is cut off without a BYE: music, and then the AI has the caller again", full_only=True)
+@case("the AE's phone is cut off without a BYE: music, and then the AI has the caller again")
 def phone_reboots(desk):
     baton, voices, legs, transfer = asked(desk, UP + HUNG_UP_ON, hold=60000)
     accepted(baton, transfer)

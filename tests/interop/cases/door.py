@@ -119,7 +119,7 @@ def resident_mb(baton):
         return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1)) / 1024
 
 
-@case("a minute of 20,000 INVITEs a second from nobody: no more than 64 MB, and whoever may call is answered", full_only=True)
+@case("a minute of 20,000 INVITEs a second from nobody: no more than 64 MB, and whoever may call is answered", full_only=True, alone=True)
 def flood(desk):
     seconds = int(os.environ.get("FLOOD_SECONDS", "60"))
     baton = desk.serve()

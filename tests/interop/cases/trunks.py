@@ -128,7 +128,7 @@ def wrong_password(desk):
     expect(baton.get("/v1/aes")["items"][0]["phone"] == "gone", "nobody has registered")
 
 
-@case("two phones of an AE register by SHA-256, ring together, and the one that is late is told where the call went")
+@case("two phones of an AE register by SHA-256, ring together, and the one that is late is told where the call went", full_only=True)
 def phones_ring_together(desk):
     def text_of(baton):
         old = f'uri = "sip:michael@127.0.0.1:{baton.ports["michael"]}"\n'
