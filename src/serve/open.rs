@@ -107,8 +107,7 @@ pub(super) async fn everything(
     let post = Post { store: store.clone(), receipts, fetch, metrics: metrics.clone(), clock };
     let couriers = Couriers::start(&hooks, &post, random_seed()?).beside(tokio::spawn(retention.run()));
     let transcriber = config.transcriber.clone().map(|spec| Arc::new(Transcriber::new(spec, post.fetch.clone())));
-    let folder = config.recording.dir.clone();
-    let recordings = Recordings::new(recorder.clone().zip(folder), transcriber);
+    let recordings = Recordings::new(recorder.clone().zip(config.recording.dir.clone()), transcriber);
     let (told, counted) = (events.clone(), metrics.clone());
     let scribe = Scribe::start(config.capture.clone(), &config.node.name).context("[capture] cannot be begun")?;
     let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
