@@ -101,8 +101,11 @@ impl Past {
                 self.calls.remove(String::from_utf8_lossy(&bytes).as_ref());
             }
             Kind::Phones => {
-                let record: PhonesRecord = rmp_serde::from_slice(&bytes).context("its phones")?;
-                self.phones.insert(record.account.clone(), record);
+                // A phone comes again by itself; calls must not be lost with it.
+                match rmp_serde::from_slice::<PhonesRecord>(&bytes) {
+                    Ok(record) => drop(self.phones.insert(record.account.clone(), record)),
+                    Err(fault) => tracing::error!(%fault, "a registration cannot be read"),
+                }
             }
             Kind::Marks => {
                 let marks: Vec<StreamMark> = rmp_serde::from_slice(&bytes).context("its marks")?;
