@@ -25,6 +25,9 @@ pub(crate) struct ReplayArgs {
     /// Over real loopback sockets and by the clock of this machine, instead of in virtual time; many stories at the same time.
     #[arg(long)]
     pub(crate) real: bool,
+    /// Makes and hears every packet of sound, also where nothing can change.
+    #[arg(long, conflicts_with = "real")]
+    pub(crate) every_packet: bool,
     /// Also writes the results as JUnit XML.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -70,8 +73,9 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
             return ExitCode::from(EXIT_UNREADABLE);
         }
     };
+    let by = if args.every_packet { fixture::play_throughout } else { fixture::play };
     let played: Vec<Played> =
-        if args.real { play_really(&stories) } else { stories.iter().map(|story| play(story, fixture::play)).collect() };
+        if args.real { play_really(&stories) } else { stories.iter().map(|story| play(story, by)).collect() };
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
     say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), begun.elapsed().as_secs_f64()));
     if args.coverage {
@@ -212,6 +216,7 @@ mod tests {
             let got = run(ReplayArgs {
                 paths: vec![folder.clone()],
                 real: false,
+                every_packet: false,
                 junit: Some(junit.clone()),
                 coverage: true,
                 cpu: true,

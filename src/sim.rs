@@ -2,6 +2,7 @@
 
 mod soak;
 
+use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -17,6 +18,9 @@ pub(crate) struct SimArgs {
     /// The first of them.
     #[arg(long, value_name = "K", default_value_t = 1)]
     pub(crate) first: u64,
+    /// How many threads share the seeds out among them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: u8,
     /// One seed only.
     #[arg(long, value_name = "K", conflicts_with_all = ["seeds", "first"])]
     pub(crate) seed: Option<u64>,
@@ -63,13 +67,8 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
     let (first, count) = args.seed.map_or((args.first, args.seeds), |seed| (seed, 1));
     #[expect(clippy::disallowed_methods, reason = "how fast worlds are played is measured by the clock of the machine")]
     let begun = Instant::now();
-    let mut tally = Tally::default();
-    let mut failing = Vec::new();
-    for seed in first..first.saturating_add(count) {
-        let outcome = chance::play(seed, &stock);
-        tally.add(&outcome.tally);
-        failing.extend(outcome.violation.map(|_| seed));
-    }
+    let seeds = first..first.saturating_add(count);
+    let (tally, failing) = if args.jobs == 1 { play(seeds, &stock) } else { share_out(&seeds, args) };
     let rate = count as f64 / begun.elapsed().as_secs_f64().max(1e-9);
     let shown: Vec<(u64, Found)> =
         failing.iter().take(SHOWN_MAX).filter_map(|seed| Some((*seed, chance::examine(*seed, &stock)?))).collect();
@@ -79,6 +78,43 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
         print(count, rate, &tally, &failing, &shown)
     }
     if failing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Plays seeds; what they met, and those that failed.
+fn play(seeds: impl Iterator<Item = u64>, stock: &Stock) -> (Tally, Vec<u64>) {
+    let (mut tally, mut failing) = (Tally::default(), Vec::new());
+    for seed in seeds {
+        let outcome = chance::play(seed, stock);
+        tally.add(&outcome.tally);
+        failing.extend(outcome.violation.map(|_| seed));
+    }
+    (tally, failing)
+}
+
+/// The same on several threads: worlds know nothing of each other.
+fn share_out(seeds: &Range<u64>, args: &SimArgs) -> (Tally, Vec<u64>) {
+    let jobs = usize::from(args.jobs);
+    let share = |job: usize| {
+        move || {
+            #[cfg(feature = "seeded-bugs")]
+            baton_time::seeded::choose(args.bug);
+            play(seeds.clone().skip(job).step_by(jobs), &Stock::default())
+        }
+    };
+    let shares: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs).map(|job| scope.spawn(share(job))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a thread that panics has found a defect of the simulator"))
+            .collect()
+    });
+    let (mut tally, mut failing) = (Tally::default(), Vec::new());
+    for (own, failed) in shares {
+        tally.add(&own);
+        failing.extend(failed);
+    }
+    failing.sort_unstable();
+    (tally, failing)
 }
 
 /// Says which of the faults that were put in on purpose are found: 95 in 100 must be.

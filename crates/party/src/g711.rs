@@ -15,9 +15,24 @@ pub fn encode(sample: i16) -> u8 {
 
 /// Unpacks one µ-law byte into a linear sample.
 pub fn decode(byte: u8) -> i16 {
+    LINEAR[usize::from(byte)]
+}
+
+/// What every byte stands for.
+static LINEAR: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = unpack(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+const fn unpack(byte: u8) -> i16 {
     let byte = !byte;
-    let segment = u32::from(byte >> 4 & 0x07);
-    let step = i32::from(byte & 0x0f);
+    let segment = (byte >> 4 & 0x07) as u32;
+    let step = (byte & 0x0f) as i32;
     let magnitude = (((step << 3) + BIAS) << segment) - BIAS;
     let signed = if byte & 0x80 == 0 { magnitude } else { -magnitude };
     signed as i16

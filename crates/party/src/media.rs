@@ -88,6 +88,11 @@ impl Media {
         self.line.is_some()
     }
 
+    /// Whether there is a word or a key in what it sends.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.line.is_some() || self.key.is_some()
+    }
+
     /// Sends nothing, or goes on.
     pub(crate) fn mute(&mut self, muted: bool) {
         self.muted = muted;

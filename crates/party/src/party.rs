@@ -228,6 +228,18 @@ impl Party {
         [self.ua.next_at(), media, self.step_at()].into_iter().flatten().min()
     }
 
+    /// When it sends its next packet; none: it sends none.
+    pub fn speaks_at(&self) -> Option<Mono> {
+        self.media.as_ref().map(Media::next_at)
+    }
+
+    /// When it does anything else than to send another packet without a word or a key in it; none: not by itself.
+    pub fn acts_at(&self, now: Mono) -> Option<Mono> {
+        let says = self.media.as_ref().filter(|media| media.is_busy()).map(|_| now);
+        let lingers = (self.ua.phase == Phase::Over && self.media.is_some()).then_some(self.silent_at);
+        [says, lingers, self.ua.next_at(), self.step_at()].into_iter().flatten().min()
+    }
+
     /// Who it is.
     pub fn identity(&self) -> &Identity {
         &self.me
@@ -315,12 +327,18 @@ impl Party {
 
     /// Goes through the script as far as it can.
     fn play(&mut self, now: Mono) {
-        while let Some(step) = self.script.steps.get(self.step).cloned() {
-            match self.take(now, &step) {
+        let steps = std::mem::take(&mut self.script.steps);
+        self.play_steps(now, &steps);
+        self.script.steps = steps;
+    }
+
+    fn play_steps(&mut self, now: Mono, steps: &[Step]) {
+        while let Some(step) = steps.get(self.step) {
+            match self.take(now, step) {
                 Progress::Done => {
                     self.step += 1;
                     self.step_began = now;
-                    if self.step == self.script.steps.len() {
+                    if self.step == steps.len() {
                         self.finish(Ok(()));
                     }
                 }
@@ -328,7 +346,7 @@ impl Party {
                 Progress::Failed(why) => {
                     let what = format!("{step:?}");
                     self.finish(Err(Fault { step: self.step + 1, what, at_ms: now.as_micros() / 1_000, why }));
-                    self.step = self.script.steps.len();
+                    self.step = steps.len();
                     self.ua.hang_up(now);
                     return;
                 }

@@ -110,8 +110,8 @@ pub fn loudness_dbfs(samples: &[i16]) -> f64 {
     if samples.is_empty() {
         return f64::NEG_INFINITY;
     }
-    let sum: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
-    let rms = (2.0 * sum / samples.len() as f64).sqrt();
+    let sum: i64 = samples.iter().map(|sample| i64::from(*sample) * i64::from(*sample)).sum();
+    let rms = (2.0 * sum as f64 / samples.len() as f64).sqrt();
     20.0 * (rms / 32_768.0).max(1e-9).log10()
 }
 

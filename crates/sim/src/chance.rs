@@ -4,6 +4,7 @@
 //! Phones here are of their own making, as small as they can be; the media of a room is a model of what the rooms are told, because
 //! who hears whom is decided there. The fixtures listen to the real rooms.
 
+mod agenda;
 mod dice;
 mod disk;
 mod leg;

@@ -17,7 +17,7 @@ use baton_party::Step;
 use crate::{Setup, Store};
 
 pub use parse::{Unreadable, read};
-pub use perform::{Failure, Passed, SLACK, play, play_really, trail_of};
+pub use perform::{Failure, Passed, SLACK, play, play_really, play_throughout, trail_of};
 
 /// One call to be played.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fixture::{Story, play, read};
+use crate::fixture::{Story, play, play_throughout, read};
 
 /// The plays are shared out, so that they run beside each other.
 const SHARES: usize = 4;
@@ -71,6 +71,22 @@ fn every_fixture_holds_and_they_go_a_hundred_different_roads() {
     let roads: BTreeSet<Road> = roads.into_iter().filter_map(Result::ok).collect();
     println!("{count} stories, {} distinct pairs of state path and scene path", roads.len());
     assert!(wanted().is_some() || count > 150 && roads.len() >= ROADS_MIN, "{count} stories go {} roads", roads.len());
+}
+
+/// How many of the stories are played both ways each time; all of them with `BATON_ALL_MUTANTS`.
+const BOTH_WAYS: usize = 4;
+
+#[test]
+fn a_story_is_the_same_whether_every_packet_is_heard_or_those_that_matter() {
+    let all = std::env::var_os("BATON_ALL_MUTANTS").is_some() || wanted().is_some();
+    let mut count = 0;
+    for story in stories().iter().step_by(if all { 1 } else { BOTH_WAYS }) {
+        let told = |failure: Box<crate::fixture::Failure>| panic!("{}\n{failure}", story.name);
+        let (some, every) = (play(story).unwrap_or_else(told), play_throughout(story).unwrap_or_else(told));
+        assert_eq!(some, every, "{}", story.name);
+        count += 1;
+    }
+    println!("{count} stories are the same both ways");
 }
 
 /// What was made wrong, and the text with it.

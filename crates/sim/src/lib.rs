@@ -11,7 +11,9 @@ pub mod fixture;
 mod fixtures_hold;
 pub mod hearing;
 #[cfg(test)]
+mod opening;
+#[cfg(test)]
 mod plays;
 mod world;
 
-pub use world::{Ae, AesAt, Arrival, BATON, Carrier, Fate, Rung, Setup, Store, Wiring, World};
+pub use world::{Ae, AesAt, Arrival, BATON, Carrier, Fate, Listening, Rung, Setup, Store, Wiring, World};

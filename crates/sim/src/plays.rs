@@ -2,32 +2,11 @@
 
 use std::time::Duration;
 
-use baton_contract::{AttemptOutcome, CallState, Command, Driver, Outcome, Reply, TransferRequest};
+use baton_contract::{AttemptOutcome, CallState, Command, Driver, Outcome, Reply};
 use baton_party::{Cue, KeyPath, Pilot, Step};
 
+use crate::opening::{comes, in_conversation, michael, request, seconds, setup};
 use crate::{Ae, Setup, Store, World};
-
-fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
-}
-
-/// A caller who stays, an AI that answers, and these AEs.
-fn setup(aes: Vec<Ae>) -> Setup {
-    Setup {
-        caller: vec![Step::call("sip:+15550100@10.0.0.1"), Step::wait_for(Cue::Up, 5_000)],
-        ai: vec![Step::wait_for(Cue::Invited, 5_000), Step::Ring { status: 180 }, Step::Answer],
-        ai_again: vec![],
-        aes,
-        groups: Vec::new(),
-        wiring: crate::world::Wiring::default(),
-        transfer: baton_transfer::Settings::default(),
-        cold: baton_switchboard::ColdWay::Bridge,
-        outside: None,
-        recording: Default::default(),
-        ports: 200,
-        seed: 7,
-    }
-}
 
 fn answers_and_accepts() -> Vec<Step> {
     vec![
@@ -46,25 +25,12 @@ fn rings_only() -> Vec<Step> {
     vec![Step::wait_for(Cue::Invited, 60_000), Step::Ring { status: 180 }]
 }
 
-fn michael(script: Vec<Step>) -> Ae {
-    Ae::new("michael", Some(script))
-}
-
 /// A call that is up, and then a transfer to `to` asked for through the API.
 fn in_transfer(setup: Setup, to: &str) -> World {
     let mut world = in_conversation(setup);
-    let call = world.call_id().unwrap();
-    let request = Box::new(TransferRequest { to: Some(to.to_owned()), ..TransferRequest::default() });
-    let reply = world.ask(Command::RequestTransfer { call, request, idempotency_key: None });
+    let asked = request(&mut world, to);
+    let reply = world.ask(asked);
     assert!(matches!(reply, Some(Ok(Reply::Transfer(_)))), "{reply:?}");
-    world
-}
-
-fn in_conversation(setup: Setup) -> World {
-    let mut world = World::new(setup);
-    world.begin();
-    assert!(world.run_until(seconds(2), |world| world.party(0).is_up() && world.party(1).is_up()));
-    world.run(Duration::from_millis(500));
     world
 }
 
@@ -86,7 +52,7 @@ fn caller_and_ai_talk_until_the_caller_hangs_up_and_nothing_is_left() {
 #[test]
 fn a_warm_transfer_ends_in_a_bridge_and_the_ai_is_gone() {
     let mut world = in_transfer(setup(vec![michael(answers_and_accepts())]), "michael");
-    assert!(world.run_until(seconds(20), |world| world.event_names().contains(&"transfer.ended")), "{:?}", world.event_names());
+    assert!(comes(&mut world, "transfer.ended", seconds(20)), "{:?}", world.event_names());
     let transfer = world.transfer().unwrap();
     assert_eq!(transfer.outcome, Some(Outcome::Bridged));
     assert_eq!(transfer.attempts[0].outcome, Some(AttemptOutcome::Accepted));
@@ -116,7 +82,7 @@ fn the_backup_takes_the_call_when_the_primary_does_not_answer() {
     let mut play = setup(vec![michael, sara]);
     play.transfer.ring_max = seconds(6);
     let mut world = in_transfer(play, "michael");
-    assert!(world.run_until(seconds(40), |world| world.event_names().contains(&"transfer.ended")));
+    assert!(comes(&mut world, "transfer.ended", seconds(40)));
     let transfer = world.transfer().unwrap();
     assert_eq!(transfer.outcome, Some(Outcome::Bridged));
     assert_eq!(transfer.attempts[0].outcome, Some(AttemptOutcome::NoAnswer));
@@ -150,9 +116,8 @@ fn an_ai_that_can_only_refer_hears_of_every_step_and_of_the_bridge_last() {
 fn nothing_is_promised_while_the_store_does_not_write() {
     let mut world = in_conversation(setup(vec![michael(answers_and_accepts())]));
     world.store = Store::Refuses;
-    let call = world.call_id().unwrap();
-    let request = Box::new(TransferRequest { to: Some("michael".to_owned()), ..TransferRequest::default() });
-    let reply = world.ask(Command::RequestTransfer { call, request, idempotency_key: None });
+    let asked = request(&mut world, "michael");
+    let reply = world.ask(asked);
     assert!(matches!(&reply, Some(Err(problem)) if problem.status == 503), "{reply:?}");
     world.run(seconds(10));
     assert!(world.party(0).is_up() && world.party(1).is_up(), "the call goes on");
@@ -163,9 +128,8 @@ fn nothing_is_promised_while_the_store_does_not_write() {
 fn a_second_request_joins_the_transfer_that_runs() {
     let mut world = in_transfer(setup(vec![michael(rings_only())]), "michael");
     let first = world.transfer().unwrap().id;
-    let call = world.call_id().unwrap();
-    let request = Box::new(TransferRequest { to: Some("michael".to_owned()), ..TransferRequest::default() });
-    let reply = world.ask(Command::RequestTransfer { call, request, idempotency_key: None });
+    let asked = request(&mut world, "michael");
+    let reply = world.ask(asked);
     assert!(matches!(&reply, Some(Ok(Reply::Transfer(view))) if view.id == first), "{reply:?}");
 }
 

@@ -1,9 +1,11 @@
 //! A world in which time goes by when it is told to.
 
 pub(crate) mod carrier;
+#[cfg(test)]
 mod crash;
 mod recorder;
 pub(crate) mod stage;
+mod still;
 mod wiring;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,14 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_contract::{AeState, CallId, CallView, CallbackId, CallbackView, Command, Event, Problem, Record, Reply, TransferView};
-use baton_media::{Channel, Clip, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
+use baton_media::{Channel, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_party::{Input as Cue, Message, Output as Act, Party, Step, Taken};
 use baton_sip::{Incoming, Transport};
 use baton_switchboard::{Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
 use bytes::Bytes;
 
+use still::Still;
+
 pub use carrier::{Arrival, Carrier};
+pub use still::Listening;
 pub use wiring::{AesAt, Wiring};
 
 /// How long a datagram travels.
@@ -157,9 +162,14 @@ pub struct World {
     pub failures: Vec<String>,
     answers: BTreeMap<u64, Result<Reply, Problem>>,
     asked: u64,
+    /// From which a process that comes back begins again.
+    #[cfg(test)]
     setup: Setup,
     /// What came by SIP while Baton was dead; none while it lives.
     missed: Option<Vec<Input>>,
+    still: Still,
+    /// Taken and given back by each step of a room.
+    outbox: Option<Outbox>,
 }
 
 /// A SIP datagram on its way.
@@ -201,15 +211,15 @@ impl World {
     /// The world before anybody has done anything. Party 0 is the caller, 1 the AI, the AEs follow in their order, and last
     /// comes the AI as it is called once more.
     pub fn new(setup: Setup) -> World {
-        let music = stage::tone(400.0, 4_000.0, 16_000);
         let parties = stage::cast(&setup);
+        let count = parties.len();
         let board = Switchboard::new(stage::settings(&setup), stage::begin(&setup));
         World {
             now: Now { mono: BEGINNING, wall: MORNING },
             board,
             rooms: BTreeMap::new(),
             ports: BTreeMap::new(),
-            room_settings: Arc::new(RoomSettings::new(Arc::new(Clip::new("music", music)))),
+            room_settings: Arc::new(RoomSettings::new(stage::music())),
             parties,
             posts: BTreeMap::new(),
             posted: 0,
@@ -228,8 +238,11 @@ impl World {
             failures: Vec::new(),
             answers: BTreeMap::new(),
             asked: 0,
+            #[cfg(test)]
             setup,
             missed: None,
+            still: Still::new(count),
+            outbox: None,
         }
     }
 
@@ -260,6 +273,7 @@ impl World {
 
     /// Lets a party take a step beside its script.
     pub fn let_party(&mut self, index: usize, step: &Step) -> Taken {
+        self.still.stirs(self.now.mono);
         let taken = self.parties[index].take_step(self.now.mono, step);
         self.tell_party(index, Cue::Tick);
         taken
@@ -290,6 +304,7 @@ impl World {
 
     /// A party is cut off from one instant to the next: nothing comes from it any more, and nothing reaches it.
     pub fn cut_off(&mut self, index: usize) {
+        self.still.stirs(self.now.mono);
         self.dead.insert(index);
     }
 
@@ -330,6 +345,7 @@ impl World {
     pub fn run_until(&mut self, span: Duration, mut done: impl FnMut(&World) -> bool) -> bool {
         let end = self.now.mono + span;
         while !done(self) {
+            self.stand_still(end);
             let next = self.next_at().filter(|at| *at <= end);
             if self.wait_really(next.unwrap_or(end)) {
                 if self.now.mono >= end {
@@ -405,8 +421,9 @@ impl World {
     fn next_at(&self) -> Option<Mono> {
         let post = self.posts.first_key_value().map(|((at, _), _)| *at);
         let board = self.board.poll_timeout().filter(|_| self.missed.is_none()).map(|(deadline, _)| deadline.mono(self.now));
-        let rooms = self.rooms.values().filter_map(Room::poll_timeout);
-        let parties = self.parties.iter().filter_map(Party::poll_timeout);
+        let rooms = self.rooms.values().filter_map(Room::poll_timeout).map(|at| self.still.instant(at));
+        let parties = self.parties.iter().enumerate();
+        let parties = parties.filter_map(|(index, party)| Some(self.still.goes_on(index, party.poll_timeout()?)));
         post.into_iter().chain(board).chain(rooms).chain(parties).min()
     }
 
@@ -419,13 +436,15 @@ impl World {
         if self.missed.is_none() && self.board.poll_timeout().is_some_and(|(deadline, _)| deadline.is_due(self.now)) {
             self.tell_board(Input::Wake);
         }
+        let now = self.now.mono;
         let due: Vec<RoomId> =
-            self.rooms.iter().filter(|(_, room)| is_due(room.poll_timeout(), self.now)).map(|(id, _)| *id).collect();
+            self.rooms.iter().filter(|(_, room)| is_due(room.poll_timeout(), self.still.time(now))).map(|(id, _)| *id).collect();
         for id in due {
             self.in_room(id, |room, now, out| room.tick(now, out));
         }
         for index in 0..self.parties.len() {
-            if is_due(self.parties[index].poll_timeout(), self.now) {
+            let wants = self.parties[index].poll_timeout().map(|at| self.still.goes_on(index, at));
+            if is_due(wants, now) {
                 self.tell_party(index, Cue::Tick);
             }
         }
@@ -434,11 +453,18 @@ impl World {
     fn deliver(&mut self, post: Post) {
         match post {
             Post::Board(input) => self.tell_board(*input),
-            Post::Party(index, cue) => self.tell_party(index, cue),
+            Post::Party(index, cue) => {
+                match &cue {
+                    Cue::Rtp { .. } => self.still.lands(self.now.mono, None),
+                    Cue::Sip { .. } | Cue::Told(_) | Cue::Tick => self.still.stirs(self.now.mono),
+                }
+                self.tell_party(index, cue);
+            }
             Post::Wire { from, to, bytes } => {
                 self.send_really(from, to, &bytes);
             }
             Post::Room { port, channel, from, bytes } => {
+                self.still.lands(self.now.mono, Some(port));
                 if let Some(id) = self.ports.get(&port).copied() {
                     self.in_room(id, |room, now, out| room.on_packet(now, Port(port), channel, from, &bytes, out));
                 }
@@ -452,6 +478,7 @@ impl World {
     }
 
     fn tell_board(&mut self, input: Input) {
+        self.still.stirs(self.now.mono);
         if let Some(missed) = &mut self.missed {
             return missed.extend(matches!(input, Input::Sip(_)).then_some(input));
         }
@@ -469,6 +496,7 @@ impl World {
             Output::Transmit(transmit) => self.sip_to_party(transmit.remote, transmit.bytes),
             Output::Media(command) => {
                 let id = command.room();
+                self.still.commanded(self.now.mono, &command);
                 if let baton_media::Command::Open { port, .. } = &command {
                     self.ports.insert(port.0, id);
                     self.rooms.entry(id).or_insert_with(|| Room::new(id, self.room_settings.clone()));
@@ -582,6 +610,7 @@ impl World {
     }
 
     fn sip_to_board(&mut self, from: SocketAddr, bytes: Bytes) {
+        self.still.stirs(self.now.mono);
         let travel = self.travel(from, BATON, &bytes);
         if self.carrier.is_some() {
             return self.post_really(travel, from, BATON, &bytes);
@@ -620,8 +649,8 @@ impl World {
 
     fn in_room(&mut self, id: RoomId, act: impl FnOnce(&mut Room, Mono, &mut Outbox)) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        let mut out = Outbox::new();
-        act(room, self.now.mono, &mut out);
+        let mut out = self.outbox.take().unwrap_or_default();
+        act(room, self.still.time(self.now.mono), &mut out);
         let mut packets = Vec::new();
         for outgoing in out.outgoing() {
             match outgoing {
@@ -633,16 +662,20 @@ impl World {
         }
         out.take_tapped().for_each(|tapped| self.recorder.hear(&tapped));
         let events: Vec<baton_media::Event> = out.take_events().collect();
+        out.clear();
+        self.outbox = Some(out);
         for (port, to, bytes) in packets {
             let from = SocketAddr::new(BATON.ip(), port.0);
             if self.send_really(from, to, &bytes) {
                 continue;
             }
             if let Some(index) = self.parties.iter().position(|party| party.identity().rtp == to) {
+                self.still.flies();
                 self.post(TRAVEL, Post::Party(index, Cue::Rtp { from, bytes }));
             }
         }
-        for event in events {
+        for mut event in events {
+            self.still.tells(self.now.mono, &mut event);
             if let baton_media::Event::Closed { port, .. } = &event {
                 self.ports.remove(&port.0);
             }
@@ -653,27 +686,31 @@ impl World {
     fn tell_party(&mut self, index: usize, cue: Cue) {
         self.parties[index].handle(self.now.mono, cue);
         while let Some(act) = self.parties[index].poll() {
-            let me = self.parties[index].identity().clone();
+            let (sip, rtp) = (self.parties[index].identity().sip, self.parties[index].identity().rtp);
             match act {
-                Act::Sip { bytes, .. } => self.sip_to_board(me.sip, bytes),
+                Act::Sip { bytes, .. } => self.sip_to_board(sip, bytes),
                 Act::Rtp { .. } if self.dead.contains(&index) => {}
                 Act::Rtp { to, bytes } if self.carrier.is_some() => {
-                    self.send_really(me.rtp, to, &bytes);
+                    self.send_really(rtp, to, &bytes);
                 }
                 Act::Rtp { to, bytes } => {
-                    self.post(TRAVEL, Post::Room { port: to.port(), channel: Channel::Rtp, from: me.rtp, bytes });
+                    self.still.flies();
+                    self.post(TRAVEL, Post::Room { port: to.port(), channel: Channel::Rtp, from: rtp, bytes });
                 }
                 Act::Note(note) => {
                     let others = (0..self.parties.len()).filter(|other| *other != index);
                     others.collect::<Vec<_>>().into_iter().for_each(|other| self.tell_party(other, Cue::Told(note.clone())));
                 }
                 Act::Finished(Ok(())) => {}
-                Act::Finished(Err(fault)) => self.failures.push(format!("{}: {fault}", me.user)),
+                Act::Finished(Err(fault)) => {
+                    let user = &self.parties[index].identity().user;
+                    self.failures.push(format!("{user}: {fault}"));
+                }
             }
         }
     }
 }
 
-fn is_due(at: Option<Mono>, now: Now) -> bool {
-    at.is_some_and(|at| at <= now.mono)
+fn is_due(at: Option<Mono>, now: Mono) -> bool {
+    at.is_some_and(|at| at <= now)
 }

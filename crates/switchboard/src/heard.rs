@@ -57,10 +57,11 @@ impl Switchboard {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let is_this = |speech: &crate::call::Speech| speech.playlist.id == play;
         let say = if call.caller_speech.as_ref().is_some_and(is_this) {
-            let say = call.caller_speech.as_ref().map(|speech| speech.say);
+            let said = call.caller_speech.as_ref().map(|speech| (speech.say, speech.playlist.then));
+            let say = said.map(|(say, _)| say);
             if how == Played::Ended {
                 call.caller_speech = None;
-                if call.caller_hears_more() {
+                if said.is_some_and(|(_, then)| call.caller_hears_more(then)) {
                     self.swap_scene(id);
                 }
             }

@@ -3,11 +3,11 @@
 use baton_contract::{CallId, CallOutcome, Driver, LegId, LegRole, Mode};
 use baton_sip::{Gone, Reason};
 use baton_time::Now;
-use baton_transfer::{SceneName, Target};
+use baton_transfer::{LegEnd, SceneName, Target};
 
 use crate::ask::{Wanted, Wishes};
 use crate::beginning::Beginning;
-use crate::call::{Call, Phase};
+use crate::call::{Call, Phase, Running};
 use crate::leg::Sound;
 use crate::settings::{AI_LOST_AFTER_MS, AiEnds, AiSilence, Rescue, RescueBy};
 use crate::switchboard::Switchboard;
@@ -59,9 +59,14 @@ impl Switchboard {
         match (&call.phase, &call.transfer) {
             (Phase::Placing, _) => self.end_call(now, id),
             (Phase::Connecting(_), _) => self.dial_next_ai(now, id),
-            (Phase::Active, Some(_)) => {
+            (Phase::Active, Some(running)) if running.transfer.outcome().is_none() || call.driver != Driver::Ai => {
                 self.swap_scene(id);
                 self.tell(now, id, baton_transfer::Event::AiGone);
+            }
+            (Phase::Active, Some(_)) => {
+                // The caller is with the AI again; what is left of the transfer is a word to the AE, who hears no more of it.
+                self.cut_short(now, id);
+                if self.has_died(id, leg, why) { self.ai_died(now, id) } else { self.end_call(now, id) }
             }
             (Phase::Active, None) if self.has_died(id, leg, why) => self.ai_died(now, id),
             (Phase::Active | Phase::Ending, _) => self.end_call(now, id),
@@ -74,8 +79,13 @@ impl Switchboard {
         let counts = self.ai_setting(call, leg).is_none_or(|ai| ai.silence == AiSilence::Rescue);
         if silent_ms >= AI_LOST_AFTER_MS && counts && matches!(call.phase, Phase::Active) {
             tracing::warn!(silent_ms, "the AI's media is lost");
-            let is_asked_for = call.transfer.is_some();
+            let is_over = |running: &Running| running.transfer.outcome().is_some() && call.driver == Driver::Ai;
+            let is_parting = call.transfer.as_ref().is_some_and(is_over);
+            let is_asked_for = call.transfer.is_some() && !is_parting;
             self.end_leg(now, id, leg, Some(Reason::sip(480, "Media lost")));
+            if is_parting {
+                self.cut_short(now, id);
+            }
             if !is_asked_for {
                 return self.ai_died(now, id);
             }
@@ -88,6 +98,13 @@ impl Switchboard {
             self.swap_scene(id);
         }
         self.tell(now, id, baton_transfer::Event::AiSilent);
+    }
+
+    /// An AE who is only being told that nobody needs them any more is let go.
+    fn cut_short(&mut self, now: Now, id: CallId) {
+        let Some(leg) = self.calls.get(&id).and_then(Call::ae_leg) else { return };
+        self.end_leg(now, id, leg, Some(Reason::sip(487, "Cancelled")));
+        self.tell(now, id, baton_transfer::Event::LegGone { leg, why: LegEnd::HungUp });
     }
 
     fn ai_died(&mut self, now: Now, id: CallId) {

@@ -116,9 +116,13 @@ impl Call {
         }
     }
 
-    /// Whether the caller, after a speech, hears something else than what that ended with.
-    pub(crate) fn caller_hears_more(&self) -> bool {
-        !matches!(row(self.scene)[0], Hears::Music | Hears::Silence)
+    /// Whether the caller, after a speech that ended with `then`, hears something else. The scene may have changed since it began.
+    pub(crate) fn caller_hears_more(&self, then: Then) -> bool {
+        match then {
+            Then::Music => row(self.scene)[0] != Hears::Music,
+            Then::Silence => row(self.scene)[0] != Hears::Silence,
+            Then::Repeat => true,
+        }
     }
 
     /// Whether the AE, after a speech, hears something else than silence.

@@ -71,6 +71,8 @@ pub(super) struct Facts {
     pub(super) passed_on: bool,
     /// Baton has refreshed its session, or changed it.
     pub(super) refreshed: bool,
+    /// The INVITE of this phone has come to Baton.
+    pub(super) came: Option<Mono>,
     /// What was sent last to the INVITE of this leg, and when.
     pub(super) said: Option<(u16, Mono)>,
 }
@@ -122,6 +124,8 @@ pub(super) struct Leg {
     /// Which of Baton's ports it sends to.
     pub(super) port: u16,
     pub(super) call: Option<CallId>,
+    /// It is an AI that is called once more, in the middle of a call.
+    pub(super) is_recalled: bool,
     pub(super) facts: Facts,
     pub(super) refer: Refer,
     /// Requests that a sound peer refuses, by their branches.
@@ -189,6 +193,7 @@ impl Leg {
             muted: false,
             port: 0,
             call: None,
+            is_recalled: false,
             facts: Facts::default(),
             refer: Refer::default(),
             wrong: Vec::new(),
@@ -231,6 +236,7 @@ impl Leg {
         leg.invited_by = (seen.seq(), seen.branch().unwrap_or_default().to_owned());
         leg.port = seen.port().unwrap_or(0);
         leg.call = seen.call.parse().ok();
+        leg.is_recalled = !seen.resume.is_empty();
         leg
     }
 
@@ -270,6 +276,18 @@ impl Leg {
     pub(super) fn is_first_invite(&self, seen: &Seen<'_>) -> bool {
         let (seq, branch) = &self.invited_by;
         *seq == seen.seq() && Some(branch.as_str()) == seen.branch()
+    }
+
+    /// Whether this is the INVITE by which this phone has begun the call.
+    pub(super) fn is_own_invite(&self, seen: &Seen<'_>) -> bool {
+        let (branch, seq) = self.own_invite;
+        let own = seen.branch().and_then(|branch| u64::from_str_radix(branch.get(7..)?, 16).ok());
+        seen.method == "INVITE" && !self.is_dialled() && seen.seq() == seq && own == Some(branch)
+    }
+
+    /// Whether it was dialled, and has sent a re-INVITE.
+    pub(super) fn has_offered_anew(&self) -> bool {
+        self.is_dialled() && !self.offered.is_empty()
     }
 
     /// Whether Baton has dialled it.

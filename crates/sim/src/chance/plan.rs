@@ -6,6 +6,7 @@ use baton_contract::{Driver, EventKind, Mode, Presence};
 use baton_transfer::{AcceptBy, AfterAe};
 
 use super::dice::Dice;
+use super::watch::TRUNK_RING_MAX;
 use super::ways::{Beginning, SESSION, Timer, Ways};
 use super::wire::Talk;
 use crate::{Fate, Store};
@@ -251,6 +252,10 @@ impl Plan {
         let fates = drawing.fates();
         let Drawing { mut dice, rules, deeds, .. } = drawing;
         let end = promised.map_or(end, |promised| end.max(promised));
+        // A phone that nobody takes up has to have its time.
+        let rings = deeds.iter().any(|deed| deed.what == What::Api(Api::Place));
+        let taken = |deed: &Deed| matches!(deed.what, What::Answer(who, _) | What::Refuse(who, _) if who == leg(CALLER, 0));
+        let end = if rings && !deeds.iter().any(taken) { end.max(TRUNK_RING_MAX + millis(3_000)) } else { end };
         // A session timer has to have its time.
         let end = if rules.ways.timer == Timer::Unasked { end } else { end.max(SESSION + millis(5_000)) };
         let end = if dice.percent(12) { end + millis(dice.between(20_000, 100_000)) } else { end };

@@ -8,7 +8,6 @@ fn seeds() -> u64 {
 }
 
 #[test]
-#[ignore = "what is looked at newest has not been run against every mode; run it with --ignored, or `baton sim`"]
 fn random_worlds_hold_and_meet_every_class_of_faults() {
     let stock = Stock::default();
     let mut tally = Tally::default();
@@ -24,7 +23,6 @@ fn random_worlds_hold_and_meet_every_class_of_faults() {
 
 /// A switchboard that has had many calls is as it was before them, but for what it remembers of the last ones.
 #[test]
-#[ignore = "what is looked at newest has not been run against every mode; run it with --ignored, or `baton sim`"]
 fn one_switchboard_has_many_calls_and_nothing_of_them_is_left() {
     let mut looks = 0;
     let soaked = soak(seeds() / 4, &Stock::default(), |_| looks += 1);

@@ -2,8 +2,6 @@
 
 mod api;
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +12,7 @@ use baton_switchboard::{Input, Output, RecordKind, RecordOrder, Recorded, Switch
 use baton_time::{Mono, Now};
 use bytes::Bytes;
 
+use super::agenda::Agenda;
 use super::dice::Dice;
 use super::disk::Disk;
 use super::leg::{Facts, Leg, Phase};
@@ -21,7 +20,7 @@ use super::plan::{AI, By, CALLER, FIRST_AE, Moment, Plan, Strange, Target, What,
 use super::rooms::{LOST, Later, Rooms};
 use super::stock::Stock;
 use super::tally::{Fault, Tally};
-use super::watch::{Check, Watch};
+use super::watch::{Check, TRUNK_RING_MAX, Watch};
 use super::ways::{SESSION, Timer};
 use super::wire::{Seen, Talk};
 use crate::world::{BATON, BEGINNING, COMMIT, MORNING, RENDER, TRAVEL};
@@ -54,32 +53,6 @@ pub(super) enum Post {
     StoreWorks,
 }
 
-struct Entry {
-    at: Mono,
-    order: u64,
-    post: Post,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, other: &Entry) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
-    }
-}
-
 /// A world that is being played.
 pub(super) struct Run<'a> {
     pub(super) plan: &'a Plan,
@@ -98,8 +71,7 @@ pub(super) struct Run<'a> {
     /// What is sent to this phone next cannot be sent.
     unsendable: Option<usize>,
     voice: bool,
-    posts: BinaryHeap<Entry>,
-    posted: u64,
+    posts: Agenda<Post>,
     datagrams: usize,
     outage_until: Mono,
     dice: Dice,
@@ -142,8 +114,7 @@ impl<'a> Run<'a> {
             messages: Vec::new(),
             unsendable: None,
             voice: true,
-            posts: BinaryHeap::with_capacity(64),
-            posted: 0,
+            posts: Agenda::default(),
             datagrams: 0,
             outage_until: Mono::ZERO,
             dice: Dice::new(plan.seed ^ 0xB5),
@@ -195,7 +166,10 @@ impl<'a> Run<'a> {
             self.run_to(soon);
         }
         let referred = self.legs.iter().any(|leg| leg.facts.referred);
-        let settled = self.now.mono + if referred { REFERRED_AFTER } else { SETTLED_AFTER };
+        // Whoever hangs up with their answer still on its way is rung on, for all that Baton knows.
+        let rung = self.legs.iter().any(|leg| self.is_caller(leg.who.phone) && leg.is_dialled() && leg.facts.answered.is_none());
+        let after = if referred { REFERRED_AFTER } else { SETTLED_AFTER };
+        let settled = self.now.mono + after + if rung { TRUNK_RING_MAX + SETTLED_AFTER } else { Duration::ZERO };
         self.run_to(settled);
         if self.watch.fault.is_none() {
             self.last_look();
@@ -206,7 +180,7 @@ impl<'a> Run<'a> {
     fn run_to(&mut self, end: Mono) {
         let mut steps = 0;
         while self.watch.fault.is_none() {
-            let post = self.posts.peek().map(|entry| entry.at);
+            let post = self.posts.next_at();
             let next = match (post, self.board_at) {
                 (Some(post), Some(board)) => post.min(board),
                 (Some(at), None) | (None, Some(at)) => at,
@@ -222,8 +196,8 @@ impl<'a> Run<'a> {
             }
             self.now = self.now.after(next.since(self.now.mono));
             if post == Some(next) {
-                if let Some(entry) = self.posts.pop() {
-                    self.deliver(entry.post);
+                if let Some(post) = self.posts.pop() {
+                    self.deliver(post);
                 }
             } else {
                 self.tell_board(Input::Wake);
@@ -283,8 +257,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn post_at(&mut self, at: Mono, post: Post) {
-        self.posted += 1;
-        self.posts.push(Entry { at, order: self.posted, post });
+        self.posts.push(at, post);
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
@@ -397,6 +370,11 @@ impl<'a> Run<'a> {
         !self.plan.fates.is_empty() || self.plan.deeds.iter().any(outage)
     }
 
+    /// Whether the store leaves commits without an answer at some time in this world.
+    pub(super) fn is_store_silent(&self) -> bool {
+        self.plan.deeds.iter().any(|deed| matches!(deed.what, What::Store(Store::Silent, _)))
+    }
+
     /// Whether anything cannot be sent in this world.
     pub(super) fn cannot_send(&self) -> bool {
         self.plan.deeds.iter().any(|deed| matches!(deed.what, What::Unsendable(_)))
@@ -414,7 +392,8 @@ impl<'a> Run<'a> {
             self.watch_arrival(at, &bytes);
             // An INVITE that comes once more while nothing final was said is answered as it was (RFC 3261 §17.2.1).
             let said = self.legs[at].facts.said.is_some_and(|(status, _)| status < 200);
-            again = (said && bytes.starts_with(b"INVITE ") && !self.legs[at].is_dialled()).then_some(at);
+            let same = said && Seen::read(&bytes).is_ok_and(|seen| self.legs[at].is_own_invite(&seen));
+            again = same.then_some(at);
         }
         let (transport, local) = (Transport::Udp, BATON);
         self.tell_board(Input::Sip(Incoming { transport, connection: None, local, remote, bytes }));
@@ -866,7 +845,7 @@ impl<'a> Run<'a> {
         let leg = &mut self.legs[at];
         let bytes = match strange {
             Strange::OldSeq | Strange::WrongTag
-                if leg.phase == Phase::Up && leg.wrong.is_empty() && (leg.last_seq() > 1 || leg.who.phone == CALLER) =>
+                if leg.phase == Phase::Up && leg.wrong.is_empty() && (leg.last_seq() > 1 || !leg.is_dialled()) =>
             {
                 leg.wrong.push(branch);
                 if strange == Strange::WrongTag {

@@ -1,16 +1,16 @@
 //! What must hold in every world, looked at after every event: a small model of what Baton knows, and what it may do then.
 
+mod datagrams;
 mod dials;
 mod later;
+mod scenes;
 
 use std::time::Duration;
 
 use baton_contract::{AeId, CallId, CallbackId, Event, EventKind, Mode, Record, TransferId};
-use baton_media::{Command, Port, Role, Source};
+use baton_media::{Port, Source};
 use baton_switchboard::Recorded;
 use baton_time::Mono;
-use baton_transfer::{AcceptBy, BriefingBy};
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::leg::{Leg, Phase};
@@ -18,7 +18,9 @@ use super::plan::{AI, Api, CALLER, FIRST_AE, Rules};
 use super::run::{Post, Run};
 use super::tally::Fault;
 use super::ways::Timer;
-use super::wire::Seen;
+use crate::Store;
+
+pub(super) use dials::TRUNK_RING_MAX;
 
 /// Within this a caller's hang-up reaches everybody.
 const HANG_UP_MAX: Duration = Duration::from_millis(50);
@@ -29,6 +31,9 @@ const PARTING_MAX: Duration = Duration::from_millis(2_200);
 /// From the acceptance to the bridge, a store that is silent for half a second and a late packet included.
 const BRIDGE_MAX: Duration = Duration::from_millis(1_700);
 
+/// The same where the store refuses the acceptance at once.
+const REFUSED_BRIDGE_MAX: Duration = Duration::from_millis(200);
+
 /// An AI that says nothing for ten seconds has died; the next one has four to answer.
 const ALONE_MAX: Duration = Duration::from_secs(25);
 
@@ -37,6 +42,15 @@ const EXPIRED_AFTER: Duration = Duration::from_secs(58);
 
 /// A transfer that never ends is stuck: its budget, an offer told five times and a recall are over by then.
 const TRANSFER_MAX: Duration = Duration::from_secs(420);
+
+/// An AI has four seconds to answer; after that the caller has an answer, whatever it is.
+const CONNECTED_MAX: Duration = Duration::from_millis(4_500);
+
+/// Whatever follows at once has happened by then, a store that answers included.
+const NEXT_MAX: Duration = Duration::from_millis(60);
+
+/// The AI is let go this soon after the bridge.
+const LET_GO_MAX: Duration = Duration::from_millis(500);
 
 /// Something to be looked at later.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +87,18 @@ pub(super) enum Check {
     Refreshed(usize, Timer),
     /// The callback that is due has been begun.
     Due(CallbackId),
+    /// The caller has their final answer.
+    Connected(usize),
+    /// Somebody who asked while the store refuses was told so.
+    Refusal(u64),
+    /// The trunk has the caller of this transfer.
+    PassedOn(usize),
+    /// Whoever an attempt is for has been dialled.
+    Dialled(usize, usize),
+    /// The AI that has refused is not waited for.
+    AiRefused(usize),
+    /// The AIs of this call that were there before then have been let go.
+    AiLetGo(CallId, Mono),
 }
 
 /// A transfer, as its events tell of it.
@@ -353,7 +379,10 @@ impl Run<'_> {
             _ if is_caller => {}
             '1' if facts.declines.is_none() && facts.accepts.is_none() => {
                 facts.accepts = Some(now);
-                self.post(BRIDGE_MAX, Post::Check(Check::Bridge(at)));
+                // A store that says no is not waited for.
+                let is_refused = self.store == Store::Refuses && !self.is_store_silent();
+                let within = if is_refused { REFUSED_BRIDGE_MAX } else { BRIDGE_MAX };
+                self.post(within, Post::Check(Check::Bridge(at)));
             }
             '2' | '3' if facts.accepts.is_none() => facts.declines = Some(now),
             _ => {}
@@ -384,145 +413,6 @@ impl Run<'_> {
             | Api::Drive(_)
             | Api::Proceed
             | Api::Place => {}
-        }
-    }
-
-    /// A datagram of a phone reaches Baton.
-    pub(super) fn watch_arrival(&mut self, at: usize, bytes: &Bytes) {
-        let Ok(seen) = Seen::read(bytes) else { return };
-        let now = self.now.mono;
-        let phone = self.legs[at].who.phone;
-        if seen.is_request() {
-            let known = seen.tag_of_from() == Some(self.legs[at].tag.as_str());
-            match seen.method {
-                "BYE" if known => self.leaves(at),
-                "NOTIFY" if seen.body.starts_with("SIP/2.0 2") => self.facts(at).passed_on = true,
-                // A CANCEL behind our 200 changes nothing (RFC 3261 §9.2).
-                "CANCEL" if known && self.legs[at].facts.answered.is_none() => self.leaves(at),
-                "ACK" => {
-                    let now = self.now.mono;
-                    self.facts(at).acked.get_or_insert(now);
-                }
-                "INFO" => {
-                    if let Some(digit) = seen.body.strip_prefix("Signal=").and_then(|rest| rest.chars().next())
-                        && self.legs[at].facts.answered.is_some()
-                    {
-                        self.key(at, digit);
-                    }
-                }
-                _ => {}
-            }
-            return;
-        }
-        let is_first = seen.cseq_method() == "INVITE" && self.legs[at].is_first_invite(&seen);
-        if !is_first || !self.legs[at].is_dialled() || seen.tag_of_to() == Some("fork") {
-            return;
-        }
-        let facts = self.facts(at);
-        facts.provisional.get_or_insert(now);
-        match seen.status {
-            100 => {}
-            101..=199 => {
-                facts.rang.get_or_insert(now);
-            }
-            200..=299 if facts.answered.is_none() && facts.refused.is_none() => {
-                facts.answered = Some(now);
-                let crossed = facts.cancel_out.is_some();
-                if crossed {
-                    self.tally.reach(Fault::Crossing);
-                } else if phone >= FIRST_AE && !self.is_caller(phone) {
-                    if self.watch.rules.accept == AcceptBy::Answer || self.answer_accepts(at) {
-                        self.facts(at).accepts = Some(now);
-                    }
-                    self.post(self.watch.accept_worst + Duration::from_secs(2), Post::Check(Check::Accept(at)));
-                }
-            }
-            300.. if facts.refused.is_none() && facts.answered.is_none() => {
-                facts.refused = Some((seen.status, now));
-                let cancelled = facts.cancel_out.is_some();
-                if phone >= FIRST_AE && !cancelled {
-                    self.post(Duration::from_millis(100), Post::Check(Check::Refused(at)));
-                } else if phone == AI {
-                    self.tally.reach(Fault::AiGone);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether whoever answers here has accepted: nobody is briefed where a caller is passed on.
-    fn answer_accepts(&self, at: usize) -> bool {
-        let of_leg = |attempt: &Attempt| attempt.leg == Some(at);
-        self.watch
-            .transfers
-            .iter()
-            .any(|told| told.attempts.iter().any(|attempt| of_leg(attempt) && (told.mode == Mode::Cold || attempt.by == By::Ae)))
-    }
-
-    /// A phone has left, and Baton knows it.
-    fn leaves(&mut self, at: usize) {
-        let now = self.now.mono;
-        let phone = self.legs[at].who.phone;
-        if self.facts(at).bye_in.replace(now).is_some() {
-            return;
-        }
-        if phone == AI {
-            self.tally.reach(Fault::AiGone);
-        }
-        if self.is_caller(phone)
-            && let Some(call) = self.watch.call_of_leg(&self.legs[at])
-        {
-            call.gone.get_or_insert(now);
-            let id = call.id;
-            if self.legs[at].facts.referred {
-                return; // Their trunk may be done with us, and its last word on its way.
-            }
-            self.post(HANG_UP_MAX, Post::Check(Check::CallerGone(id)));
-            self.post(PARTING_MAX, Post::Check(Check::Parted(id)));
-        }
-    }
-
-    /// A datagram leaves Baton.
-    pub(super) fn watch_departure(&mut self, phone: usize, bytes: &Bytes) {
-        let seen = match Seen::read(bytes) {
-            Ok(seen) => seen,
-            Err(fault) => return self.watch.blame(fault),
-        };
-        let now = self.now.mono;
-        let known = self.legs.iter().position(|leg| leg.who.phone == phone && leg.call_id == seen.call_id);
-        match (seen.method, known) {
-            ("INVITE", None) => self.dials(phone, &seen, bytes),
-            ("INVITE", Some(at)) if seen.tag_of_to().is_none() => {
-                self.facts(at).invites += 1;
-                let over = self.legs[at].facts.refused.is_some();
-                self.watch.must(!over, || "an INVITE is sent again that has its final answer".to_owned());
-            }
-            ("CANCEL", Some(at)) => {
-                let early = self.legs[at].facts.provisional.is_none();
-                self.watch.must(!early, || "a CANCEL leaves before any response (RFC 3261 §9.1)".to_owned());
-                self.facts(at).cancel_out.get_or_insert(now);
-            }
-            ("BYE", Some(at)) if seen.tag_of_to() != Some("fork") => {
-                let facts = &self.legs[at].facts;
-                let early =
-                    self.is_caller(phone) && !self.legs[at].is_dialled() && facts.acked.is_none() && facts.bye_in.is_none();
-                let waited = facts.answered.is_none_or(|at| now.since(at) > Duration::from_secs(31));
-                self.watch.must(!early || waited, || "a BYE leaves before the ACK has come (RFC 3261 §15)".to_owned());
-                self.facts(at).bye_out.get_or_insert(now);
-            }
-            (method, None) if !method.is_empty() => {
-                self.watch.blame(format!("{method} for phone {phone} in no dialog of theirs"))
-            }
-            (_, _) => {}
-        }
-        if let (100.., "INVITE", Some(at)) = (seen.status, seen.cseq_method(), known) {
-            self.facts(at).said = Some((seen.status, now));
-        }
-        if seen.status == 503 && self.plan.rules.ports < 8 {
-            self.tally.reach(Fault::NoPorts);
-        }
-        if let (200..=299, "INVITE", Some(at)) = (seen.status, seen.cseq_method(), known) {
-            self.facts(at).answered.get_or_insert(now);
         }
     }
 
@@ -596,7 +486,8 @@ impl Run<'_> {
     fn call_started(&mut self, event: &Event, from: &str, to: &str) {
         let (phone, origin) = match (from, to) {
             ("+15550123", _) => (CALLER, Origin::Caller),
-            ("callback", "+15550123") => (CALLER, Origin::Callback),
+            // Numbers are dialled over the first caller's trunk, whosever they are.
+            ("callback", _) => (CALLER, Origin::Callback),
             (_, "+15550123") => (CALLER, Origin::Placed),
             (_, _) => (self.watch.rules.second_caller(), Origin::Caller),
         };
@@ -653,7 +544,12 @@ impl Run<'_> {
                 let running = !ended && self.watch.transfers[at].attempts.iter().any(|attempt| attempt.failed.is_none());
                 self.watch.must(!running, || "an attempt begins before the last one has failed".to_owned());
                 let leg_id = text("leg").to_owned();
-                self.watch.transfers[at].attempts.push(Attempt { by, ae, leg_id, leg: None, failed: None, rang: None });
+                let told = &mut self.watch.transfers[at];
+                told.attempts.push(Attempt { by, ae, leg_id, leg: None, failed: None, rang: None });
+                if told.mode == Mode::Warm {
+                    let place = told.attempts.len() - 1;
+                    self.post(NEXT_MAX, Post::Check(Check::Dialled(at, place)));
+                }
             }
             EventKind::Ringing => {
                 let leg = self.attempt_leg(at);
@@ -733,6 +629,8 @@ impl Run<'_> {
         self.watch.must(accepted, || "a bridge without an acceptance (I2)".to_owned());
         // An introduction begins with the human on the line, and ends with the bridge.
         let early = self.watch.rules.ways.introduce;
+        let call = self.watch.transfers[at].call;
+        self.post(LET_GO_MAX, Post::Check(Check::AiLetGo(call, now)));
         self.watch.must(total.is_some_and(|total| total.abs_diff(took_ms) <= 2 || (early || again) && total < took_ms), || {
             format!("a total of {total:?} ms after {took_ms} ms")
         });
@@ -761,7 +659,7 @@ impl Run<'_> {
                 "unreachable" => {
                     facts.refused.is_some()
                         || facts.answered.is_some()
-                        || waited >= Duration::from_millis(2_999)
+                        || waited >= Duration::from_millis(2_999) && facts.provisional.is_none()
                         || self.cannot_send()
                 }
                 "busy" => matches!(facts.refused, Some((486 | 600, _))),
@@ -832,101 +730,5 @@ impl Run<'_> {
             self.post(Duration::from_millis(60), Post::Check(Check::WithAi(at)));
         }
         self.watch.transfers[at].ended = Some(outcome);
-    }
-
-    /// Who hears whom from now on.
-    pub(super) fn watch_scene(&mut self, command: &Command) {
-        let Command::Scene { room, scene } = command else { return };
-        for (port, source) in &scene.hears {
-            let Some(role) = self.role_of(*port) else { continue };
-            let heard: &[Port] = match source {
-                Source::Leg(one) => std::slice::from_ref(one),
-                Source::Mix(several) => several,
-                Source::Play(list) => {
-                    self.told(role, list.clips.iter().map(|clip| clip.name().to_owned()).collect());
-                    &[]
-                }
-                Source::Silence | Source::Music => &[],
-            };
-            for other in heard {
-                let Some(line) = self.rooms.line(*other) else { continue };
-                let wrong_room = line.room != *room;
-                let other_role = line.role;
-                self.watch.must(!wrong_room, || "somebody of another call is heard".to_owned());
-                self.may_hear(role, *port, other_role, *other);
-            }
-            let speaks = self.leaves_message(*port);
-            self.watch.must(role != Role::Caller || *source != Source::Silence || speaks, || {
-                "the caller hears silence (I1)".to_owned()
-            });
-        }
-        let hears = |role: Role, of: Role| {
-            scene.hears.iter().any(|(port, source)| {
-                self.role_of(*port) == Some(role) && matches!(source, Source::Leg(other) if self.role_of(*other) == Some(of))
-            })
-        };
-        let two = hears(Role::Caller, Role::Ae) && (hears(Role::Ai, Role::Caller) || hears(Role::Ai, Role::Ae));
-        let two = two && !self.watch.rules.ways.introduce;
-        self.watch.must(!two, || "the AI hears what a human drives (I3)".to_owned());
-    }
-
-    /// Whether this caller leaves a message, or is about to.
-    fn leaves_message(&self, port: Port) -> bool {
-        let leg = self.legs.iter().rev().find(|leg| leg.port == port.0 && self.is_caller(leg.who.phone));
-        let Some(leg) = leg else { return self.watch.transfers.iter().any(|told| told.mode == Mode::Voicemail) };
-        let call = leg.call.or_else(|| self.watch.calls.iter().find(|call| call.phone == leg.who.phone).map(|call| call.id));
-        self.watch.transfers.iter().any(|told| Some(told.call) == call && told.mode == Mode::Voicemail)
-    }
-
-    fn may_hear(&mut self, role: Role, port: Port, other: Role, other_port: Port) {
-        let ae = match (role, other) {
-            (Role::Caller, Role::Ae) => other_port,
-            (Role::Ae, Role::Caller) => port,
-            (Role::Ai, Role::Ae) | (Role::Ae, Role::Ai) => {
-                let ways = self.watch.rules.ways;
-                let meet = ways.introduce || ways.briefing == BriefingBy::Ai;
-                return self.watch.must(meet, || "AI and AE hear each other (I4)".to_owned());
-            }
-            (_, _) => {
-                self.watch.must(role != other, || "somebody hears another one of their kind".to_owned());
-                return;
-            }
-        };
-        let now = self.now.mono;
-        if role == Role::Caller && self.is_passed_on(ae) {
-            return;
-        }
-        let accepts = self.legs.iter().any(|leg| {
-            leg.port == ae.0 && leg.who.phone >= FIRST_AE && leg.facts.accepts.is_some() && !leg.facts.was_closed(now)
-        });
-        self.watch.must(accepts, || "caller and AE hear each other before the AE has accepted (I2, I4)".to_owned());
-    }
-
-    /// Whether a caller who is passed on without a briefing may hear this phone before its answer.
-    fn is_passed_on(&self, ae: Port) -> bool {
-        let legs = self.legs.iter().enumerate().filter(|(_, leg)| leg.port == ae.0);
-        legs.rev().take(1).any(|(at, leg)| {
-            leg.facts.answered.is_none()
-                && self
-                    .watch
-                    .transfers
-                    .iter()
-                    .any(|told| told.mode == Mode::Cold && told.attempts.iter().any(|attempt| attempt.leg == Some(at)))
-        })
-    }
-
-    /// What is said to whom.
-    fn told(&mut self, role: Role, clips: Vec<String>) {
-        let has = |name: &str| clips.iter().any(|clip| clip == name);
-        let wrong = match role {
-            Role::Caller => has("briefing") || has("ToAcceptPress") || has("CallerWaiting"),
-            Role::Ae => has("NobodyFree") || has("OneMoment") || has("WeWillCallYou"),
-            Role::Ai => true,
-        };
-        self.watch.must(!wrong, || format!("{role:?} is told {clips:?} (I4)"));
-        if has("WeWillCallYou") || has("CallbackNoted") {
-            let written = !self.watch.callbacks.is_empty();
-            self.watch.must(written, || "a callback is promised that is not on disk (I8)".to_owned());
-        }
     }
 }

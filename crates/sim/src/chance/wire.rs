@@ -190,9 +190,9 @@ pub(super) fn sdp(at: SocketAddr, version: u32, talk: Talk) -> String {
     format!("v=0\r\no=- 1 {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {kind}\r\n{way}")
 }
 
-/// A datagram of these parts.
-pub(super) fn datagram(start: &str, headers: &str, body: &str) -> Bytes {
-    let mut text = String::with_capacity(start.len() + headers.len() + body.len() + 80);
+/// A datagram: what `head` writes, then what the body needs, and the body.
+fn datagram(body: &str, head: impl FnOnce(&mut String) -> std::fmt::Result) -> Bytes {
+    let mut text = String::with_capacity(HEAD_USUAL + body.len());
     let kind = if body.is_empty() {
         ""
     } else if body.starts_with("v=0") {
@@ -202,23 +202,28 @@ pub(super) fn datagram(start: &str, headers: &str, body: &str) -> Bytes {
     } else {
         "Content-Type: application/dtmf-relay\r\n"
     };
-    let written = write!(text, "{start}\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}", body.len());
+    let written = head(&mut text).and_then(|()| write!(text, "{kind}Content-Length: {}\r\n\r\n{body}", body.len()));
     debug_assert!(written.is_ok(), "a String takes everything");
     Bytes::from(text)
 }
 
+/// What the headers of a message seldom exceed.
+const HEAD_USUAL: usize = 640;
+
 /// A response: what is copied from the request, and our tag.
 pub(super) fn response(seen: &Seen<'_>, status: u16, tag: &str, own: SocketAddr, body: &str, extra: &str) -> Bytes {
-    let to_tag = if seen.tag_of_to().is_some() || status == 100 { String::new() } else { format!(";tag={tag}") };
-    let contact = if seen.method == "INVITE" && status > 100 && status < 300 {
-        format!("Contact: <sip:p@{own}>\r\n")
-    } else {
-        String::new()
-    };
     let Seen { via, from, to, call_id, cseq, .. } = seen;
-    let headers =
-        format!("Via: {via}\r\nFrom: {from}\r\nTo: {to}{to_tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n{contact}{extra}");
-    datagram(&format!("SIP/2.0 {status} X"), &headers, body)
+    datagram(body, |text| {
+        write!(text, "SIP/2.0 {status} X\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}")?;
+        if seen.tag_of_to().is_none() && status != 100 {
+            write!(text, ";tag={tag}")?;
+        }
+        write!(text, "\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n")?;
+        if seen.method == "INVITE" && status > 100 && status < 300 {
+            write!(text, "Contact: <sip:p@{own}>\r\n")?;
+        }
+        text.write_str(extra)
+    })
 }
 
 /// What a request of a phone is made of.
@@ -238,11 +243,14 @@ pub(super) struct Ask<'a> {
 impl Ask<'_> {
     pub(super) fn bytes(&self) -> Bytes {
         let Ask { method, uri, own, branch, from, to, call_id, seq, extra, body } = self;
-        let contact = if matches!(*method, "INVITE" | "REFER") { format!("Contact: <sip:p@{own}>\r\n") } else { String::new() };
-        let headers = format!(
-            "Via: SIP/2.0/UDP {own};branch=z9hG4bK{branch:x}\r\nMax-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {seq} {method}\r\n{contact}{extra}"
-        );
-        datagram(&format!("{method} {uri} SIP/2.0"), &headers, body)
+        datagram(body, |text| {
+            write!(text, "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{branch:x}\r\nMax-Forwards: 70\r\n")?;
+            write!(text, "From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {seq} {method}\r\n")?;
+            if matches!(*method, "INVITE" | "REFER") {
+                write!(text, "Contact: <sip:p@{own}>\r\n")?;
+            }
+            text.write_str(extra)
+        })
     }
 }
 

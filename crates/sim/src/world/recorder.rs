@@ -27,6 +27,11 @@ struct Heard {
 const LOUD_MIN: u16 = 100;
 
 impl Recorder {
+    /// Whether any track is open.
+    pub(super) fn is_recording(&self) -> bool {
+        !self.tracks.is_empty()
+    }
+
     /// Takes what a leg said.
     pub(super) fn hear(&mut self, tapped: &Tapped) {
         if let Some(heard) = self.tracks.get_mut(&tapped.tap) {

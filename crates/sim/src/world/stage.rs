@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use baton_contract::{AeId, IdSource, PopLink};
@@ -17,16 +17,63 @@ use super::wiring::AesAt;
 use super::{BATON, Setup};
 use crate::hearing::{GERMAN_HERTZ, VOICE_HERTZ};
 
+/// A voice, made once for all worlds.
+struct Voice {
+    /// Whatever is said is a piece from the beginning of this.
+    sound: Vec<i16>,
+    lines: BTreeMap<Line, Arc<Clip>>,
+}
+
+static ENGLISH: LazyLock<Voice> = LazyLock::new(|| Voice::new(VOICE_HERTZ));
+static GERMAN: LazyLock<Voice> = LazyLock::new(|| Voice::new(GERMAN_HERTZ));
+
+/// The music on hold, made once for all worlds.
+static MUSIC: LazyLock<Arc<Clip>> = LazyLock::new(|| Arc::new(Clip::new("music", tone(400.0, 4_000.0, 16_000))));
+
+/// What a party can say, made once for all worlds.
+static WORDS: LazyLock<Lines> = LazyLock::new(|| {
+    let mut lines = Lines::default();
+    let voice: Vec<i16> = (0..8_000_i32).map(|n| if (n / 12) % 2 == 0 { 7_000 } else { -7_000 }).collect();
+    lines.add("words", &voice);
+    lines
+});
+
+/// The longest text that a voice says.
+const WORDS_MAX: usize = 200;
+
+/// Samples of a word: a second of sound for every three.
+const WORD: usize = 2_667;
+
+impl Voice {
+    fn new(hertz: f64) -> Voice {
+        let mut voice = Voice { sound: tone(hertz, 6_000.0, WORDS_MAX * WORD), lines: BTreeMap::new() };
+        voice.lines = Line::all().into_iter().map(|line| (line, voice.says(line.text()))).collect();
+        voice
+    }
+
+    fn of(language: Language) -> &'static Voice {
+        if language == Language::GERMAN { &GERMAN } else { &ENGLISH }
+    }
+
+    fn says(&self, text: &str) -> Arc<Clip> {
+        let words = text.split_whitespace().count().clamp(1, WORDS_MAX);
+        Arc::new(Clip::new("briefing", self.sound[..words * WORD].to_vec()))
+    }
+}
+
 /// A second of sound for every three words.
 pub(super) fn speech(text: &str, language: Language) -> Arc<Clip> {
-    let words = text.split_whitespace().count().max(1);
-    let hertz = if language == Language::GERMAN { GERMAN_HERTZ } else { VOICE_HERTZ };
-    Arc::new(Clip::new("briefing", tone(hertz, 6_000.0, words * 2_667)))
+    Voice::of(language).says(text)
+}
+
+/// The music on hold.
+pub(super) fn music() -> Arc<Clip> {
+    Arc::clone(&MUSIC)
 }
 
 /// The spoken lines in a language.
 fn lines_in(language: Language) -> BTreeMap<Line, Arc<Clip>> {
-    Line::all().into_iter().map(|line| (line, speech(line.text(), language))).collect()
+    Voice::of(language).lines.clone()
 }
 
 /// The lines in the languages that the story asks for, beside English; there are voices for German only.
@@ -37,7 +84,7 @@ fn tongues(setup: &Setup) -> BTreeMap<Language, BTreeMap<Line, Arc<Clip>>> {
 }
 
 /// A tone without overtones: nothing of it lies where the pilots are.
-pub(super) fn tone(hertz: f64, amplitude: f64, samples: usize) -> Vec<i16> {
+fn tone(hertz: f64, amplitude: f64, samples: usize) -> Vec<i16> {
     (0..samples).map(|n| (amplitude * (std::f64::consts::TAU * hertz * n as f64 / 8_000.0).sin()) as i16).collect()
 }
 
@@ -58,10 +105,7 @@ pub(super) fn cast(setup: &Setup) -> Vec<Party> {
             seed: setup.seed.wrapping_mul(31).wrapping_add(index as u64),
             origin: Mono::ZERO,
         };
-        let mut lines = Lines::default();
-        let voice: Vec<i16> = (0..8_000_i32).map(|n| if (n / 12) % 2 == 0 { 7_000 } else { -7_000 }).collect();
-        lines.add("words", &voice);
-        Party::new(identity, Script::new(steps), lines)
+        Party::new(identity, Script::new(steps), WORDS.clone())
     };
     let mut parties = vec![one(0, 0, "+15550123", &setup.caller), one(1, 1, "ai", &setup.ai)];
     for (place, ae) in setup.aes.iter().enumerate() {

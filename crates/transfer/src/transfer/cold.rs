@@ -60,6 +60,7 @@ impl Referring {
                 Step::ignore(self, Ignored::Twice)
             }
             (Event::ReferProgress(status), stands) => self.progress(turn, status, stands),
+            (Event::ReferDone, _) if baton_time::bug!(93) => Step::ignore(self, Ignored::Twice),
             (Event::ReferDone, _) => self.done(turn, "connected by the trunk").into(),
             (Event::ReferFailed { status }, Stands::Asked { .. }) => self.we_dial(turn, Some(status)).into(),
             (Event::ReferFailed { .. }, Stands::Left { .. }) => self.abandoned(turn).into(),
@@ -116,9 +117,6 @@ impl Referring {
 
     /// The trunk has the caller: everybody else is let go.
     fn done(self, turn: &mut Turn<'_>, how: &str) -> State {
-        if baton_time::bug!(93) {
-            return self.into();
-        }
         let wrap_up = turn.settings.wrap_up;
         if let Some(view) = turn.case.attempt() {
             view.outcome = Some(AttemptOutcome::Accepted);

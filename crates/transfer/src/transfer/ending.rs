@@ -38,6 +38,8 @@ pub(crate) enum Recall {
     HandBack,
     /// The caller has picked no slot; without an AI: the first one is booked.
     Offer,
+    /// The offer of a callback was called off; without an AI: a goodbye.
+    Withdrawal,
 }
 
 /// The caller is told the last thing, and then the call ends.
@@ -93,6 +95,17 @@ pub(crate) fn to_the_ai(turn: &mut Turn<'_>, outcome: Outcome) -> State {
     }
 }
 
+/// The offer of a callback is called off. It is not made again, also where there is no AI to which the caller could go back.
+pub(crate) fn withdrawn(turn: &mut Turn<'_>) -> State {
+    match turn.case.ai {
+        Ai::Up => to_the_ai(turn, Outcome::Cancelled),
+        Ai::Gone | Ai::Failed => {
+            turn.act(Action::HushCaller);
+            Recall::Withdrawal.begin(turn)
+        }
+    }
+}
+
 /// The caller has hung up and no AE is listening: the call ends.
 pub(crate) fn abandoned(turn: &mut Turn<'_>) -> State {
     turn.finish(Outcome::CallerAbandoned);
@@ -124,6 +137,10 @@ impl Recall {
             Recall::Attempts | Recall::Cancel | Recall::HandBack => offer::begin(turn),
             Recall::Offer => offer::book_first(turn),
             Recall::Human => Farewell::begin(turn, vec![Line::Goodbye]),
+            Recall::Withdrawal => {
+                turn.finish(Outcome::Cancelled);
+                Farewell::begin(turn, vec![Line::CallAgainLater, Line::Goodbye])
+            }
             Recall::Loss => {
                 turn.case.budget = Budget::begin(turn.now.mono, turn.settings.budget.clone());
                 attempt::next(turn)
@@ -133,7 +150,7 @@ impl Recall {
 
     const fn purpose(self) -> Purpose {
         match self {
-            Recall::Attempts | Recall::Cancel | Recall::Offer => Purpose::Return,
+            Recall::Attempts | Recall::Cancel | Recall::Offer | Recall::Withdrawal => Purpose::Return,
             Recall::Human => Purpose::AfterAe,
             Recall::HandBack => Purpose::HandBack,
             Recall::Loss => Purpose::Lost,
@@ -143,7 +160,7 @@ impl Recall {
     const fn outcome(self) -> Outcome {
         match self {
             Recall::Attempts | Recall::Loss | Recall::Human | Recall::HandBack | Recall::Offer => Outcome::ReturnedToAi,
-            Recall::Cancel => Outcome::Cancelled,
+            Recall::Cancel | Recall::Withdrawal => Outcome::Cancelled,
         }
     }
 }
@@ -170,8 +187,9 @@ impl Recalling {
                 abandoned(turn).into()
             }
             Event::Cancel => match self.recall {
-                Recall::Attempts | Recall::Offer => Recalling { recall: Recall::Cancel, ..self }.into(),
-                Recall::Cancel => Step::ignore(self, Ignored::Twice),
+                Recall::Attempts => Recalling { recall: Recall::Cancel, ..self }.into(),
+                Recall::Offer => Recalling { recall: Recall::Withdrawal, ..self }.into(),
+                Recall::Cancel | Recall::Withdrawal => Step::ignore(self, Ignored::Twice),
                 Recall::Loss | Recall::Human | Recall::HandBack => Step::ignore(self, Ignored::Decided),
             },
             other @ (any_event!()) => Step::unfit(self, &other),

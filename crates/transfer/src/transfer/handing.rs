@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use baton_contract::{CommitLevel, Driver, EventKind, LegId, Record, TransferState};
+use baton_contract::{AttemptOutcome, CommitLevel, Driver, EventKind, LegId, Record, TransferState};
 use baton_time::Mono;
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use super::bridge::Human;
 use super::case::{Ai, Turn};
 use super::ending::{Recall, Recalling};
 use super::state::{Ignored, State, Step, any_event};
+use crate::outcome::of_refusal;
 use crate::{Action, AeSpeech, Callee, Cause, Event, Fact, HandBackBy, LegEnd, Line, Purpose, SceneName, Why};
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +190,9 @@ impl MovingOn {
                 MovingOn { answers: Answers::Something, ..self }.into()
             }
             Event::Answered { leg } if leg == third => self.answered(turn).into(),
-            Event::Refused { leg, status, .. } if leg == third => self.failed(turn, None, &format!("refused: {status}")).into(),
+            Event::Refused { leg, status, .. } if leg == third => {
+                self.failed(turn, None, of_refusal(status, false), &format!("refused: {status}")).into()
+            }
             Event::LegGone { leg, why } if leg != third => self.ae_left(turn, why),
             Event::CallerGone => self.caller_gone(turn).into(),
             Event::AeHeld if self.hold == Hold::Off => MovingOn { hold: Hold::On, ..self }.into(),
@@ -199,8 +202,12 @@ impl MovingOn {
     }
 
     pub(crate) fn due(self, turn: &mut Turn<'_>, why: Why) -> State {
-        let cause = if why == Why::AeMustRespond { Cause::Unreachable } else { Cause::NoAnswer };
-        self.failed(turn, Some(cause), why.words())
+        let (cause, outcome) = if why == Why::AeMustRespond {
+            (Cause::Unreachable, AttemptOutcome::Unreachable)
+        } else {
+            (Cause::NoAnswer, AttemptOutcome::NoAnswer)
+        };
+        self.failed(turn, Some(cause), outcome, why.words())
     }
 
     pub(crate) fn deadline(&self) -> Option<(Mono, Why)> {
@@ -235,12 +242,12 @@ impl MovingOn {
     }
 
     /// The third party cannot be had: the next one, or else the AE.
-    fn failed(mut self, turn: &mut Turn<'_>, hang_up: Option<Cause>, reason: &str) -> State {
+    fn failed(mut self, turn: &mut Turn<'_>, hang_up: Option<Cause>, outcome: AttemptOutcome, reason: &str) -> State {
         if let Some(cause) = hang_up {
             turn.act(Action::HangUp { leg: self.to.leg, cause });
         }
         let next = next_free(turn, &mut self.left);
-        let mut data = json!({"ae": self.to.to.name(), "leg": self.to.leg, "outcome": "no_answer", "reason": reason, "by": "ae"});
+        let mut data = json!({"ae": self.to.to.name(), "leg": self.to.leg, "outcome": outcome, "reason": reason, "by": "ae"});
         if let Some(next) = &next {
             data["next"] = next.to.name().into();
         }

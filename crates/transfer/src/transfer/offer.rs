@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Entry: no AE could be had, or the transfer is a scheduled one, and there is somebody with room in their hours. The caller hears the slots and what to press.
 /// Out: a slot is picked, by key or through the API: `Promising`; nothing is picked after one repetition: back to the AI, and without
-/// one the first slot is booked, so that nobody is dropped cold; the caller hangs up: `Over`.
+/// one the first slot is booked, so that nobody is dropped cold; it is called off: back to the AI, and without one a goodbye; the
+/// caller hangs up: `Over`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Offering {
     slots: Vec<Slot>,
@@ -139,7 +140,7 @@ impl Offering {
             Event::SlotPicked(at) => self.picked(turn, at),
             Event::SpeechEnded(say) if self.hears.is(say) => self.waits(turn).into(),
             Event::CallerGone => ending::abandoned(turn).into(),
-            Event::Cancel => ending::to_the_ai(turn, Outcome::Cancelled).into(),
+            Event::Cancel => ending::withdrawn(turn).into(),
             Event::SpeechStarted(say) if self.hears.is(say) => Step::ignore(self, Ignored::Twice),
             other @ (any_event!()) => Step::unfit(self, &other),
         }

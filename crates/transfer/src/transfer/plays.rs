@@ -686,6 +686,23 @@ fn a_transfer_may_be_called_off_until_somebody_has_accepted() {
 }
 
 #[test]
+fn an_offer_that_is_called_off_is_not_made_again_where_no_ai_can_be_had() {
+    let goodbye = ["progress 487 cancelled last", "finished cancelled", "caller: call-again-later goodbye"];
+    let mut desk = offered(true);
+    desk.tell(Event::AiGone).then();
+    desk.tell(Event::Cancel).expect(["hush caller", "scene Rescue", "recall ai"]);
+    let mut back = offered(true);
+    back.tell(Event::AiGone).tell(Event::Cancel).then();
+    back.tell(Event::AiBack);
+    assert_eq!(back.outcome(), Some(Outcome::Cancelled));
+    desk.tell(Event::AiFailed);
+    desk.expect([goodbye[0], goodbye[1], "scene Offering", goodbye[2]]);
+    let mut late = offered(false);
+    late.tell(Event::Cancel).then();
+    late.wait_for(Why::AiMustAnswer).expect(["forget ai", goodbye[0], goodbye[1], "scene Offering", goodbye[2]]);
+}
+
+#[test]
 fn after_the_bridge_the_ae_s_bye_ends_the_call() {
     let mut desk = Desk::new();
     desk.bridged().then();

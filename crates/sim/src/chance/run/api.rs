@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use baton_contract::{At, CallId, Command, NewCall, NewCallback, Reply, TransferRequest, UpdateCallback};
 
-use super::Run;
+use super::{Post, Run};
+use crate::Store;
 use crate::chance::plan::{Api, CALLER, Target};
 use crate::chance::tally::Fault;
+use crate::chance::watch::Check;
 
 impl Run<'_> {
     pub(super) fn api(&mut self, api: Api) {
@@ -18,7 +20,11 @@ impl Run<'_> {
         }
         let Some(command) = self.command(api, call) else { return };
         let called_off = if let Command::CancelTransfer(id) = &command { Some(*id) } else { None };
+        let is_asked = matches!(api, Api::Transfer { .. });
         let ticket = self.ask(command);
+        if is_asked && self.store == Store::Refuses && !self.is_store_silent() {
+            self.post(Duration::from_millis(2), Post::Check(Check::Refusal(ticket)));
+        }
         let is_done = self.answers.iter().any(|(known, result)| *known == ticket && result.is_ok());
         if let Some(id) = called_off.filter(|_| is_done) {
             self.watch_cancelled(id);

@@ -11,6 +11,9 @@ use crate::chance::run::{Post, Run};
 use crate::chance::tally::Fault;
 use crate::chance::wire::Seen;
 
+/// A trunk rings somebody whom Baton calls for so long.
+pub(in crate::chance) const TRUNK_RING_MAX: Duration = Duration::from_secs(45);
+
 impl Run<'_> {
     /// Baton dials somebody.
     pub(super) fn dials(&mut self, phone: usize, seen: &Seen<'_>, bytes: &Bytes) {
@@ -34,9 +37,12 @@ impl Run<'_> {
         (facts.invited, facts.invites) = (Some(now), 1);
         self.post(Duration::from_millis(1_600), Post::Check(Check::SentAgain(at)));
         let origin = self.call(call).map_or(Origin::Caller, |call| call.origin);
+        if self.is_caller(phone) {
+            self.post(TRUNK_RING_MAX + Duration::from_secs(1), Post::Check(Check::Rung(at)));
+        }
         match (origin, call) {
             // The AI is dialled by whoever looks after the call once caller and AE were connected.
-            (Origin::Callback, Some(call)) if phone != AI && !self.is_of_transfer(seen) => {
+            (Origin::Callback, Some(call)) if phone != AI && !self.is_of_transfer(phone, call, seen) => {
                 self.dials_for_callback(at, call, seen)
             }
             (_, _) if phone >= FIRST_AE && !self.is_caller(phone) => self.dials_for_transfer(at, seen),
@@ -44,10 +50,13 @@ impl Run<'_> {
         }
     }
 
-    /// Whether an INVITE names a transfer that was told.
-    fn is_of_transfer(&self, seen: &Seen<'_>) -> bool {
+    /// Whether an INVITE names a transfer that was told, or is for somebody outside, who is told no ids, and whom a transfer of this call
+    /// wants.
+    fn is_of_transfer(&self, phone: usize, call: CallId, seen: &Seen<'_>) -> bool {
         let id = seen.transfer.parse::<TransferId>().ok();
-        self.watch.transfers.iter().any(|told| Some(told.id) == id)
+        let outside = phone == self.plan.rules.outsider();
+        let wants = |told: &Told| told.attempts.last().is_some_and(|last| last.ae + FIRST_AE == phone && last.leg.is_none());
+        self.watch.transfers.iter().any(|told| Some(told.id) == id || outside && told.call == call && wants(told))
     }
 
     /// The call for which somebody is dialled who is told no ids: a caller, or somebody outside.

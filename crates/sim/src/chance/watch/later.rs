@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use baton_contract::{CallId, CallbackId, CallbackState, Mode};
 use baton_media::{Port, Role, Source};
+use baton_time::Mono;
 
-use super::{ALONE_MAX, By, Check};
+use super::{ALONE_MAX, By, CallTold, Check};
 use crate::chance::leg::{Leg, Phase};
 use crate::chance::plan::{AI, FIRST_AE};
 use crate::chance::run::{Post, Run};
@@ -47,10 +48,7 @@ impl Run<'_> {
             }
             Check::Next(at, place) => self.must_go_on(at, place),
             Check::Alone(at) => self.must_not_be_alone(at),
-            Check::Cancelled(at) => {
-                let ended = self.watch.transfers[at].ended.is_some();
-                self.watch.must(ended, || "a transfer was called off, and goes on".to_owned());
-            }
+            Check::Cancelled(at) => self.must_be_called_off(at),
             Check::Picked(at) => {
                 let told = &self.watch.transfers[at];
                 let settled = told.has_callback || told.ended.is_some() || self.caller_has_gone(at);
@@ -64,7 +62,76 @@ impl Run<'_> {
                 self.watch.must(holds, || format!("a session outlives its timer ({timer:?}, RFC 4028)"));
             }
             Check::Due(id) => self.must_be_begun(id),
+            Check::Connected(at) => {
+                let facts = &self.legs[at].facts;
+                let answered = facts.said.is_some_and(|(status, _)| status >= 200) || facts.bye_in.is_some();
+                self.watch.must(answered, || "a caller is neither answered nor refused, and no AI is waited for".to_owned());
+            }
+            Check::Refusal(ticket) => {
+                let answered = self.is_answered(ticket);
+                self.watch.must(answered, || "the store refuses, and whoever asked is left waiting".to_owned());
+            }
+            Check::PassedOn(at) => {
+                let told = &self.watch.transfers[at];
+                let failed = told.attempts.last().is_some_and(|last| last.failed.is_some());
+                let over = failed || told.ended.is_some();
+                self.watch.must(over, || "a trunk has the caller, and they are still looked after".to_owned());
+            }
+            Check::Dialled(at, place) => self.must_have_dialled(at, place),
+            Check::AiRefused(at) => self.must_do_without_the_ai(at),
+            Check::AiLetGo(call, bridged) => self.must_be_without_the_ai(call, bridged),
         }
+    }
+
+    /// Whoever an attempt is for is dialled at once.
+    fn must_have_dialled(&mut self, at: usize, place: usize) {
+        let told = &self.watch.transfers[at];
+        let attempt = &told.attempts[place];
+        let settled = attempt.leg.is_some() || attempt.failed.is_some() || told.ended.is_some();
+        let excused = self.caller_has_gone(at);
+        self.watch.must(settled || excused, || "an attempt is told, and nobody is dialled".to_owned());
+    }
+
+    /// The AIs that were there before the bridge are gone.
+    fn must_be_without_the_ai(&mut self, call: CallId, bridged: Mono) {
+        let stays = self.legs.iter().any(|leg| {
+            let facts = &leg.facts;
+            let was_there = facts.answered.is_some() && facts.invited.is_some_and(|invited| invited < bridged);
+            leg.who.phone == AI && leg.call == Some(call) && was_there && !facts.is_closed()
+        });
+        // One that does not answer gets its BYE when it is given up that it does (RFC 3261 §15).
+        let excused = self.dead[AI] || self.is_lossy();
+        self.watch.must(!stays || excused, || "the AI stays behind the bridge (I3)".to_owned());
+    }
+
+    /// Nobody is looked for in a transfer that was called off. Its caller may be waiting for an AI, or be offered a callback where none
+    /// could be had.
+    fn must_be_called_off(&mut self, at: usize) {
+        let told = &self.watch.transfers[at];
+        let (ended, call) = (told.ended.is_some(), told.call);
+        let of_call = |leg: &Leg| leg.call == Some(call);
+        let waits = |leg: &Leg| leg.who.phone == AI && leg.is_recalled && leg.facts.answered.is_none() && !leg.facts.is_closed();
+        let recalls = self.legs.iter().any(|leg| of_call(leg) && waits(leg));
+        let without_ai = self.legs.iter().any(|leg| of_call(leg) && leg.is_recalled && leg.facts.is_closed());
+        let rung = self.legs.iter().any(|leg| of_call(leg) && leg.who.phone >= FIRST_AE && !leg.facts.is_closed());
+        let excused = recalls || (without_ai || self.plan.rules.ports < 8) && !rung;
+        self.watch.must(ended || excused || self.caller_has_gone(at), || "a transfer was called off, and goes on".to_owned());
+    }
+
+    /// The AI that was called once more has refused: the caller is not left with music for it.
+    fn must_do_without_the_ai(&mut self, at: usize) {
+        let (call, refused) = (self.legs[at].call, self.legs[at].facts.refused);
+        let running = self.watch.transfers.iter().position(|told| Some(told.call) == call && told.ended.is_none());
+        let Some(running) = running.filter(|running| !self.caller_has_gone(*running)) else { return };
+        let Some(phone) = self.call(call).filter(|call| !call.ended).map(|call| call.phone) else { return };
+        let own = |leg: &&Leg| leg.who.phone == phone && leg.call.is_none_or(|id| Some(id) == call);
+        let Some(port) = self.legs.iter().find(own).map(|leg| Port(leg.port)) else { return };
+        let waits = self.rooms.line(port).is_some_and(|line| line.hears == Source::Music);
+        let since = refused.map_or(self.now.mono, |(_, at)| at);
+        let dialled = self.legs.iter().any(|leg| leg.facts.invited.is_some_and(|at| at >= since));
+        let stays = self.watch.transfers[running].bridged.is_some();
+        let excused = self.watch.store_troubled || stays;
+        self.watch.must(!waits || dialled || excused, || "an AI has refused, and the caller waits for it".to_owned());
     }
 
     /// The attempt of a phone that has refused has failed, and in the right words.
@@ -116,7 +183,9 @@ impl Run<'_> {
         for at in 0..self.legs.len() {
             let leg = &self.legs[at];
             let facts = &leg.facts;
-            if leg.call != Some(call) || facts.is_closed() || (facts.provisional.is_none() && facts.answered.is_none()) {
+            // Whoever dies with the ACK of their offer owing gets no BYE before that is given up (RFC 3261 §15).
+            let owes = self.dead[leg.who.phone] && leg.has_offered_anew();
+            if leg.call != Some(call) || owes || facts.is_closed() || (facts.provisional.is_none() && facts.answered.is_none()) {
                 continue;
             }
             let listens = facts.answered.is_some() && leg.who.phone >= FIRST_AE;
@@ -137,7 +206,8 @@ impl Run<'_> {
         if self.caller_has_gone(at) || self.watch.transfers.len() > at + 1 {
             return;
         }
-        let Some(phone) = self.call(Some(call)).filter(|call| !call.ended).map(|call| call.phone) else { return };
+        let is_so = |call: &&CallTold| !call.ended && call.driver == "ai";
+        let Some(phone) = self.call(Some(call)).filter(is_so).map(|call| call.phone) else { return };
         let own = |leg: &&Leg| leg.who.phone == phone && leg.call.is_none_or(|id| id == call);
         let Some(port) = self.legs.iter().find(own).map(|leg| Port(leg.port)) else { return };
         let heard = self.rooms.line(port).is_none_or(|line| match &line.hears {
