@@ -15,10 +15,10 @@ use super::{Book, CaptureSettings, Counts, Seen, Tap, Wire};
 
 /// How long messages are gathered once the first one has come: the engine wakes this thread once for all of them, and what is said
 /// about the legs of a call just after its first INVITE is known before that INVITE is sent on.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// How many messages are looked at in one go.
-const BATCH_MAX: usize = 4_096;
+const BATCH_MAX: usize = super::WAITING_MAX;
 
 /// Of how many legs it is remembered which call they belong to.
 const LEGS_MAX: usize = 16_384;

@@ -1,6 +1,7 @@
 //! The engine: one thread that owns the UDP sockets and the switchboard, and sleeps until there is something to do.
 
 mod control;
+mod linger;
 mod outlets;
 mod recordings;
 mod sockets;
@@ -15,6 +16,7 @@ pub(crate) use streams::{Connections, Known, StreamListener};
 pub(crate) use turn::{Engine, EngineParts};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use baton_contract::{Command, Problem, Reply};
@@ -125,18 +127,27 @@ pub(crate) struct Snapshot {
 pub(crate) struct Door {
     queue: SyncSender<Request>,
     waker: Arc<mio::Waker>,
+    /// The engine has been woken and has not looked yet: it need not be woken again.
+    is_woken: Arc<AtomicBool>,
 }
 
 impl Door {
     pub(crate) fn new(queue: SyncSender<Request>, waker: Arc<mio::Waker>) -> Door {
-        Door { queue, waker }
+        Door { queue, waker, is_woken: Arc::default() }
+    }
+
+    /// The engine is about to look what waits.
+    pub(crate) fn is_looked_at(&self) {
+        self.is_woken.store(false, Ordering::SeqCst);
     }
 
     /// Hands a request over without ever blocking; gives it back where the queue is full or the engine has ended.
     pub(crate) fn send(&self, request: Request) -> Result<(), Box<Request>> {
         match self.queue.try_send(request) {
             Ok(()) => {
-                if let Err(fault) = self.waker.wake() {
+                if !self.is_woken.swap(true, Ordering::SeqCst)
+                    && let Err(fault) = self.waker.wake()
+                {
                     tracing::error!(%fault, "cannot wake the engine");
                 }
                 Ok(())

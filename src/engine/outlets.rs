@@ -11,10 +11,12 @@ use baton_relay::Relay;
 use baton_sip::{Transmit, Transport};
 use baton_store::{Batch, Refusal, Store, WhenLate};
 use baton_switchboard::Spoken;
+use baton_time::Mono;
 use baton_transfer::Language;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
+use super::linger::{Linger, Listeners};
 use super::sockets::Sockets;
 use super::streams::Connections;
 use super::{Door, Recordings, Request};
@@ -29,6 +31,10 @@ const UNWATCHED: u64 = 1 << 63;
 
 /// How many ports are bound at a time.
 const PORTS_AT_ONCE: usize = 128;
+
+/// How often, and how far apart, it is looked whether the store has answered everything.
+const LEAVE_LOOKS: u32 = 250;
+const LEAVE_LOOK: Duration = Duration::from_millis(2);
 
 /// The hands of the engine.
 pub(crate) struct Outlets {
@@ -51,7 +57,9 @@ pub(crate) struct Outlets {
     askers: BTreeMap<u64, oneshot::Sender<Result<Reply, Problem>>>,
     asked: u64,
     unwatched: u64,
-    /// Events whose audit lines have not been handed to the store.
+    /// Records that nobody waits for.
+    linger: Linger,
+    /// Events whose audit lines have not been handed to the store, in their order.
     fresh: Vec<Event>,
     /// Events that wait for their audit lines to be on record, so that nobody who reads the past first misses one.
     held: BTreeMap<u64, Vec<Event>>,
@@ -93,6 +101,7 @@ impl Outlets {
             askers,
             asked: 0,
             unwatched: 0,
+            linger: Linger::default(),
             fresh,
             held,
         }
@@ -127,20 +136,67 @@ impl Outlets {
         }
     }
 
-    /// Hands records to the store; false where it refuses at once, so that no answer will come. What nobody waits for has happened, whatever
-    /// the store says: it keeps that until it can write it.
-    pub(crate) fn commit(&mut self, ticket: Option<u64>, level: CommitLevel, mut records: Vec<Record>) -> bool {
-        let is_audit = records.iter().any(|record| matches!(record, Record::Audit(_)));
+    /// Hands records to the store, or lets them wait a moment where nobody waits for them; false where it refuses at once, so that no answer
+    /// will come.
+    pub(crate) fn commit(&mut self, now: Mono, ticket: Option<u64>, level: CommitLevel, mut records: Vec<Record>) -> bool {
+        let due = self.hooks.due(&records);
+        let is_heard = !due.is_empty() || self.events.receiver_count() > 0;
+        records.extend(due);
+        self.tap.recorded(&records);
+        if ticket.is_none() && Linger::takes(&records) {
+            let listeners = if is_heard { Listeners::Some } else { Listeners::None };
+            self.linger.put(now, listeners, level, records);
+            self.settle(now);
+            return true;
+        }
+        // What waits was there first.
+        self.submit_lingering();
+        self.submit(ticket, level, records)
+    }
+
+    /// Hands over what has waited long enough.
+    pub(crate) fn settle(&mut self, now: Mono) {
+        if self.linger.is_due(now) {
+            self.submit_lingering();
+        }
+    }
+
+    /// When [`Outlets::settle`] is wanted.
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        self.linger.until()
+    }
+
+    /// Hands over all that waits.
+    pub(crate) fn submit_lingering(&mut self) {
+        if let Some((level, records)) = self.linger.take() {
+            self.submit(None, level, records);
+        }
+    }
+
+    /// Waits until the store has answered all that was handed over, for a moment at most; the process is about to be replaced.
+    pub(crate) fn leave(&mut self) {
+        self.submit_lingering();
+        for _ in 0..LEAVE_LOOKS {
+            if self.store.health().queued == 0 {
+                return;
+            }
+            std::thread::park_timeout(LEAVE_LOOK);
+        }
+        tracing::error!("the store has not answered to its end");
+    }
+
+    /// What nobody waits for has happened, whatever the store says: it keeps that until it can write it.
+    fn submit(&mut self, ticket: Option<u64>, level: CommitLevel, records: Vec<Record>) -> bool {
         let when_late = if ticket.is_some() { WhenLate::Refuse } else { WhenLate::Keep };
         let ticket = ticket.unwrap_or_else(|| {
             self.unwatched += 1;
             UNWATCHED + self.unwatched
         });
-        if is_audit {
-            records.extend(self.hooks.due(&records));
-            self.held.insert(ticket, std::mem::take(&mut self.fresh));
+        let told = records.iter().filter(|record| matches!(record, Record::Audit(_))).count().min(self.fresh.len());
+        if told > 0 {
+            let events = self.fresh.drain(..told).collect();
+            self.held.insert(ticket, events);
         }
-        self.tap.recorded(&records);
         match self.store.submit(Batch { ticket, level, when_late, records }) {
             Ok(()) => true,
             Err(refusal) => {

@@ -1,17 +1,35 @@
 //! The UDP sockets that SIP is spoken through.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
 
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 /// The longest datagram that is read.
 const DATAGRAM_MAX: usize = 65_535;
 
 /// How many datagrams are read from one socket before others get their turn.
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 16;
+
+/// How many bytes may wait at a socket while the engine is busy; the system may give less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// What was read from a socket.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    /// Where it came to.
+    pub(crate) local: SocketAddr,
+    /// Where it came from.
+    pub(crate) remote: SocketAddr,
+    /// All of it.
+    pub(crate) bytes: Bytes,
+}
 
 /// Every bound UDP socket, by the place of its token.
 #[derive(Debug)]
@@ -26,9 +44,12 @@ impl Sockets {
         let mut sockets = Vec::with_capacity(bound.len());
         for socket in bound {
             socket.set_nonblocking(true)?;
+            if let Err(fault) = set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER) {
+                tracing::debug!(%fault, "a socket keeps the buffer that the system gives it");
+            }
             sockets.push((socket.local_addr()?, UdpSocket::from_std(socket)));
         }
-        Ok(Sockets { sockets, buffer: vec![0; DATAGRAM_MAX].into_boxed_slice() })
+        Ok(Sockets { sockets, buffer: vec![0; DATAGRAM_MAX * BATCH_MAX].into_boxed_slice() })
     }
 
     /// Watches every socket; their tokens are their places.
@@ -44,20 +65,31 @@ impl Sockets {
         self.sockets.len()
     }
 
-    /// Reads one batch; says whether more may be waiting.
-    pub(crate) fn receive(&mut self, place: usize, mut each: impl FnMut(SocketAddr, SocketAddr, Bytes)) -> bool {
+    /// Reads one batch, with one question to the kernel; says whether more may be waiting.
+    pub(crate) fn receive(&mut self, place: usize, batch: &mut Vec<Datagram>) -> bool {
         let Some((local, socket)) = self.sockets.get(place) else { return false };
-        for _ in 0..BATCH_MAX {
-            match socket.recv_from(&mut self.buffer) {
-                Ok((length, remote)) => each(*local, remote, Bytes::copy_from_slice(&self.buffer[..length])),
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(fault) => {
-                    // A refusal that ICMP brought: it belongs to a message that was sent, and the transaction will notice.
-                    tracing::trace!(%fault, "receive");
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH_MAX, None);
+        let mut pieces = self.buffer.chunks_exact_mut(DATAGRAM_MAX).map(|piece| [IoSliceMut::new(piece)]).collect::<Vec<_>>();
+        match recvmmsg(socket.as_raw_fd(), &mut headers, pieces.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+            Ok(received) => {
+                let mut read = 0;
+                for one in received {
+                    read += 1;
+                    let bytes = one.iovs().next().map(Bytes::copy_from_slice).unwrap_or_default();
+                    // Nobody can be answered who has no address.
+                    if let Some(remote) = one.address.as_ref().and_then(address) {
+                        batch.push(Datagram { local: *local, remote, bytes });
+                    }
                 }
+                read == BATCH_MAX
+            }
+            Err(Errno::EAGAIN) => false,
+            Err(fault) => {
+                // A refusal that ICMP brought: it belongs to a message that was sent, and the transaction will notice.
+                tracing::trace!(%fault, "receive");
+                true
             }
         }
-        true
     }
 
     /// Sends one datagram from the socket bound to `local`.
@@ -66,4 +98,10 @@ impl Sockets {
         let socket = socket.ok_or(io::ErrorKind::AddrNotAvailable)?;
         socket.send_to(bytes, remote).map(drop)
     }
+}
+
+/// An address of the kernel as one of ours.
+fn address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }

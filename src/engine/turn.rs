@@ -12,7 +12,7 @@ use baton_time::Now;
 use mio::{Events, Poll, Token, Waker};
 
 use super::outlets::Outlets;
-use super::sockets::Sockets;
+use super::sockets::{Datagram, Sockets};
 use super::streams::End;
 use super::{Door, QUEUE_MAX, Request, Snapshot};
 use crate::clock::Clock;
@@ -62,16 +62,19 @@ pub(crate) struct Engine {
     pub(crate) outlets: Outlets,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) journal: Journal,
+    /// What was read from a socket and is being heard; empty between turns.
+    pub(crate) batch: Vec<Datagram>,
 }
 
 impl Engine {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self, parts: EngineParts) -> io::Result<()> {
         precedence::set(precedence::LIVE);
-        let EngineParts { mut poll, queue, .. } = parts;
+        let EngineParts { mut poll, queue, door } = parts;
         self.sockets.register(poll.registry())?;
         let mut events = Events::with_capacity(64);
         self.drain_outputs(self.clock.now());
+        self.outlets.relay.ring();
         let mut more = false;
         loop {
             let nap = if more { Duration::ZERO } else { self.nap() };
@@ -81,22 +84,34 @@ impl Engine {
                 Err(fault) => return Err(fault),
             }
             more = self.read_sockets(&events, more);
+            self.write_down();
+            door.is_looked_at();
             match self.take_requests(&queue) {
                 Taken::All => {}
                 Taken::MoreWait => more = true,
-                Taken::Stop => return Ok(()),
+                Taken::Stop => {
+                    self.journal.leave(&mut self.board);
+                    self.outlets.submit_lingering();
+                    return Ok(());
+                }
             }
             let queue = if more { Queue::Standing { taken: 0 } } else { Queue::Empty };
             self.board.see_queue(self.clock.now().mono, queue);
             self.wake();
-            self.pulse.beat(self.clock.now().mono);
+            self.outlets.relay.ring();
+            self.write_down();
+            let now = self.clock.now().mono;
+            self.outlets.settle(now);
+            self.pulse.beat(now);
         }
     }
 
     /// How long to sleep: to the next deadline, rounded up to what the kernel can do.
     fn nap(&mut self) -> Duration {
         let now = self.clock.now();
-        self.board.poll_timeout().map_or(NAP_MAX, |(deadline, _)| deadline.mono(now).since(now.mono).min(NAP_MAX))
+        let due = self.board.poll_timeout().map(|(deadline, _)| deadline.mono(now));
+        let soonest = [due, self.outlets.poll_timeout(), self.journal.poll_timeout()].into_iter().flatten().min();
+        soonest.map_or(NAP_MAX, |due| due.since(now.mono).min(NAP_MAX))
     }
 
     fn read_sockets(&mut self, events: &Events, all: bool) -> bool {
@@ -107,20 +122,18 @@ impl Engine {
             events.iter().filter(|event| event.token() != WAKER).map(|event| event.token().0).collect()
         };
         for place in places {
-            let mut batch = Vec::new();
-            let here = self.sockets.receive(place, |local, remote, bytes| batch.push((local, remote, bytes)));
+            let mut batch = std::mem::take(&mut self.batch);
+            let here = self.sockets.receive(place, &mut batch);
             more |= here;
-            let mut now = self.clock.now();
             if here {
-                self.board.see_queue(now.mono, Queue::Standing { taken: batch.len() });
+                self.board.see_queue(self.clock.now().mono, Queue::Standing { taken: batch.len() });
             }
-            for (local, remote, bytes) in batch {
-                now = self.clock.now();
+            for Datagram { local, remote, bytes } in batch.drain(..) {
+                // Each is answered before the next one is looked at: whoever spoke first does not wait for the others.
                 let message = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
-                self.outlets.tap.received(now, &message);
-                self.board.handle(now, Input::Sip(message));
+                self.hear(self.clock.now(), message);
             }
-            self.settle(now);
+            self.batch = batch;
         }
         more
     }
@@ -217,18 +230,18 @@ impl Engine {
 
     fn handle(&mut self, now: Now, input: Input) {
         self.board.handle(now, input);
-        self.settle(now);
+        self.drain_outputs(now);
     }
 
-    /// Writes down what has changed, and then does what follows from it.
-    fn settle(&mut self, now: Now) {
-        self.journal.follow(&mut self.board);
-        self.drain_outputs(now);
+    /// Has written down what has changed. Nobody waits for that, so it comes behind what was to be sent, and once for all that a call was told.
+    fn write_down(&mut self) {
+        self.journal.follow(self.clock.now().mono, &mut self.board);
     }
 
     /// Leaves all calls to the process that comes after this one.
     fn leave(&mut self) -> ! {
         self.journal.leave(&mut self.board);
+        self.outlets.leave();
         tracing::info!("leaving; the next process takes the calls up");
         std::process::exit(LEFT);
     }
@@ -244,12 +257,12 @@ impl Engine {
                     }
                 }
                 Output::Media(command) => {
-                    if let Err(fault) = self.outlets.relay.send(command) {
+                    if let Err(fault) = self.outlets.relay.leave(command) {
                         tracing::error!(%fault, "the media threads are behind");
                     }
                 }
                 Output::Commit { ticket, level, records } => {
-                    let taken = self.outlets.commit(ticket, level, records);
+                    let taken = self.outlets.commit(now.mono, ticket, level, records);
                     if let Some(ticket) = ticket.filter(|_| !taken) {
                         self.board.handle(now, Input::CommitRefused(ticket));
                     }

@@ -1,5 +1,5 @@
-//! The journal of live calls: what they are, written down after every step by a thread of its own, so that a process that comes after this one
-//! can take them up. It guards against the death of the process, not against a loss of power: after that nobody is on the line any more.
+//! The journal of live calls: what they are, written down after every step that counts by a thread of its own, so that a process that comes
+//! after this one can take them up. It guards against the death of the process, not against a loss of power: after that nobody is on the line any more.
 
 mod file;
 mod past;
@@ -13,12 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use baton_contract::CallId;
 use baton_media::StreamMark;
 use baton_sip::AgentSnapshot;
-use baton_switchboard::{PhonesRecord, Switchboard};
+use baton_switchboard::{PhonesRecord, Standing, Switchboard};
+use baton_time::Mono;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -42,11 +44,19 @@ pub(crate) enum Line {
     Leave(SyncSender<()>),
 }
 
+/// How long a step may wait on which no life hangs: provisional answers, acknowledgements, the last words of a call. As long as records wait that
+/// nobody waits for, so that the engine wakes once for both.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// The way to the writer.
 pub(crate) struct Journal {
     lines: SyncSender<Line>,
-    /// Calls whose line found the queue full.
-    late: BTreeSet<CallId>,
+    /// How each call stood when it was written down last; those that were taken up have not been written by us yet.
+    written: BTreeMap<CallId, Option<Standing>>,
+    /// Calls that have made a step since then, and those whose line found the queue full.
+    waiting: BTreeSet<CallId>,
+    /// When those are written down.
+    due: Option<Mono>,
     metrics: Arc<Mutex<Metrics>>,
     clock: Clock,
 }
@@ -98,33 +108,63 @@ impl Open {
         metrics: Arc<Mutex<Metrics>>,
     ) -> anyhow::Result<Journal> {
         let head = past::Head::new(clock)?;
+        let written = taken_up.0.iter().map(|(id, _)| (*id, None)).collect();
         let writer = writer::Writer::new(self.path, &head, common, taken_up, marks);
         let (queue, told) = (self.queue, metrics.clone());
         std::thread::Builder::new()
             .name("baton-journal".to_owned())
             .spawn(move || writer.run(&queue, clock, &told))
             .context("the journal's thread cannot be started")?;
-        Ok(Journal { lines: self.lines, late: BTreeSet::new(), metrics, clock })
+        Ok(Journal { lines: self.lines, written, waiting: BTreeSet::new(), due: None, metrics, clock })
     }
 }
 
 impl Journal {
-    /// Writes down every call that has changed.
-    pub(crate) fn follow(&mut self, board: &mut Switchboard) {
-        for record in board.take_rebound(self.clock.now().mono) {
+    /// Writes down the calls that have changed: at once where somebody has come or is up, and every step of a transfer; else within a moment.
+    pub(crate) fn follow(&mut self, now: Mono, board: &mut Switchboard) {
+        for record in board.take_rebound(now) {
             if self.lines.try_send(Line::Phones(record)).is_err() {
                 tracing::debug!("the journal takes no registrations; the next refresh is written");
             }
         }
-        let mut touched = board.take_touched();
-        if touched.is_empty() && self.late.is_empty() {
+        let touched = board.take_touched();
+        if touched.is_empty() && self.due.is_none_or(|due| due > now) {
             return;
         }
-        let began = self.clock.now().mono;
-        touched.append(&mut self.late);
-        let count = touched.len();
+        let mut pressing = Vec::new();
         for id in touched {
+            if board.standing(id).is_pressing(self.written.get(&id).copied().flatten()) {
+                self.waiting.remove(&id);
+                pressing.push(id);
+            } else {
+                self.waiting.insert(id);
+            }
+        }
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            pressing.extend(std::mem::take(&mut self.waiting));
+        }
+        if !pressing.is_empty() {
+            self.write(pressing, board);
+        }
+        if !self.waiting.is_empty() {
+            self.due.get_or_insert(now + GATHER);
+        }
+    }
+
+    /// When [`Journal::follow`] is wanted, whatever happens.
+    pub(crate) fn poll_timeout(&self) -> Option<Mono> {
+        self.due
+    }
+
+    fn write(&mut self, ids: Vec<CallId>, board: &Switchboard) {
+        let began = self.clock.now().mono;
+        let count = ids.len();
+        for id in ids {
+            let standing = board.standing(id);
             let line = match board.snapshot(id) {
+                // Of a call that is over before it was ever written nobody has to know.
+                None if !self.written.contains_key(&id) => continue,
                 None => Line::Gone(id),
                 Some(call) => match rmp_serde::to_vec_named(&call) {
                     Ok(bytes) => Line::Call(id, bytes),
@@ -134,8 +174,16 @@ impl Journal {
                     }
                 },
             };
-            if let Err(TrySendError::Full(_)) = self.lines.try_send(line) {
-                self.late.insert(id);
+            match self.lines.try_send(line) {
+                Err(TrySendError::Full(_)) => {
+                    self.waiting.insert(id);
+                }
+                Ok(()) | Err(TrySendError::Disconnected(_)) if standing == Standing::Gone => {
+                    self.written.remove(&id);
+                }
+                Ok(()) | Err(TrySendError::Disconnected(_)) => {
+                    self.written.insert(id, Some(standing));
+                }
             }
         }
         let each = self.clock.now().mono.since(began).as_secs_f64() / count as f64;
@@ -144,7 +192,11 @@ impl Journal {
 
     /// Waits until everything is on record, for a moment at most; the process is about to be replaced.
     pub(crate) fn leave(&mut self, board: &mut Switchboard) {
-        self.follow(board);
+        let mut changed = board.take_touched();
+        changed.append(&mut self.waiting);
+        if !changed.is_empty() {
+            self.write(changed.into_iter().collect(), board);
+        }
         let (done, written) = sync_channel(1);
         if self.lines.try_send(Line::Leave(done)).is_err() || written.recv_timeout(std::time::Duration::from_millis(500)).is_err()
         {

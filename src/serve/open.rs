@@ -124,7 +124,7 @@ pub(super) async fn everything(
         journal.begin(clock, &board.common_snapshot(), (taken_up, past.phones.clone()), past.marks(), metrics.clone())?;
     board.handle(clock.now(), Input::Up);
     Lookups::new(names, named, door.clone()).start();
-    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal };
+    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal, batch: Vec::new() };
     Ok(Opened {
         parts,
         engine,

@@ -30,6 +30,33 @@ pub struct CallSnapshot<'a> {
     run: Option<&'a CallbackRun>,
 }
 
+/// How far a call has come: what is to be written down at once, and what may be written together with what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no such call any more.
+    Gone,
+    /// A transfer or a callback is at work, or was: every step counts.
+    Busy,
+    /// Nobody is handed over. What counts is that somebody comes, or is up.
+    Calm {
+        /// All of its legs.
+        legs: usize,
+        /// Those that are up.
+        up: usize,
+    },
+}
+
+impl Standing {
+    /// Whether a call that stands so must be written down at once, if it stood as `before` when it was written down last.
+    pub fn is_pressing(self, before: Option<Standing>) -> bool {
+        match (self, before) {
+            (Standing::Gone, _) => false,
+            (Standing::Calm { legs, up }, Some(Standing::Calm { legs: known, up: were })) => legs > known || up > were,
+            (Standing::Busy | Standing::Calm { .. }, _) => true,
+        }
+    }
+}
+
 /// A live call, as it was read.
 #[derive(Debug, Deserialize)]
 pub struct CallRecord {
@@ -72,6 +99,17 @@ impl Switchboard {
             }
         }
         self.calls.take_touched()
+    }
+
+    /// How far a call has come, as far as its life hangs on it.
+    pub fn standing(&self, id: CallId) -> Standing {
+        let Some(call) = self.calls.get(&id) else { return Standing::Gone };
+        match (&call.transfer, &call.beginning) {
+            (None, Beginning::Inbound | Beginning::Outbound(_)) => {
+                Standing::Calm { legs: call.legs.len(), up: call.legs.iter().filter(|leg| leg.is_up()).count() }
+            }
+            (Some(_), _) | (None, Beginning::Callback(_)) => Standing::Busy,
+        }
     }
 
     /// A call as it stands.
@@ -139,5 +177,21 @@ pub(crate) mod playlist {
         let Named { id, clips, then } = Named::deserialize(deserializer)?;
         let clips = clips.into_iter().map(|name| Arc::new(Clip::new(name, Vec::new()))).collect();
         Ok(Playlist { id, clips, then })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Standing::{Busy, Calm, Gone};
+    use super::*;
+
+    #[test]
+    fn whoever_comes_or_is_up_is_written_down_at_once_and_last_words_can_wait() {
+        let rings = Calm { legs: 2, up: 0 };
+        let talks = Calm { legs: 2, up: 2 };
+        assert!(rings.is_pressing(None) && talks.is_pressing(Some(rings)) && Calm { legs: 3, up: 0 }.is_pressing(Some(rings)));
+        assert!(Busy.is_pressing(Some(Busy)) && Busy.is_pressing(Some(talks)) && talks.is_pressing(Some(Busy)));
+        assert!(!talks.is_pressing(Some(talks)) && !Calm { legs: 2, up: 1 }.is_pressing(Some(talks)));
+        assert!(!Gone.is_pressing(Some(Busy)) && !Gone.is_pressing(None));
     }
 }
