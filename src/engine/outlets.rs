@@ -228,6 +228,11 @@ impl Outlets {
         }
     }
 
+    /// Whether events wait for their lines to be on record.
+    pub(crate) fn has_untold(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Whether a ticket is one that nobody waits for.
     pub(crate) fn is_unwatched(ticket: u64) -> bool {
         ticket > UNWATCHED

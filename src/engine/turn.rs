@@ -26,6 +26,10 @@ const WAKER: Token = Token(usize::MAX);
 /// The longest sleep: the watchdog is told that the engine lives.
 const NAP_MAX: Duration = Duration::from_secs(1);
 
+/// How long the store may take at the end until the last events are told, and how often that is looked at.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
 /// How many requests are taken before the sockets get their turn again.
 const REQUESTS_MAX: usize = 256;
 
@@ -90,8 +94,7 @@ impl Engine {
                 Taken::All => {}
                 Taken::MoreWait => more = true,
                 Taken::Stop => {
-                    self.journal.leave(&mut self.board);
-                    self.outlets.submit_lingering();
+                    self.end(&queue);
                     return Ok(());
                 }
             }
@@ -236,6 +239,18 @@ impl Engine {
     /// Has written down what has changed. Nobody waits for that, so it comes behind what was to be sent, and once for all that a call was told.
     fn write_down(&mut self) {
         self.journal.follow(self.clock.now().mono, &mut self.board);
+    }
+
+    /// Hands over what waits, and tells what is on record, for a moment at most.
+    fn end(&mut self, queue: &Receiver<Request>) {
+        self.outlets.submit_lingering();
+        let until = self.clock.now().mono + LAST_WORDS_MAX;
+        while self.outlets.has_untold() && self.clock.now().mono < until {
+            if let Ok(request) = queue.recv_timeout(LAST_LOOK) {
+                self.take(request);
+            }
+        }
+        self.journal.leave(&mut self.board);
     }
 
     /// Leaves all calls to the process that comes after this one.
