@@ -8,7 +8,7 @@ from keepers import Alone, Managed
 
 
 def quick():
-    points = [(when, number) for number in (1, 4, 7, 10) for when in ("before", "after")]
+    points = [(when, number) for number in (1, 3, 5, 7) for when in ("before", "after")]
     return [
         ("a caller with the AI lives through kill -9", deaths.with_ai),
         ("bridged calls live through kill -9, 2 rounds", deaths.rounds(4, [2.0, 2.0])),
