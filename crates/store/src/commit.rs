@@ -17,6 +17,13 @@ pub struct Batch {
     pub records: Vec<Record>,
 }
 
+impl Batch {
+    /// How much room it takes among what is kept: its records, one at least.
+    pub(crate) fn weight(&self) -> usize {
+        self.records.len().max(1)
+    }
+}
+
 /// What becomes of a batch that the store cannot write in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenLate {

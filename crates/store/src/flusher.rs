@@ -15,6 +15,7 @@ use crate::{Refusal, WhenLate};
 pub(crate) struct Written {
     pub(crate) ticket: u64,
     pub(crate) when_late: WhenLate,
+    pub(crate) weight: usize,
     pub(crate) since: Instant,
     pub(crate) result: Result<Vec<Undo>, Refusal>,
 }
@@ -129,7 +130,7 @@ impl<F: Flush> Flusher<F> {
 
     fn answer(&self, one: Written, flushed: Result<(), Refusal>) {
         let result = one.result.and(flushed);
-        self.desk.answer(one.ticket, CommitLevel::Power, one.when_late, one.since, result);
+        self.desk.answer(one.ticket, CommitLevel::Power, (one.when_late, one.weight), one.since, result);
     }
 
     async fn take_back(&mut self, undos: Vec<Undo>) {
@@ -153,6 +154,6 @@ fn put_off(desk: &Desk, group: Vec<Written>, refusal: Refusal, undos: &mut Vec<U
             }
             (WhenLate::Keep | WhenLate::Refuse, Err(refusal)) => Err(refusal),
         };
-        desk.answer(one.ticket, CommitLevel::Power, one.when_late, one.since, result);
+        desk.answer(one.ticket, CommitLevel::Power, (one.when_late, one.weight), one.since, result);
     }
 }

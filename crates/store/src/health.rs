@@ -13,7 +13,7 @@ use crate::Refusal;
 pub struct Health {
     /// Why commits are being refused; `None` while they are taken. A store that is ill tries again by itself.
     pub trouble: Option<Refusal>,
-    /// Batches that wait for the writer.
+    /// Batches that wait for the writer, and the records of those that are kept until they are written.
     pub queued: usize,
     /// Transactions committed since the start.
     pub commits: u64,

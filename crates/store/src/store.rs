@@ -24,7 +24,7 @@ use crate::{Batch, Health, JournalRow, OnAck, OpenError, Parcel, ReadError, Refu
 pub struct Settings {
     /// Batches that may wait for the writer; one more is refused.
     pub queue_max: usize,
-    /// Batches beside them that are kept while the store is ill, [`WhenLate::Keep`]; one more is refused.
+    /// Records of batches beside them that are kept while the store is ill, [`WhenLate::Keep`]; what would be more is refused.
     pub kept_max: usize,
     /// A commit that takes longer is refused, or kept, and the store counts as ill until commits are quick again.
     pub stall_max: Duration,
@@ -32,7 +32,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { queue_max: 4_096, kept_max: 65_536, stall_max: Duration::from_millis(250) }
+        Settings { queue_max: 4_096, kept_max: 131_072, stall_max: Duration::from_millis(250) }
     }
 }
 
@@ -92,16 +92,16 @@ impl Store {
 
     /// Hands a batch to the writer; never blocks, from any thread. An error means that no ack will come.
     pub fn submit(&self, batch: Batch) -> Result<(), Refusal> {
-        let (waiting, max) = match batch.when_late {
-            WhenLate::Refuse => (&self.desk.waiting, self.settings.queue_max),
-            WhenLate::Keep => (&self.desk.kept, self.settings.kept_max),
+        let (waiting, weight, max) = match batch.when_late {
+            WhenLate::Refuse => (&self.desk.waiting, 1, self.settings.queue_max),
+            WhenLate::Keep => (&self.desk.kept, batch.weight(), self.settings.kept_max),
         };
-        if waiting.fetch_add(1, Ordering::AcqRel) >= max {
-            waiting.fetch_sub(1, Ordering::AcqRel);
+        if waiting.fetch_add(weight, Ordering::AcqRel) + weight > max {
+            waiting.fetch_sub(weight, Ordering::AcqRel);
             return Err(Refusal::QueueFull);
         }
         self.work.try_send(Work { batch, since: Instant::now() }).map_err(|refused| {
-            waiting.fetch_sub(1, Ordering::AcqRel);
+            waiting.fetch_sub(weight, Ordering::AcqRel);
             match refused {
                 TrySendError::Full(_) => Refusal::QueueFull,
                 TrySendError::Closed(_) => Refusal::Closed,

@@ -39,7 +39,7 @@ pub(crate) struct Desk {
     pub(crate) gauges: Gauges,
     /// Submitted and not yet acknowledged, of those that are refused when late.
     pub(crate) waiting: AtomicUsize,
-    /// The same of those that are kept.
+    /// The records of those that are kept.
     pub(crate) kept: AtomicUsize,
     pub(crate) on_ack: OnAck,
     pub(crate) stall_max: Duration,
@@ -55,14 +55,14 @@ impl Desk {
         &self,
         ticket: u64,
         level: CommitLevel,
-        when_late: WhenLate,
+        (when_late, weight): (WhenLate, usize),
         since: Instant,
         result: Result<(), Refusal>,
     ) {
         let took = since.elapsed();
         match when_late {
             WhenLate::Refuse => self.waiting.fetch_sub(1, Ordering::AcqRel),
-            WhenLate::Keep => self.kept.fetch_sub(1, Ordering::AcqRel),
+            WhenLate::Keep => self.kept.fetch_sub(weight, Ordering::AcqRel),
         };
         match result {
             Ok(()) => self.gauges.note_latency(level, took),
@@ -321,13 +321,13 @@ fn stall(desk: &Desk) {
 
 /// Answers a process-level batch; hands a power-level one to the flusher, so that their acks stay in order.
 fn hand_on(desk: &Desk, to_flush: &Sender<Written>, batch: &Batch, since: Instant, result: Result<Vec<Undo>, Refusal>) {
-    let (ticket, when_late) = (batch.ticket, batch.when_late);
+    let (ticket, when_late, weight) = (batch.ticket, batch.when_late, batch.weight());
     match batch.level {
-        CommitLevel::Process => desk.answer(ticket, batch.level, when_late, since, result.map(drop)),
+        CommitLevel::Process => desk.answer(ticket, batch.level, (when_late, weight), since, result.map(drop)),
         CommitLevel::Power => {
             // The channel holds as many as may wait at all, so it is never full; it is closed only after the pen has gone.
-            if to_flush.try_send(Written { ticket, when_late, since, result }).is_err() {
-                desk.answer(ticket, batch.level, when_late, since, Err(Refusal::Closed));
+            if to_flush.try_send(Written { ticket, when_late, weight, since, result }).is_err() {
+                desk.answer(ticket, batch.level, (when_late, weight), since, Err(Refusal::Closed));
             }
         }
     }

@@ -58,7 +58,9 @@ pub(super) fn bell() -> (OnAck, Receiver<Ack>) {
 
 pub(super) async fn open(scratch: &Scratch) -> (Store, Receiver<Ack>) {
     let (on_ack, acks) = bell();
-    (Store::open(&scratch.url(), Settings::default(), on_ack).await.unwrap(), acks)
+    // Longer than any machine stands still: what a stall does is played in virtual time.
+    let settings = Settings { stall_max: std::time::Duration::from_secs(60), ..Settings::default() };
+    (Store::open(&scratch.url(), settings, on_ack).await.unwrap(), acks)
 }
 
 /// Submits a batch and waits for its ack; nothing else may be under way.
