@@ -67,6 +67,24 @@ fn ask(message: &Message) {
     if let Some(refer) = message.refer_to() {
         look_at(&refer);
     }
+    [message.from(), message.to()].into_iter().chain(message.routes()).for_each(address);
+    let mut via = message.via().clone();
+    assert!(via.transaction().is_none() || via.branch().is_some());
+    via.stamp(source());
+    assert!(via.rport().is_none_or(|port| port == Some(source().port())), "rport is where it came from");
+    assert!(via.received().is_none_or(|ip| ip == source().ip()), "received is where it came from");
+    assert!(
+        message
+            .reasons()
+            .iter()
+            .all(|reason| reason.text().is_none_or(|text| text.len() <= bytes_of(message)) || reason.cause().is_none())
+    );
+    assert!(message.has_token(Name::Require, "100rel") <= (message.headers(Name::Require).count() > 0));
+    assert!(message.is_request() != (message.status() > 0) && message.phrase().len() <= bytes_of(message));
+    assert!(message.header("X-Baton-Call").is_none_or(|value| value.len() <= bytes_of(message)));
+    assert!(message.expires().is_some() <= (message.headers(Name::Expires).count() > 0));
+    assert!(message.max_forwards().is_some() <= (message.headers(Name::MaxForwards).count() > 0));
+    message.referred_by().iter().for_each(address);
     assert!(message.retry_after().is_none_or(|retry| !format!("{retry:?}").is_empty()));
     assert!(message.content_type().is_none_or(|kind| !kind.kind.is_empty()));
     assert!(message.event().is_none_or(|event| event.id() != Some("")));
@@ -78,6 +96,20 @@ fn bytes_of(message: &Message) -> usize {
     message.raw().len()
 }
 
+/// What is written of an address can be read again, whatever is put into it.
+fn address(address: &NameAddr) {
+    let named = address.clone().with_display("\"\\\u{e4}\r\n").with_tag("t");
+    assert_eq!(named.tag(), Some("t"));
+    assert!(!named.to_string().contains(['\r', '\n']));
+    assert!(named.without_tag().tag().is_none());
+    assert_eq!(address.detached().uri, address.uri);
+    let mut params = address.params.clone();
+    params.set("x", Some("a b;"));
+    assert_eq!(params.text("x").as_deref(), Some("a b;"));
+    params.remove("x");
+    assert!(!params.has("x"));
+}
+
 /// What is written of a URI can be read again and is the same.
 fn uri(uri: &Uri) {
     let again: Uri = uri.to_string().parse().expect("a URI that was read can be read again");
@@ -86,6 +118,11 @@ fn uri(uri: &Uri) {
     assert!(uri.params().count() + uri.headers().count() <= uri.as_str().len());
     let changed = uri.without_headers().with_param("x", Some("\u{e4};")).without_param("x");
     assert!(!changed.has_headers() || uri.has_headers());
+    assert!(uri.detached().is_same(uri) && !uri.scheme_text().is_empty());
+    assert!(uri.host_port().is_some() == uri.host().is_some() && (uri.ip().is_none() || uri.host().is_some()));
+    assert!(uri.user_plain().is_some() == uri.user().is_some() && (uri.password().is_none() || uri.user().is_some()));
+    assert!(uri.embedded_headers().len() <= uri.headers().count() && uri.is_loose() == uri.param("lr").is_some());
+    assert!(!uri.with_header("Replaces", "a;b=c\r\nX: y").as_str().contains(['\r', '\n']));
     assert!(uri.tel().is_none_or(|tel| !tel.number.is_empty()));
 }
 
@@ -160,10 +197,27 @@ pub fn digest(bytes: &[u8]) {
         let built = Builder::request("INVITE", "sip:a@b").header(header.name.as_str(), &header.value).build();
         assert_lines_end_well(&built);
     }
+    proves(&text);
     let Ok(request) = Message::parse(plain().header(Name::Authorization, &text).build()) else { return };
     let known = |_: &str| Some(Known { password: "secret".to_owned(), algorithms: Algorithms::Any });
     let verdict = GUARD.clone().check(Mono::from_micros(1_000_000), &request, known);
     assert!(!matches!(verdict, Verdict::Proved(_)), "{text} proves something");
+}
+
+/// Whoever knows a password proves it once; with another one it is wrong.
+fn proves(secret: &str) {
+    let (mut guard, now) = (GUARD.clone(), Mono::from_micros(2_000_000));
+    let headers = guard.challenge(now, &Verdict::Missing, Algorithms::Any);
+    let challenge =
+        Challenge::read(&headers[secret.len() % headers.len()].value, false).expect("a challenge of ours can be read");
+    let ask = Ask { method: "REFER", uri: "sip:a@b", body: b"", nonce_count: 1, cnonce: "c" };
+    let answer = Credentials::new("user", secret).answer(&challenge, &ask);
+    let request =
+        Message::parse(plain().header(Name::Authorization, &answer.value).build()).expect("an answer of ours can be read");
+    let mut verdict = |password: String| guard.check(now, &request, |_| Some(Known { password, algorithms: Algorithms::Any }));
+    assert_eq!(verdict(format!("{secret}x")), Verdict::Wrong);
+    assert_eq!(verdict(secret.to_owned()), Verdict::Proved("user".to_owned()));
+    assert_eq!(verdict(secret.to_owned()), Verdict::Stale);
 }
 
 /// A Refer-To names whom to call; what is embedded in it stays within its header.
@@ -171,6 +225,7 @@ pub fn refer(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(address) = text.parse::<NameAddr>() {
         uri(&address.uri);
+        self::address(&address);
         let again: NameAddr = address.to_string().parse().expect("an address that was read can be read again");
         assert_eq!((&again.uri, again.tag()), (&address.uri, address.tag()));
     }
