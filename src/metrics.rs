@@ -77,6 +77,13 @@ impl Metrics {
         metrics
     }
 
+    /// The same, for these AEs.
+    pub(crate) fn with_roster(aes: &[AeSettings]) -> Metrics {
+        let mut metrics = Metrics::new();
+        metrics.set_roster(aes);
+        metrics
+    }
+
     /// From now on these are the AEs, each with latencies of their own.
     pub(crate) fn set_roster(&mut self, aes: &[AeSettings]) {
         self.latencies.set_roster(aes);

@@ -55,7 +55,7 @@ pub(super) fn phone(walk: &mut Walk<'_>, at: &mut Section<'_>, id: &str) -> Phon
 fn digest(walk: &mut Walk<'_>, at: &mut Section<'_>, key: &'static str, (secret, is_there): (&str, bool)) -> Algorithms {
     let said = at.text(walk, key, algorithms);
     if said.is_some() && !is_there && !at.has(secret) {
-        at.fault(walk, key, &format!("is how `{secret}` is proved, write that too, or leave it out"));
+        at.fault(walk, key, format!("is how `{secret}` is proved, write that too, or leave it out"));
     }
     said.unwrap_or_default()
 }

@@ -44,6 +44,17 @@ pub(crate) enum Line {
     Leave(SyncSender<()>),
 }
 
+/// What of former processes is taken up, as it was read: it is on record from the first moment on.
+#[derive(Debug)]
+pub(crate) struct TakenUp {
+    /// Each call.
+    pub(crate) calls: Vec<(CallId, Vec<u8>)>,
+    /// Who has registered, by account.
+    pub(crate) phones: BTreeMap<String, PhonesRecord>,
+    /// Where streams stood.
+    pub(crate) marks: Vec<StreamMark>,
+}
+
 /// How long a step may wait on which no life hangs: provisional answers, acknowledgements, the last words of a call. As long as records wait that
 /// nobody waits for, so that the engine wakes once for both.
 const GATHER: Duration = Duration::from_millis(50);
@@ -103,13 +114,12 @@ impl Open {
         self,
         clock: Clock,
         common: &AgentSnapshot,
-        taken_up: (Vec<(CallId, Vec<u8>)>, BTreeMap<String, PhonesRecord>),
-        marks: Vec<StreamMark>,
+        taken_up: TakenUp,
         metrics: Arc<Mutex<Metrics>>,
     ) -> anyhow::Result<Journal> {
         let head = past::Head::new(clock)?;
-        let written = taken_up.0.iter().map(|(id, _)| (*id, None)).collect();
-        let writer = writer::Writer::new(self.path, &head, common, taken_up, marks);
+        let written = taken_up.calls.iter().map(|(id, _)| (*id, None)).collect();
+        let writer = writer::Writer::new(self.path, &head, common, taken_up);
         let (queue, told) = (self.queue, metrics.clone());
         std::thread::Builder::new()
             .name("baton-journal".to_owned())

@@ -15,9 +15,9 @@ use baton_sip::AgentSnapshot;
 use baton_switchboard::PhonesRecord;
 use parking_lot::Mutex;
 
-use super::Line;
 use super::file::{self, Kind};
 use super::past::Head;
+use super::{Line, TakenUp};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -74,13 +74,7 @@ impl Death {
 }
 
 impl Writer {
-    pub(super) fn new(
-        path: PathBuf,
-        head: &Head,
-        common: &AgentSnapshot,
-        (calls, phones): (Vec<(CallId, Vec<u8>)>, BTreeMap<String, PhonesRecord>),
-        marks: Vec<StreamMark>,
-    ) -> Writer {
+    pub(super) fn new(path: PathBuf, head: &Head, common: &AgentSnapshot, TakenUp { calls, phones, marks }: TakenUp) -> Writer {
         let mut beginning = Vec::new();
         for (kind, bytes) in [(Kind::Head, rmp_serde::to_vec_named(head)), (Kind::Common, rmp_serde::to_vec_named(common))] {
             match bytes {

@@ -99,8 +99,7 @@ pub(super) async fn everything(
     let links = PopLink::new(store.secret());
     let begin = begin(config, clock, &store, links.clone(), listen).await?;
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
-    let metrics = Arc::new(Mutex::new(Metrics::new()));
-    metrics.lock().set_roster(&config.aes);
+    let metrics = Arc::new(Mutex::new(Metrics::with_roster(&config.aes)));
     let pulse = Arc::new(Pulse::default());
     let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
     let retention = Retention::new(config, store.clone(), receipts.clone(), clock);
@@ -119,9 +118,8 @@ pub(super) async fn everything(
     let named = plan::named(config, &settings);
     let mut board = Switchboard::new(settings, begin);
     board.handle(clock.now(), Input::Ports(first_ports));
-    let taken_up = readable.take_up(&mut board, &past, clock);
-    let journal =
-        journal.begin(clock, &board.common_snapshot(), (taken_up, past.phones.clone()), past.marks(), metrics.clone())?;
+    let taken_up = readable.take_up(&mut board, past, clock);
+    let journal = journal.begin(clock, &board.common_snapshot(), taken_up, metrics.clone())?;
     board.handle(clock.now(), Input::Up);
     Lookups::new(names, named, door.clone()).start();
     let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal, batch: Vec::new() };

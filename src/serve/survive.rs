@@ -3,7 +3,6 @@
 use std::os::fd::AsFd as _;
 
 use anyhow::Context as _;
-use baton_contract::CallId;
 use baton_relay::Relay;
 use baton_switchboard::{CallRecord, Input, Switchboard};
 use baton_transfer::briefing::WORDS_PER_SECOND;
@@ -15,7 +14,7 @@ use super::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Request, hold_ports};
-use crate::journal::{self, Past, Recovery};
+use crate::journal::{self, Past, Recovery, TakenUp};
 use crate::keeper::{Keeper, Kept};
 use crate::voice::Voices;
 
@@ -81,8 +80,8 @@ impl Readable {
         if self.calls.is_empty() { voices.words_per_second().await } else { WORDS_PER_SECOND }
     }
 
-    /// Takes them up, one by one. Yields what was read of each.
-    pub(super) fn take_up(mut self, board: &mut Switchboard, past: &Past, clock: Clock) -> Vec<(CallId, Vec<u8>)> {
+    /// Takes them up, one by one, and whoever had registered. Yields what was read of each.
+    pub(super) fn take_up(mut self, board: &mut Switchboard, past: Past, clock: Clock) -> TakenUp {
         if let Some(common) = &past.common {
             board.restore_common(common);
         }
@@ -91,7 +90,7 @@ impl Readable {
         }
         let marks = past.marks();
         let poison = std::env::var("BATON_SELF_TEST").ok().and_then(|test| test.strip_prefix("poison:").map(str::to_owned));
-        let mut taken = Vec::new();
+        let mut calls = Vec::new();
         for (call, bytes) in self.calls {
             let name = call.id().to_string();
             self.recovery.begins(&name);
@@ -101,10 +100,10 @@ impl Readable {
             let id = board.restore(clock.now(), call, &marks);
             board.handle(clock.now(), Input::Wake);
             self.recovery.survived(&name);
-            taken.push((id, bytes));
+            calls.push((id, bytes));
         }
         self.recovery.end();
-        taken
+        TakenUp { calls, phones: past.phones, marks }
     }
 }
 

@@ -183,7 +183,6 @@ pub(crate) mod playlist {
 #[cfg(test)]
 mod tests {
     use super::Standing::{Busy, Calm, Gone};
-    use super::*;
 
     #[test]
     fn whoever_comes_or_is_up_is_written_down_at_once_and_last_words_can_wait() {
