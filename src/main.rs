@@ -36,10 +36,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Gives memory back when a burst of calls is over, and is quick with the small pieces that a message is made of.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Check { file } => cli::check(&file),
