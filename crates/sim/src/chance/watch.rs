@@ -18,7 +18,6 @@ use super::plan::{AI, Api, CALLER, FIRST_AE, Rules};
 use super::run::{Post, Run};
 use super::tally::Fault;
 use super::ways::Timer;
-use crate::Store;
 
 pub(super) use dials::TRUNK_RING_MAX;
 
@@ -30,9 +29,6 @@ const PARTING_MAX: Duration = Duration::from_millis(2_200);
 
 /// From the acceptance to the bridge, a store that is silent for half a second and a late packet included.
 const BRIDGE_MAX: Duration = Duration::from_millis(1_700);
-
-/// The same where the store refuses the acceptance at once.
-const REFUSED_BRIDGE_MAX: Duration = Duration::from_millis(200);
 
 /// An AI that says nothing for ten seconds has died; the next one has four to answer.
 const ALONE_MAX: Duration = Duration::from_secs(25);
@@ -93,8 +89,6 @@ pub(super) enum Check {
     Refusal(u64),
     /// The trunk has the caller of this transfer.
     PassedOn(usize),
-    /// Whoever an attempt is for has been dialled.
-    Dialled(usize, usize),
     /// The AI that has refused is not waited for.
     AiRefused(usize),
     /// The AIs of this call that were there before then have been let go.
@@ -379,10 +373,7 @@ impl Run<'_> {
             _ if is_caller => {}
             '1' if facts.declines.is_none() && facts.accepts.is_none() => {
                 facts.accepts = Some(now);
-                // A store that says no is not waited for.
-                let is_refused = self.store == Store::Refuses && !self.is_store_silent();
-                let within = if is_refused { REFUSED_BRIDGE_MAX } else { BRIDGE_MAX };
-                self.post(within, Post::Check(Check::Bridge(at)));
+                self.post(BRIDGE_MAX, Post::Check(Check::Bridge(at)));
             }
             '2' | '3' if facts.accepts.is_none() => facts.declines = Some(now),
             _ => {}
@@ -544,12 +535,7 @@ impl Run<'_> {
                 let running = !ended && self.watch.transfers[at].attempts.iter().any(|attempt| attempt.failed.is_none());
                 self.watch.must(!running, || "an attempt begins before the last one has failed".to_owned());
                 let leg_id = text("leg").to_owned();
-                let told = &mut self.watch.transfers[at];
-                told.attempts.push(Attempt { by, ae, leg_id, leg: None, failed: None, rang: None });
-                if told.mode == Mode::Warm {
-                    let place = told.attempts.len() - 1;
-                    self.post(NEXT_MAX, Post::Check(Check::Dialled(at, place)));
-                }
+                self.watch.transfers[at].attempts.push(Attempt { by, ae, leg_id, leg: None, failed: None, rang: None });
             }
             EventKind::Ringing => {
                 let leg = self.attempt_leg(at);
@@ -659,7 +645,7 @@ impl Run<'_> {
                 "unreachable" => {
                     facts.refused.is_some()
                         || facts.answered.is_some()
-                        || waited >= Duration::from_millis(2_999) && facts.provisional.is_none()
+                        || waited >= Duration::from_millis(2_999)
                         || self.cannot_send()
                 }
                 "busy" => matches!(facts.refused, Some((486 | 600, _))),
