@@ -120,12 +120,13 @@ impl Shared {
         let mut reader = BufReader::new(stream.try_clone()?);
         while let Some(body) = next_body(&mut reader)? {
             let came = self.clock.now().mono;
-            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
             let seen = std::str::from_utf8(&body).ok().and_then(|text| SeenEvent::read(text, self.start));
             if let Some(SeenEvent { at, event }) = seen {
                 let (seq, call) = (event["seq"].as_u64().unwrap_or(0), event["call"].as_str().map(str::to_owned));
                 self.deliveries.lock().push(Delivery { seq, call, happened: at, came });
             }
+            // Only now: the next event of the call may come by another connection as soon as this one is answered.
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
         }
         Ok(())
     }
