@@ -116,7 +116,7 @@ def phone_registers(desk):
 @case("a wrong password registers nobody, and the log says so", full_only=True, needs=("baresip",))
 def wrong_password(desk):
     def text_of(baton):
-        return baton.usual.replace(f'uri = "sip:michael@127.0.0.1:{baton.ports["michael"]}"\n', 'password = "secret"\ndigest = "md5"\n')
+        return baton.usual.replace(f'uri = "sip:michael@127.0.0.1:{baton.ports["michael"]}"\n', 'password = "secret"\ndigest = "md5"\n').replace('sources = ["127.0.0.1/32"]', 'sources = ["127.0.0.99/32"]')
 
     baton = desk.serve(text_of=text_of)
     account = "auth_user=michael;auth_pass=guess;regint=60"
