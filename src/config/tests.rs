@@ -494,7 +494,7 @@ fn trunks_are_whole() {
         ),
         (
             "[[ae]]\nid = \"a\"\npassword = \"p\"\ndigest = \"sha\"",
-            &["f:4:10: ae.digest: `sha` is not one of `any`, `sha-256`, `md5`"],
+            &["f:4:10: ae.digest: `sha` is not known, write `any` or `sha-256` or `md5`"],
         ),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nredirect = \"on\"", &["f:4:12: trunk.redirect: `on`"]),
         ("[sip]\nstrangers = \"angry\"", &["f:2:13: sip.strangers: `angry`"]),
