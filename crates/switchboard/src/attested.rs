@@ -45,9 +45,10 @@ fn verstat_of(uri: &Uri) -> Option<String> {
     of_user().or_else(of_uri).map(|verstat| printable(&verstat, VERSTAT_BYTES_MAX)).filter(|verstat| !verstat.is_empty())
 }
 
-/// The `call-reason` of one Call-Info (RFC 9796 §6).
+/// The `call-reason` of one Call-Info (RFC 9796 §6). Its URI is nobody's whom we would call, and may be an empty `data:`: only what stands behind it counts.
 fn call_reason_of(value: &str) -> Option<String> {
-    let info: NameAddr = value.parse().ok()?;
+    let (_, parameters) = value.split_once('>')?;
+    let info: NameAddr = format!("<sip:call-info.invalid>{parameters}").parse().ok()?;
     let reason = printable(&info.params.text("call-reason")?, REASON_BYTES_MAX);
     (!reason.is_empty()).then_some(reason)
 }
