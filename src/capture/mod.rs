@@ -24,8 +24,8 @@ pub(crate) use book::{Book, Remembered};
 pub(crate) use hep::HepSettings;
 pub(crate) use scribe::Scribe;
 
-/// How many messages may wait to be looked at; about a second of a busy trunk. When full: the message is counted as lost.
-const WAITING_MAX: usize = 16_384;
+/// How many messages may wait to be looked at; a fifth of a second of three thousand calls a second. Each place is memory from the beginning. When full: the message is counted as lost.
+const WAITING_MAX: usize = 8_192;
 
 /// Which way a message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

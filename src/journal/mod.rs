@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 /// How many lines may wait for the writer. When full: a call is written again with its next step, or a moment later.
-const LINES_MAX: usize = 8_192;
+const LINES_MAX: usize = 2_048;
 
 /// What is written.
 #[derive(Debug)]
