@@ -39,9 +39,9 @@ pub(crate) fn speech(wave: &Wave) -> Vec<i16> {
 
 /// To 8 kHz with a windowed sinc, so that nothing above 4 kHz comes back as noise.
 pub(crate) fn resample(wave: &Wave) -> Vec<f64> {
-    let input: Vec<f64> = wave.samples.iter().map(|sample| f64::from(*sample) / 32_768.0).collect();
+    let input = &wave.samples;
     if wave.rate == RATE {
-        return input;
+        return input.iter().map(|sample| f64::from(*sample) / 32_768.0).collect();
     }
     let common = gcd(wave.rate, RATE);
     let (up, down) = ((RATE / common) as usize, (wave.rate / common) as usize);
@@ -55,7 +55,7 @@ pub(crate) fn resample(wave: &Wave) -> Vec<f64> {
             let first = (place + 1).checked_sub(half);
             let skipped = if first.is_some() { 0 } else { half - place - 1 };
             let window = input.iter().skip(first.unwrap_or(0)).zip(phases[phase].iter().skip(skipped));
-            window.map(|(sample, tap)| sample * tap).sum()
+            window.map(|(sample, tap)| f64::from(*sample) * tap).sum::<f64>() / 32_768.0
         })
         .collect()
 }
@@ -121,8 +121,8 @@ fn turn(hertz: f64, quality: f64) -> (f64, f64) {
 /// Brings the frames that hold speech to the target, and bends the gain around what would stick out.
 fn level(mut samples: Vec<f64>) -> Vec<f64> {
     for _ in 0..LEVEL_ROUNDS {
-        let spoken: Vec<f64> = samples.chunks(FRAME).filter(|frame| rms(frame) > 4.0 * SOUND).flatten().copied().collect();
-        let loudness = rms(if spoken.is_empty() { &samples } else { &spoken });
+        let spoken = || samples.chunks(FRAME).filter(|frame| rms(*frame) > 4.0 * SOUND).flatten();
+        let loudness = if spoken().next().is_some() { rms(spoken()) } else { rms(&samples) };
         if loudness < SILENCE {
             return samples;
         }
@@ -185,21 +185,22 @@ fn trim(samples: &[f64]) -> Vec<f64> {
     let last = loud.iter().rposition(|loud| *loud).unwrap_or(first);
     let frames = samples.chunks(FRAME).zip(&loud).take(last + 1 + TAIL_FRAMES).skip(first.saturating_sub(LEAD_FRAMES));
     let mut quiet = 0;
-    frames
-        .filter(|(_, loud)| {
-            quiet = if **loud { 0 } else { quiet + 1 };
-            quiet <= PAUSE_FRAMES
-        })
-        .flat_map(|(frame, _)| frame.iter().copied())
-        .collect()
+    let mut kept = Vec::with_capacity(samples.len());
+    let frames = frames.filter(|(_, loud)| {
+        quiet = if **loud { 0 } else { quiet + 1 };
+        quiet <= PAUSE_FRAMES
+    });
+    frames.for_each(|(frame, _)| kept.extend_from_slice(frame));
+    kept
 }
 
 /// Frames of a pause that are kept: between sentences a third of a second is enough.
 const PAUSE_FRAMES: usize = 32;
 
-fn rms(samples: &[f64]) -> f64 {
-    let squares: f64 = samples.iter().map(|sample| sample * sample).sum();
-    (squares / samples.len().max(1) as f64).sqrt()
+fn rms<'s>(samples: impl IntoIterator<Item = &'s f64>) -> f64 {
+    let (squares, count) =
+        samples.into_iter().fold((0.0, 0_usize), |(squares, count), sample| (squares + sample * sample, count + 1));
+    (squares / count.max(1) as f64).sqrt()
 }
 
 #[cfg(test)]
