@@ -12,8 +12,8 @@ from daemon import Daemon
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-class Alone(Daemon):
-    """Nobody holds its sockets: whoever starts it again finds its ports free."""
+class Single(Daemon):
+    """One process, which is started again when it has died."""
 
     def __init__(self, *args, **how):
         super().__init__(*args, supervised=False, **how)
@@ -26,11 +26,15 @@ class Alone(Daemon):
         return old
 
 
-class Managed(Daemon):
+class Alone(Single):
+    """Nobody holds its sockets: whoever starts it again finds its ports free."""
+
+
+class Managed(Single):
     """Its sockets are held as systemd does it: `FDSTORE=1` with SCM_RIGHTS comes in, `LISTEN_FDS` goes out with the next process."""
 
     def __init__(self, *args, **how):
-        super().__init__(*args, supervised=False, **how)
+        super().__init__(*args, **how)
         self.path = os.path.join(self.folder, "notify")
         self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.door.bind(self.path)
@@ -70,13 +74,6 @@ class Managed(Daemon):
         command = [*handing, *wrapper, self.binary, "serve", "--config", self.config]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env, pass_fds=held)
         return self
-
-    def kill(self, number=signal.SIGKILL):
-        old = self.process.pid
-        os.kill(old, number)
-        self.process.wait(40)
-        self.start()
-        return old
 
     def swap(self):
         """As `systemctl kill -s USR2`, and the restart that follows."""
