@@ -137,6 +137,7 @@ impl Metrics {
             EventKind::CallStarted
             | EventKind::CallEnded
             | EventKind::DriverChanged
+            | EventKind::Texted
             | EventKind::AttemptStarted
             | EventKind::Ringing
             | EventKind::Answered

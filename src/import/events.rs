@@ -116,6 +116,7 @@ impl Writer {
             EventKind::CallEnded
             | EventKind::CallStarted
             | EventKind::DriverChanged
+            | EventKind::Texted
             | EventKind::BriefingStarted
             | EventKind::Transcribed
             | EventKind::BudgetMissed

@@ -166,6 +166,7 @@ impl Open {
             EventKind::CallStarted
             | EventKind::CallEnded
             | EventKind::DriverChanged
+            | EventKind::Texted
             | EventKind::TransferRequested
             | EventKind::BriefingStarted
             | EventKind::TransferEnded

@@ -2,11 +2,10 @@
 //!
 //! The store is the queue, so there is nothing to lose and nothing to grow: a courier holds only what is under way.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_contract::{At, CallId, CommitLevel, Event, IdSource, OutboxStep, Record};
+use baton_contract::{At, CommitLevel, Event, IdSource, OutboxStep, Record};
 use baton_store::{Batch, Parcel, Store, WhenLate};
 use baton_time::Wall;
 use bytes::Bytes;
@@ -14,9 +13,10 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::load::{Came, Load, Look, READ_AT_ONCE, SIDE_BY_SIDE};
 use super::{Hook, Hooks, Receipts, schedule};
 use crate::clock::Clock;
 use crate::fetch::{Fetch, FetchError, Question};
@@ -24,12 +24,6 @@ use crate::metrics::Metrics;
 
 /// How long a receiver may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// Events that are under way to one webhook at the same time; of one call never more than one.
-pub(super) const SIDE_BY_SIDE: usize = 16;
-
-/// Events that are read at once: more than are under way, for of a call only one may be.
-const READ_AT_ONCE: u32 = 8 * SIDE_BY_SIDE as u32;
 
 /// The outbox is looked through at least this often, for the wall clock may have been set.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -106,104 +100,18 @@ struct Courier {
     dice: Mutex<IdSource>,
 }
 
-/// What a courier has in hand.
-#[derive(Default)]
-struct Load {
-    /// Read, and waiting for room, or for the event before it.
-    ready: VecDeque<Parcel>,
-    /// Calls whose next event must wait: one is being sent, or has failed and nothing of it is on record yet.
-    busy: BTreeSet<CallId>,
-    /// Events that have failed, with their calls.
-    failed: Vec<(u64, CallId)>,
-    /// How many are being sent.
-    sent: usize,
-    /// Sent, and not yet struck off: written together, so that one commit strikes off whatever came back meanwhile.
-    unwritten: Vec<(u64, OutboxStep)>,
-    /// How many commits are under way: one at most.
-    commits: usize,
-    /// What is sent and what is written.
-    under_way: JoinSet<Came>,
-    /// The numbers of all of them.
-    carried: BTreeSet<u64>,
-    /// When something comes back that failed, or is due that was put off in the last run.
-    due: Option<Wall>,
-}
-
-/// What has come to its end.
-enum Came {
-    /// An event is delivered, given up, or comes again.
-    Back { seq: u64, before_next_of: Option<CallId>, step: OutboxStep, again: Option<Wall> },
-    /// Events are struck off.
-    Written(Vec<u64>),
-}
-
-impl Load {
-    /// Takes note of what has come to its end.
-    fn take(&mut self, came: Result<Came, JoinError>) {
-        match came {
-            Ok(Came::Back { seq, before_next_of, step, again }) => {
-                self.sent -= 1;
-                self.unwritten.push((seq, step));
-                self.due = [self.due, again].into_iter().flatten().min();
-                match (before_next_of, again) {
-                    (Some(call), Some(_)) => self.put_back(seq, call),
-                    (Some(call), None) => {
-                        self.busy.remove(&call);
-                    }
-                    (None, _) => {}
-                }
-            }
-            Ok(Came::Written(seqs)) => {
-                self.commits -= 1;
-                self.carried.retain(|seq| !seqs.contains(seq));
-                for (_, call) in self.failed.extract_if(.., |(seq, _)| seqs.contains(seq)) {
-                    self.busy.remove(&call);
-                }
-            }
-            Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
-        }
-    }
-
-    /// An event has failed: those that wait for it stay in the store, which says when they may go.
-    fn put_back(&mut self, seq: u64, call: CallId) {
-        self.failed.push((seq, call));
-        let carried = &mut self.carried;
-        self.ready.retain(|parcel| {
-            let stays = parcel.before_next_of != Some(call);
-            if !stays {
-                carried.remove(&parcel.seq);
-            }
-            stays
-        });
-    }
-
-    /// The next event that may be sent.
-    fn next(&mut self) -> Option<Parcel> {
-        let may_go = |parcel: &Parcel| parcel.before_next_of.is_none_or(|call| !self.busy.contains(&call));
-        let place = self.ready.iter().position(may_go)?;
-        let parcel = self.ready.remove(place)?;
-        self.busy.extend(parcel.before_next_of);
-        Some(parcel)
-    }
-}
-
 impl Courier {
     async fn run(self: Arc<Self>, bell: Arc<Notify>) {
-        let mut load = Load { due: Some(self.post.clock.now().wall), ..Load::default() };
+        let mut load = Load::default();
+        load.look.want();
         loop {
-            let wait = match self.set_out(&mut load).await {
-                Ok(wait) => wait,
-                Err(error) => {
-                    tracing::warn!(%error, "webhooks wait for the store");
-                    STORE_AGAIN
-                }
-            };
+            let wait = self.set_out(&mut load);
             tokio::select! {
-                () = bell.notified() => {}
+                () = bell.notified() => load.look.want(),
                 Some(came) = load.under_way.join_next(), if !load.under_way.is_empty() => load.take(came),
-                () = tokio::time::sleep_until(Instant::now() + wait) => {}
+                () = tokio::time::sleep_until(Instant::now() + wait) => load.look.want(),
             }
-            // Whatever else is done meanwhile saves a look into the store.
+            // Whatever else is done meanwhile saves a commit.
             while let Some(came) = load.under_way.try_join_next() {
                 load.take(came);
             }
@@ -211,27 +119,37 @@ impl Courier {
     }
 
     /// Sends what is due, as far as there is room; yields when to look again.
-    async fn set_out(self: &Arc<Self>, load: &mut Load) -> Result<Duration, baton_store::ReadError> {
-        let now = self.post.clock.now().wall;
+    fn set_out(self: &Arc<Self>, load: &mut Load) -> Duration {
         if load.commits == 0 && !load.unwritten.is_empty() {
             let (seqs, steps) = std::mem::take(&mut load.unwritten).into_iter().unzip();
             load.commits += 1;
             load.under_way.spawn(self.clone().strike_off(seqs, steps));
         }
         self.send_ready(load);
-        if load.sent < SIDE_BY_SIDE {
-            for parcel in self.post.store.parcels(&self.name, At(now), READ_AT_ONCE).await? {
-                let may_wait = parcel.before_next_of.is_none_or(|call| !load.failed.iter().any(|(_, failed)| *failed == call));
-                if may_wait && load.carried.insert(parcel.seq) {
-                    load.ready.push_back(parcel);
-                }
-            }
-            self.send_ready(load);
-        }
+        let now = self.post.clock.now().wall;
         if load.due.is_some_and(|due| due <= now) {
-            load.due = self.post.store.next_parcel_at(&self.name, At(now)).await?.map(|at| at.0);
+            load.due = None;
+            load.look.want();
         }
-        Ok(load.due.map_or(LOOK_EVERY, |due| since(now, due)).min(LOOK_EVERY))
+        if load.look == Look::Wanted && load.ready.len() < SIDE_BY_SIDE {
+            load.look = Look::Asked;
+            load.under_way.spawn(self.clone().ask(At(now)));
+        }
+        load.due.map_or(LOOK_EVERY, |due| since(now, due)).min(LOOK_EVERY)
+    }
+
+    /// Asks the store what is due; an ill one not too often.
+    async fn ask(self: Arc<Self>, now: At) -> Came {
+        let (store, hook) = (&self.post.store, self.name.as_str());
+        let found = match store.parcels(hook, now, READ_AT_ONCE).await {
+            Ok(parcels) => store.next_parcel_at(hook, now).await.map(|due| (parcels, due)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &found {
+            tracing::warn!(%error, "webhooks wait for the store");
+            tokio::time::sleep_until(Instant::now() + STORE_AGAIN).await;
+        }
+        Came::Found(found)
     }
 
     /// Sends what waits, as far as there is room.

@@ -1,6 +1,7 @@
 //! Webhooks: events that are posted to other people's servers, from an outbox that outlives a crash.
 
 mod courier;
+mod load;
 mod schedule;
 mod sign;
 #[cfg(test)]

@@ -226,7 +226,7 @@ async fn a_receiver_that_hangs_keeps_no_other_one_waiting() {
     }
     stage.end().await;
     let under_way = stuck.heard.len();
-    assert!(under_way <= super::courier::SIDE_BY_SIDE, "no more than sixteen are under way: {under_way}");
+    assert!(under_way <= super::load::SIDE_BY_SIDE, "no more than sixteen are under way: {under_way}");
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, Driver, NewCall, NewCallback, Presence, RecordingState,
-    RecordingView, Slot, TransferId, TransferRequest, TransferView, TrunkView, UpdateCallback,
+    AeId, AeView, CallId, CallView, CallbackId, CallbackView, Context, Driver, NewCall, NewCallback, NewText, Presence,
+    RecordingState, RecordingView, Slot, TextView, TransferId, TransferRequest, TransferView, TrunkView, UpdateCallback,
 };
 
 /// A command or a question. The answer is a [`Reply`] or a [`crate::Problem`].
@@ -62,6 +62,15 @@ pub enum Command {
         call: CallId,
         /// Who is to speak to the caller: not a human, who comes by a transfer.
         driver: Driver,
+    },
+    /// Lists the texts that were written beside a call, oldest first; [`Reply::Texts`].
+    Texts(CallId),
+    /// Sends the caller a text; [`Reply::Text`].
+    SendText {
+        /// In which call.
+        call: CallId,
+        /// What.
+        text: NewText,
     },
     /// Shows a call's context; [`Reply::Context`].
     Context(CallId),
@@ -131,6 +140,10 @@ pub enum Reply {
     Call(Box<CallView>),
     /// A transfer.
     Transfer(Box<TransferView>),
+    /// Texts, oldest first.
+    Texts(Vec<TextView>),
+    /// A text.
+    Text(TextView),
     /// A context.
     Context(Box<Context>),
     /// A transfer, its call and its context.

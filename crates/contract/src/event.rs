@@ -17,6 +17,9 @@ pub enum EventKind {
     /// Somebody else may speak to the caller now; `data.driver`.
     #[serde(rename = "call.driver_changed")]
     DriverChanged,
+    /// Somebody has written a text beside the call; `data.author`, `data.text`.
+    #[serde(rename = "call.message")]
+    Texted,
     /// A transfer was asked for; `data.reason`, `data.to`.
     #[serde(rename = "transfer.requested")]
     TransferRequested,
@@ -86,6 +89,7 @@ impl EventKind {
             EventKind::CallStarted => "call.started",
             EventKind::CallEnded => "call.ended",
             EventKind::DriverChanged => "call.driver_changed",
+            EventKind::Texted => "call.message",
             EventKind::TransferRequested => "transfer.requested",
             EventKind::AttemptStarted => "transfer.attempt_started",
             EventKind::Ringing => "transfer.ringing",

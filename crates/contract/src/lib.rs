@@ -16,6 +16,7 @@ mod link;
 mod problem;
 mod record;
 mod recording;
+mod text;
 mod transfer;
 mod trunk;
 
@@ -35,6 +36,7 @@ pub use link::{LinkError, PopLink};
 pub use problem::Problem;
 pub use record::{CommitLevel, Forget, LeaseRow, OutboxStep, PlacedRow, Record};
 pub use recording::{RecordingState, RecordingView, SetRecording};
+pub use text::{Author, NewText, TextView};
 pub use transfer::{
     Afterwards, AttemptOutcome, AttemptView, BriefingRequest, Meanwhile, MessageView, Mode, Outcome, OutcomeClass, Stage,
     StagesMs, TransferRequest, TransferState, TransferView,

@@ -387,6 +387,8 @@ impl Party {
             Step::Pause(_) => {}
             Step::WaitFor { cue, within } => return self.wait(now, cue, self.step_began + *within),
             Step::Say(name) => return self.say(name),
+            Step::Write(text) if self.is_up() => self.ua.write(now, text),
+            Step::Write(_) => return Progress::Failed(format!("nothing can be written: {}", self.why_off())),
             Step::Press { key, by } => return self.press(now, *key, *by),
             Step::Refer { to, headers } => self.ua.refer(now, to, headers),
             Step::HangUp => self.ua.hang_up(now),
@@ -503,6 +505,7 @@ impl Party {
             Step::Call { .. }
             | Step::CallWithoutOffer { .. }
             | Step::Say(_)
+            | Step::Write(_)
             | Step::Press { .. }
             | Step::Refer { .. }
             | Step::Offer(_)

@@ -63,6 +63,8 @@ pub enum Step {
         /// How it travels.
         by: KeyPath,
     },
+    /// Sends a text in the dialog (RFC 3428).
+    Write(String),
     /// Sends a REFER in the dialog.
     Refer {
         /// The value of Refer-To, without angle brackets.

@@ -153,6 +153,11 @@ impl Ua {
         self.send(now, info);
     }
 
+    pub(crate) fn write(&mut self, now: Mono, text: &str) {
+        let message = self.request("MESSAGE").with_body("text/plain", text.to_owned());
+        self.send(now, message);
+    }
+
     pub(crate) fn refer(&mut self, now: Mono, to: &str, headers: &[(String, String)]) {
         let mut refer = self.request("REFER").with("Refer-To", format!("<{to}>"));
         for (name, value) in headers {
@@ -323,7 +328,7 @@ impl Ua {
                 self.serve(now, request, from, 202);
                 self.happened.push_back(Happening::Referred);
             }
-            "INFO" | "OPTIONS" => self.serve(now, request, from, 200),
+            "INFO" | "OPTIONS" | "MESSAGE" => self.serve(now, request, from, 200),
             _ => self.serve(now, request, from, 405),
         }
     }

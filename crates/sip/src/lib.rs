@@ -24,5 +24,5 @@ pub use ua::{
     Account, AccountUse, Accounts, AgentSnapshot, Beside, Binding, Counts, Crowd, Dial, Direction, Event, Gone, InviteRequest,
     Limits, MessageCount, OptionsAnswer, OptionsFor, Ping, PingId, QuestionId, Reason, Redirects, ReferId, Registration,
     RegistrationId, RegistrationState, Rejected, SessionId, SessionRecord, SessionSnapshot, Settings, Subscribe, SubscriptionId,
-    UserAgent, VerbError, network_of,
+    TEXT_BYTES_MAX, UserAgent, VerbError, network_of,
 };

@@ -81,6 +81,8 @@ impl Switchboard {
             Command::Proceed(id) => Some(self.tell_transfer(now, id, &PROCEED, Event::AiDone)),
             Command::HandBack { call, note } => Some(self.hand_back(now, call, note)),
             Command::SetDriver { call, driver } => Some(self.set_driver(now, call, driver)),
+            Command::Texts(call) => Some(self.texts(call)),
+            Command::SendText { call, text } => Some(self.send_text(now, call, text)),
             Command::Context(id) => Some(self.context(id).map(|context| Reply::Context(Box::new(context)))),
             Command::Pop(id) => Some(self.pop(id)),
             Command::PutContext { call, context } => Some(self.put_context(call, *context)),

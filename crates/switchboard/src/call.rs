@@ -15,6 +15,7 @@ use crate::connecting::Recall;
 use crate::leg::Leg;
 use crate::outbound::Opening;
 use crate::recording::{Recording, Taking};
+use crate::texts::Thread;
 use serde::{Deserialize, Serialize};
 
 /// How many ended legs a call keeps in its view.
@@ -70,6 +71,9 @@ pub(crate) struct Call {
     pub(crate) recall: Recall,
     /// What the streams over its ports were made from.
     pub(crate) seeds: BTreeMap<u16, u64>,
+    /// What was written beside it.
+    #[serde(default)]
+    pub(crate) thread: Thread,
 }
 
 /// How far a call has come.
@@ -194,6 +198,7 @@ impl Call {
             session_id: None,
             recall: Recall::default(),
             seeds: BTreeMap::new(),
+            thread: Thread::default(),
         }
     }
 

@@ -65,7 +65,8 @@ impl Switchboard {
         self.call_view(id).map(|view| Reply::Call(Box::new(view)))
     }
 
-    fn rest(&mut self, now: Now, id: CallId, rests: Rests) {
+    /// Pauses the AI, or lets it go on.
+    pub(crate) fn rest(&mut self, now: Now, id: CallId, rests: Rests) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         (call.driver, call.scene) = match rests {
             Rests::Paused => (Driver::Paused, SceneName::Rescue),

@@ -49,6 +49,7 @@ mod scene;
 mod settings;
 mod snapshot;
 mod switchboard;
+mod texts;
 mod tongue;
 mod transcript;
 mod voicemail;

@@ -28,6 +28,7 @@ impl Switchboard {
             Event::OfferAnswered { session, sdp, wants_answer: true } => self.on_offer(now, session, sdp),
             Event::OfferRefused { session, .. } => self.forget_offer(session),
             Event::Info { session, content_type, body } => self.on_info(now, session, &content_type, &body),
+            Event::Text { session, question, text } => self.on_text(now, session, question, text),
             Event::Refer { session, refer, refer_to, message, .. } => self.on_refer(now, session, refer, &refer_to, &message),
             Event::Gone { session, why } => self.on_gone(now, session, &why),
             Event::Released { session, status } => self.on_released(now, session, status),
@@ -168,6 +169,7 @@ fn session_of(event: &Event) -> SessionId {
         | Event::OfferAnswered { session, .. }
         | Event::OfferRefused { session, .. }
         | Event::Info { session, .. }
+        | Event::Text { session, .. }
         | Event::Refer { session, .. }
         | Event::ReferAnswered { session, .. }
         | Event::Notified { session, .. }

@@ -37,6 +37,7 @@ impl Case {
             EventKind::TransferEnded => format!("the transfer ends: {}", of("outcome")),
             EventKind::BudgetMissed => format!("the budget's {} of stage {} is missed", of("limit"), of("stage")),
             EventKind::DriverChanged => format!("who may speak to the caller: {}", of("driver")),
+            EventKind::Texted => format!("a text by {}", of("author")),
             EventKind::CallbackScheduled => format!("a callback by {who} is promised"),
             EventKind::PresenceChanged => format!("{who} says {}", of("presence")),
             EventKind::CallbackReminded

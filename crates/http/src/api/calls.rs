@@ -9,8 +9,8 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton_contract::{
-    CallId, CallState, CallView, Command, Context, Driver, NewCall, Page, RecordingView, SetRecording, SipMessageView,
-    TransferRequest,
+    CallId, CallState, CallView, Command, Context, Driver, NewCall, NewText, Page, RecordingView, SetRecording, SipMessageView,
+    TextView, TransferRequest,
 };
 use serde::Deserialize;
 
@@ -135,6 +135,19 @@ pub(crate) async fn set_driver(
     Json(SetDriver { driver }): Json<SetDriver>,
 ) -> Result<Answer<Box<CallView>>, Failure> {
     take!(app.ask(Command::SetDriver { call, driver }).await?, Call).map(Answer)
+}
+
+pub(crate) async fn texts(State(app): State<App>, Id(call): Id<CallId>) -> Result<Answer<Page<TextView>>, Failure> {
+    take!(app.ask(Command::Texts(call)).await?, Texts).map(|items| Answer(Page { items, next: None }))
+}
+
+pub(crate) async fn send_text(
+    State(app): State<App>,
+    Id(call): Id<CallId>,
+    Json(text): Json<NewText>,
+) -> Result<(StatusCode, Answer<TextView>), Failure> {
+    let text = take!(app.ask(Command::SendText { call, text }).await?, Text)?;
+    Ok((StatusCode::CREATED, Answer(text)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {

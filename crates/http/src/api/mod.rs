@@ -39,6 +39,8 @@ pub(crate) enum Answer {
     Accepted(&'static str),
     /// 201 with this schema and its Location.
     Created(&'static str),
+    /// 201 with this schema, which has no place of its own.
+    Made(&'static str),
     /// 200 with this media type.
     Text(&'static str),
 }
@@ -111,6 +113,7 @@ fn calls() -> Vec<Operation> {
 /// What is done with a call that is up.
 fn midcall() -> Vec<Operation> {
     const CONTEXT: &str = "/v1/calls/{id}/context";
+    const MESSAGES: &str = "/v1/calls/{id}/messages";
     vec![
         Operation {
             handler: get(calls::context),
@@ -152,6 +155,21 @@ fn midcall() -> Vec<Operation> {
                 "setRecording",
                 "Records the call, pauses that, or ends it.",
                 Answer::One("Recording"),
+            )
+        },
+        Operation {
+            handler: get(calls::texts),
+            ..operation("get", MESSAGES, "listMessages", "Texts beside the call, oldest first.", Answer::List("Message"))
+        },
+        Operation {
+            body: Some("NewMessage"),
+            handler: post(calls::send_text),
+            ..operation(
+                "post",
+                MESSAGES,
+                "sendMessage",
+                "Sends the caller a text; a human's pauses the AI.",
+                Answer::Made("Message"),
             )
         },
     ]

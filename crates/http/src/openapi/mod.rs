@@ -91,6 +91,7 @@ fn answer(answer: Answer) -> (&'static str, Value) {
         Answer::Created(schema) => {
             ("201", json!({"description": schema, "headers": location, "content": body(reference(schema))}))
         }
+        Answer::Made(schema) => ("201", json!({"description": schema, "content": body(reference(schema))})),
         Answer::Text(kind) => ("200", json!({"description": kind, "content": {kind: {}}})),
     }
 }

@@ -1,5 +1,6 @@
 //! Each call of the API: what the engine is asked, and what comes back.
 
+use baton_contract::{Author, NewText, TextView};
 use serde_json::json;
 
 use super::*;
@@ -97,6 +98,7 @@ async fn every_question_about_a_call_reaches_the_engine_as_one_command() {
     let context = Reply::Context(Box::default());
     let put = Command::PutContext { call, context: Box::new(serde_json::from_str(r#"{"intent":"a\u0000b"}"#).unwrap()) };
     let hand_back = Command::HandBack { call, note: Some("Wants a quote.".to_owned()) };
+    let text = TextView { at: baton_contract::At(NOW), author: Author::Human, text: "Sara here.".to_owned() };
     let pause = Command::SetDriver { call, driver: baton_contract::Driver::Paused };
     let plays = [
         ("GET", calls.clone(), "", Command::Call(call), one_call.clone(), 200),
@@ -104,6 +106,15 @@ async fn every_question_about_a_call_reaches_the_engine_as_one_command() {
         ("POST", format!("{calls}/handback"), r#"{"note":"Wants a quote."}"#, hand_back, one_call.clone(), 200),
         ("POST", format!("{calls}/handback"), "", Command::HandBack { call, note: None }, one_call.clone(), 200),
         ("PUT", format!("{calls}/driver"), r#"{"driver":"paused"}"#, pause, one_call, 200),
+        ("GET", format!("{calls}/messages"), "", Command::Texts(call), Reply::Texts(vec![text.clone()]), 200),
+        (
+            "POST",
+            format!("{calls}/messages"),
+            r#"{"author":"human","text":"Sara here."}"#,
+            Command::SendText { call, text: NewText { author: Author::Human, text: "Sara here.".to_owned() } },
+            Reply::Text(text),
+            201,
+        ),
         ("GET", format!("{calls}/context"), "", Command::Context(call), context.clone(), 200),
         ("PUT", format!("{calls}/context"), r#"{"intent":"a\u0000b"}"#, put, context, 200),
         (
@@ -203,6 +214,8 @@ async fn an_invalid_body_names_its_member() {
         ("PUT", &context, r#"{"confidence":"high"}"#, "confidence"),
         ("POST", &format!("/v1/transfers/{transfer}/decline"), r#"{"retry_after":-1}"#, "retry_after"),
         ("POST", &format!("/v1/transfers/{transfer}/accept"), r#"{"by":"me"}"#, "by"),
+        ("POST", &format!("/v1/calls/{call}/messages"), r#"{"author":"sara","text":"Hello."}"#, "author"),
+        ("POST", &format!("/v1/calls/{call}/messages"), r#"{"author":"ai"}"#, "text"),
         ("PATCH", "/v1/aes/michael", "{}", "presence"),
         ("PATCH", "/v1/aes/michael", r#"{"presence":"asleep"}"#, "presence"),
         ("POST", "/v1/callbacks", r#"{"ae":"michael","caller":"+1555"}"#, "at"),

@@ -454,7 +454,8 @@ impl Run<'_> {
                 };
                 self.watch.must(after_ms >= least, || format!("{limit:?} is told as missed after {after_ms} ms"));
             }
-            EventKind::TransferRequested
+            EventKind::Texted
+            | EventKind::TransferRequested
             | EventKind::AttemptStarted
             | EventKind::Ringing
             | EventKind::Answered

@@ -114,6 +114,15 @@ pub enum Event {
         /// Its body.
         body: Bytes,
     },
+    /// A text came in by MESSAGE (RFC 3428): to be followed by `answer_text`.
+    Text {
+        /// Which session.
+        session: SessionId,
+        /// Names the question whether it is taken.
+        question: super::QuestionId,
+        /// What it says; up to [`TEXT_BYTES_MAX`](super::TEXT_BYTES_MAX) bytes.
+        text: String,
+    },
     /// The far side asks us to refer it: to be followed by `answer_refer` and, when accepted, `notify_refer`.
     Refer {
         /// Which session.

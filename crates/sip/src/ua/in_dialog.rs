@@ -58,6 +58,7 @@ impl UserAgent {
             "UPDATE" => self.on_update(now, session, key, request),
             "PRACK" => self.on_prack(now, session, key, request),
             "INFO" => self.on_info(now, session, key, request),
+            "MESSAGE" => self.on_text(now, session, key, request),
             "OPTIONS" => self.on_options(now, key, request),
             "REFER" => self.on_refer(now, session, key, request),
             "NOTIFY" => self.on_notify(now, session, key, request),

@@ -35,6 +35,7 @@ mod subscribe;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timer;
 mod update;
 mod verb;
@@ -60,6 +61,7 @@ pub use settings::{Limits, OptionsFor, Settings};
 pub use snapshot::{AgentSnapshot, SessionRecord, SessionSnapshot};
 pub use sources::network_of;
 pub use subscribe::{Subscribe, SubscriptionId};
+pub use text::TEXT_BYTES_MAX;
 pub use verb::{Beside, Dial, Reason, Redirects, VerbError};
 
 use recent::Recent;

@@ -12,7 +12,7 @@ use crate::transaction::ServerKey;
 use crate::wire::Header;
 
 /// The methods that we serve.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, UPDATE, PRACK";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, UPDATE, PRACK";
 /// The extensions that we have, as Supported says them; a request may require any of them.
 pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub, nosub, tdialog";
 /// The same without 100rel: in an INVITE that makes no offer.
@@ -20,14 +20,14 @@ pub(crate) const SUPPORTED_LATER: &str = "timer, replaces, norefersub, nosub, td
 /// The same, one by one.
 pub(crate) const EXTENSIONS: [&str; 6] = ["100rel", "timer", "replaces", "norefersub", "nosub", "tdialog"];
 /// The body types that we read.
-const ACCEPT: &str = "application/sdp, message/sipfrag;version=2.0";
+const ACCEPT: &str = "application/sdp, message/sipfrag;version=2.0, text/plain";
 
 /// How many questions may wait for the owner; they are answered in the same turn.
-const QUESTIONS_MAX: usize = 1_024;
+pub(crate) const QUESTIONS_MAX: usize = 1_024;
 
-/// Names one OPTIONS that waits for the owner.
+/// Names one OPTIONS or MESSAGE that waits for the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QuestionId(u64);
+pub struct QuestionId(pub(super) u64);
 
 /// What becomes of an OPTIONS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

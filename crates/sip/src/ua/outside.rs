@@ -101,6 +101,7 @@ impl UserAgent {
             | Purpose::Bye
             | Purpose::StrayBye
             | Purpose::Info
+            | Purpose::Text
             | Purpose::Update
             | Purpose::Prack
             | Purpose::Refer(_)
@@ -121,6 +122,7 @@ impl UserAgent {
             | Purpose::Bye
             | Purpose::StrayBye
             | Purpose::Info
+            | Purpose::Text
             | Purpose::Update
             | Purpose::Prack
             | Purpose::Refer(_)

@@ -61,8 +61,9 @@ impl UserAgent {
             Purpose::Reinvite => self.reinvite_answered(now, &mut session, key, again, &response),
             Purpose::Cancel | Purpose::StrayBye | Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
             Purpose::Update => self.update_answered(now, &mut session, key, again, &response),
-            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack if response.status < 200 => {}
-            Purpose::Bye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
+            Purpose::Bye | Purpose::Info | Purpose::Text | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack
+                if response.status < 200 => {}
+            Purpose::Bye | Purpose::Info | Purpose::Text | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
                 match self.once_more(&session, again, purpose.method(), &response) {
                     Some(ask) => self.ask_once_more(now, &mut session, purpose, ask),
                     None => self.settled(now, &mut session, purpose, response.status, Some(&response.message)),
@@ -77,6 +78,7 @@ impl UserAgent {
         match purpose {
             Purpose::Bye => self.bye_settled(session, Some(status)),
             Purpose::Info => self.info_settled(now, session, status),
+            Purpose::Text => self.text_settled(now, session, status),
             Purpose::Refer(refer) => self.refer_settled(now, session, refer, status, response),
             Purpose::Notify(refer) => Self::notify_settled(session, refer, status),
             Purpose::Invite | Purpose::Reinvite | Purpose::Update | Purpose::Prack | Purpose::Cancel | Purpose::StrayBye => {}
@@ -147,9 +149,15 @@ impl UserAgent {
             Purpose::Invite => self.invite_unanswered(now, &mut session, key, status),
             Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, status),
             Purpose::Bye => self.bye_settled(&mut session, None),
-            Purpose::Info if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
+            Purpose::Info | Purpose::Text if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
             Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
-            Purpose::Cancel | Purpose::StrayBye | Purpose::Info | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
+            Purpose::Cancel
+            | Purpose::StrayBye
+            | Purpose::Info
+            | Purpose::Text
+            | Purpose::Refer(_)
+            | Purpose::Notify(_)
+            | Purpose::Prack => {
                 self.settled(now, &mut session, asked.purpose, status, None);
             }
         }
@@ -211,6 +219,7 @@ impl Purpose {
             Purpose::Cancel => "CANCEL",
             Purpose::Bye | Purpose::StrayBye => "BYE",
             Purpose::Info => "INFO",
+            Purpose::Text => "MESSAGE",
             Purpose::Update => "UPDATE",
             Purpose::Prack => "PRACK",
             Purpose::Refer(_) => "REFER",

@@ -160,8 +160,21 @@ pub(crate) mod method {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Static, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let all =
-            ["INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "PRACK", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE"];
+        let all = [
+            "INVITE",
+            "ACK",
+            "BYE",
+            "CANCEL",
+            "OPTIONS",
+            "REGISTER",
+            "INFO",
+            "MESSAGE",
+            "PRACK",
+            "UPDATE",
+            "REFER",
+            "NOTIFY",
+            "SUBSCRIBE",
+        ];
         let known = all.into_iter().find(|known| *known == name);
         known.ok_or_else(|| serde::de::Error::custom(format!("no method of ours: {name}")))
     }

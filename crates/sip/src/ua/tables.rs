@@ -41,6 +41,8 @@ pub(crate) enum Purpose {
     StrayBye,
     /// An INFO.
     Info,
+    /// A MESSAGE.
+    Text,
     /// An UPDATE within it.
     Update,
     /// What acknowledges a reliable provisional answer.

@@ -15,8 +15,8 @@ const STEPS_MAX: usize = 60;
 /// More than any sequence of this length can leave behind.
 const REMEMBERED_MAX: usize = 4 * STEPS_MAX;
 
-const METHODS: [&str; 11] =
-    ["BYE", "ACK", "INVITE", "UPDATE", "PRACK", "INFO", "REFER", "NOTIFY", "OPTIONS", "CANCEL", "SUBSCRIBE"];
+const METHODS: [&str; 12] =
+    ["BYE", "ACK", "INVITE", "UPDATE", "PRACK", "INFO", "MESSAGE", "REFER", "NOTIFY", "OPTIONS", "CANCEL", "SUBSCRIBE"];
 const STATUSES: [u16; 16] = [100, 180, 183, 199, 200, 202, 302, 401, 408, 422, 481, 486, 487, 491, 503, 603];
 const EXTRAS: [&str; 9] = [
     "",
@@ -168,6 +168,8 @@ impl World {
             }
             if let Event::Invite { session, .. } = event {
                 self.sessions.push(session);
+            } else if let Event::Text { question, .. } = event {
+                self.desk.ua.answer_text(self.desk.now, question, 202);
             } else if let Event::Refer { refer, .. } = event {
                 self.refers.push(refer);
             }

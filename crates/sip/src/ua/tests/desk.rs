@@ -265,6 +265,7 @@ fn far_request(method: &str, from: &str, to: &str, call_id: &str, seq: u32, bran
     let content_type = match method {
         "NOTIFY" => "message/sipfrag",
         "INFO" => "application/dtmf-relay",
+        "MESSAGE" => "text/plain",
         _ => "application/sdp",
     };
     with_body(&head, content_type, body)
@@ -287,6 +288,7 @@ pub(super) fn word(event: &Event) -> String {
         Event::OfferAnswered { wants_answer: false, .. } => "OfferAnswered".to_owned(),
         Event::OfferAnswered { .. } => "OfferAnswered with an offer".to_owned(),
         Event::OfferRefused { status, .. } => format!("OfferRefused {status}"),
+        Event::Text { text, .. } => format!("Text {text}"),
         Event::Info { content_type, .. } => format!("Info {content_type}"),
         Event::Refer { refer_to, .. } => format!("Refer {}", refer_to.uri),
         Event::ReferAnswered { status, .. } => format!("ReferAnswered {status}"),

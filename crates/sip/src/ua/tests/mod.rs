@@ -18,6 +18,7 @@ mod registrar;
 mod sources;
 mod streams;
 mod subscribing;
+mod texts;
 mod timers;
 mod up;
 mod updates;

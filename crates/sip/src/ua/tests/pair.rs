@@ -37,6 +37,7 @@ enum Deed {
     AnswerOffer(SessionId),
     RefuseOffer(SessionId),
     Info(SessionId),
+    Text(SessionId),
     Refer(SessionId),
     AnswerRefer(SessionId, ReferId, u16),
     Notify(SessionId, ReferId, u16),
@@ -241,6 +242,10 @@ impl Pair {
                     self.plan(end, 5_000, Deed::Notify(session, refer, status));
                 }
             }
+            Event::Text { question, .. } => {
+                let status = if self.chance(70) { 200 } else { 480 };
+                self.ends[end].answer_text(self.now, question, status);
+            }
             Event::Confirmed { .. } => self.seen.confirmed += 1,
             Event::Stranger { .. } | Event::Trying { .. } | Event::Ringing { .. } | Event::OfferAnswered { .. } => {}
             Event::OfferRefused { .. } | Event::Info { .. } | Event::ReferAnswered { .. } | Event::Notified { .. } => {}
@@ -262,6 +267,7 @@ impl Pair {
             Deed::Offer(session, false),
             Deed::Update(session),
             Deed::Info(session),
+            Deed::Text(session),
             Deed::Refer(session),
             Deed::HangUp(session),
         ];
@@ -297,6 +303,7 @@ impl Pair {
             Deed::AnswerOffer(session) => ua.answer_offer(now, session, sdp(ANSWER)),
             Deed::RefuseOffer(session) => ua.refuse_offer(now, session, 488),
             Deed::Info(session) => ua.info(now, session, "application/dtmf-relay", sdp("Signal=1\r\n")),
+            Deed::Text(session) => ua.text(now, session, "Hello."),
             Deed::Refer(session) => ua.refer(now, session, &name("<sip:sara@192.0.2.9>"), Vec::new()).map(|_| ()),
             Deed::AnswerRefer(session, refer, status) => ua.answer_refer(now, session, refer, status),
             Deed::Notify(session, refer, status) => ua.notify_refer(now, session, refer, status, "", Vec::new(), status == 200),
@@ -329,9 +336,10 @@ fn subject(event: &Event) -> (Option<SessionId>, bool) {
         Event::Confirmed { session, .. } | Event::Offered { session, .. } | Event::OfferAnswered { session, .. } => {
             (Some(*session), false)
         }
-        Event::OfferRefused { session, .. } | Event::Info { session, .. } | Event::Refer { session, .. } => {
-            (Some(*session), false)
-        }
+        Event::OfferRefused { session, .. }
+        | Event::Info { session, .. }
+        | Event::Text { session, .. }
+        | Event::Refer { session, .. } => (Some(*session), false),
         Event::ReferAnswered { session, .. } | Event::Notified { session, .. } => (Some(*session), false),
         Event::Redirected { session, .. } => (Some(*session), false),
         Event::Stranger { .. }
