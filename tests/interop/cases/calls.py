@@ -47,6 +47,26 @@ def plain(desk):
     expect(ended["ended_at"], "an ended call says when")
 
 
+@case("texts go beside a call, and the AI rests from the moment a human writes")
+def texts(desk):
+    baton = desk.serve()
+    caller, ai = desk.voice("caller"), desk.voice("ai")
+    ai_leg = desk.party("ai", "answers_and_reads")
+    caller_leg = desk.party("caller", "caller_writes", hold=1500)
+    call = baton.call()
+    both_hear(caller, ai, desk.let_them_talk(1))
+    where = f"/v1/calls/{call['id']}"
+    baton.wait("the caller's text is known", lambda: baton.get(f"{where}/messages")["items"], 5)
+    status, said = baton.ask("POST", f"{where}/messages", {"author": "human", "text": "Sara here."})
+    expect(status == 201, f"a human may write: {status} {said}")
+    expect(baton.get(where)["driver"] == "paused", "the AI rests from then on")
+    caller_leg.finish()
+    ai_leg.finish()
+    read, written = ai_leg.first("received", "MESSAGE"), caller_leg.first("received", "MESSAGE")
+    expect("My order is 4711." in body(read), f"the AI reads what the caller writes: {body(read)!r}")
+    expect("Sara here." in body(written), f"the caller reads what the human writes: {body(written)!r}")
+
+
 @case("a caller with A-law and an AI with mu-law understand each other")
 def transcoded(desk):
     desk.serve()
