@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use baton_sip::SessionIds;
 use baton_sip::digest::Algorithms;
 use baton_switchboard::{DialForm, NumberPlan, Strangers};
 
@@ -177,6 +178,15 @@ pub(super) fn strangers(text: &str) -> Parsed<Strangers> {
         "silent" => Ok(Strangers::Silence),
         "answer" => Ok(Strangers::Answered),
         _ => one_of(text, &["refuse", "silent", "answer"], &[]),
+    }
+}
+
+/// `answer | always`
+pub(super) fn session_ids(text: &str) -> Parsed<SessionIds> {
+    match text {
+        "answer" => Ok(SessionIds::Answered),
+        "always" => Ok(SessionIds::Always),
+        _ => one_of(text, &["answer", "always"], &[]),
     }
 }
 

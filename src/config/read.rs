@@ -184,8 +184,9 @@ fn read_sip(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<Sip> {
     let advertise = at.list(walk, "advertise", true, value::advertise).unwrap_or_default();
     let domain = at.text(walk, "domain", value::domain).unwrap_or_default();
     let strangers = at.text(walk, "strangers", lines::strangers).unwrap_or_default();
+    let session_ids = at.text(walk, "session_id", lines::session_ids).unwrap_or_default();
     let nameservers = at.list(walk, "nameservers", true, lines::name_server).unwrap_or_default();
-    at.finish(walk, &[], Sip { listen, advertise, domain, strangers, nameservers })
+    at.finish(walk, &[], Sip { listen, advertise, domain, strangers, session_ids, nameservers })
 }
 
 fn read_media(walk: &mut Walk<'_>, mut at: Section<'_>) -> Found<MediaDraft> {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use baton_contract::AeId;
-use baton_sip::Transport;
 use baton_sip::digest::Algorithms;
+use baton_sip::{SessionIds, Transport};
 use baton_switchboard::{
     AiEnds, AiRoute, AiSilence, Allowed, AnswerCaller, CallerId, Capacity, ColdWay, Network, NumberPlan, Outsiders, Rescue,
     Strangers, UserToUser,
@@ -97,6 +97,8 @@ pub(crate) struct Sip {
     pub(crate) domain: String,
     /// What a stranger hears who asks by OPTIONS whether we are there.
     pub(crate) strangers: Strangers,
+    /// Who is told a Session-ID.
+    pub(crate) session_ids: SessionIds,
     /// Who is asked for names; whoever this machine asks if none is configured.
     pub(crate) nameservers: Vec<SocketAddr>,
 }

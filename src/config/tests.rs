@@ -448,7 +448,11 @@ fn whoever_is_called_by_tls_has_somewhere_to_answer() {
         ("[[trunk]]\nname = \"a\"\nuri = \"sips:h;transport=udp\"", &["f:3:7: trunk.uri: `sips:h;transport=udp` is no SIP URI"]),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h;transport=ws\"",
-            &["f:3:7: trunk.uri: `sip:h;transport=ws` is no SIP URI (nobody"],
+            &["f:3:7: trunk.uri: is called by WebSocket, but Baton has none, write `ws:` into sip.listen"],
+        ),
+        (
+            "[[ai]]\nname = \"a\"\nuri = \"sips:h;transport=ws\"",
+            &["f:3:7: ai.uri: is called by WebSocket under TLS, but Baton has none, write `wss:` into sip.listen"],
         ),
         (
             "[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\ntls_name = \"n\"",
@@ -498,6 +502,7 @@ fn trunks_are_whole() {
         ),
         ("[[trunk]]\nname = \"a\"\nuri = \"sip:h\"\nredirect = \"on\"", &["f:4:12: trunk.redirect: `on`"]),
         ("[sip]\nstrangers = \"angry\"", &["f:2:13: sip.strangers: `angry`"]),
+        ("[sip]\nsession_id = \"echo\"", &["f:2:14: sip.session_id: `echo` is not known, write `answer` or `always`"]),
         ("[sip]\nnameservers = \"dns\"", &["f:2:15: sip.nameservers: `dns` is no name server"]),
         ("[[ae]]\nid = \"a\"\nusername = \"u\"\nuri = \"sip:a@192.0.2.1\"", &["f:3:12: ae.username: stands without `password`"]),
         (

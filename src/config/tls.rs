@@ -107,8 +107,14 @@ pub(super) fn together(findings: &mut Findings<'_>, draft: &Draft) {
     let aes = draft.aes.iter().map(|found| (found.value.uri.clone(), None, &found.places));
     let mut peers: Vec<&Peer> = Vec::new();
     for (uri, own, places) in trunks.chain(ais).chain(aes) {
-        if uri.parse::<Uri>().is_ok_and(|uri| is_secure(&uri)) && !listens(Transport::Tls) {
-            let what = "is called by TLS, but their answers have nowhere to go, write `tls:` into sip.listen";
+        let by = uri.parse::<Uri>().ok().and_then(|uri| fixed(&uri)).filter(|by| !listens(*by));
+        let what = match by {
+            Some(Transport::Tls) => Some("is called by TLS, but their answers have nowhere to go, write `tls:` into sip.listen"),
+            Some(Transport::Ws) => Some("is called by WebSocket, but Baton has none, write `ws:` into sip.listen"),
+            Some(Transport::Wss) => Some("is called by WebSocket under TLS, but Baton has none, write `wss:` into sip.listen"),
+            Some(Transport::Udp | Transport::Tcp) | None => None,
+        };
+        if let Some(what) = what {
             findings.add(places.of("uri"), places.key("uri"), what);
         }
         let Some(own) = own else { continue };
@@ -145,9 +151,14 @@ pub(super) fn settings(draft: &Draft) -> TlsSettings {
 }
 
 fn is_secure(uri: &Uri) -> bool {
+    fixed(uri).is_some_and(Transport::is_secure)
+}
+
+/// The transport that a URI insists on.
+fn fixed(uri: &Uri) -> Option<Transport> {
     match Transport::of_uri(uri) {
-        Wanted::Only(transport) => transport.is_secure(),
-        Wanted::Any | Wanted::Unknown => false,
+        Wanted::Only(transport) => Some(transport),
+        Wanted::Any | Wanted::Unknown => None,
     }
 }
 

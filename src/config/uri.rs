@@ -86,9 +86,10 @@ fn sip(text: &str, example: &str) -> Parsed<()> {
     match port.map(str::parse::<u16>) {
         Some(Ok(0) | Err(_)) => wrong("its port is not one from 1 to 65535"),
         None | Some(Ok(_)) => match text.parse::<Uri>().as_ref().map(Transport::of_uri) {
-            Ok(Wanted::Any | Wanted::Only(Transport::Udp | Transport::Tcp | Transport::Tls)) => Ok(()),
-            Ok(Wanted::Only(Transport::Ws | Transport::Wss)) => wrong("nobody is called by WebSocket, they call themselves"),
-            Ok(Wanted::Unknown) => wrong("its transport is none of `udp`, `tcp`, `tls`, or does not go with `sips:`"),
+            Ok(Wanted::Any | Wanted::Only(_)) => Ok(()),
+            Ok(Wanted::Unknown) => {
+                wrong("its transport is none of `udp`, `tcp`, `tls`, `ws`, `wss`, or does not go with `sips:`")
+            }
             Err(_) => wrong("a sign in it has no place there"),
         },
     }

@@ -278,6 +278,7 @@ async fn begin(config: &Config, clock: Clock, store: &Store, links: PopLink, lis
         agent: UserAgent::new(baton_sip::Settings {
             accounts: plan::accounts(config),
             options: OptionsFor::WhomOwnerSays,
+            session_ids: config.sip.session_ids,
             ..baton_sip::Settings::new(listen, random_seed()?)
         }),
         roster,

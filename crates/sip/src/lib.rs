@@ -23,6 +23,6 @@ pub use transport::{ConnectionId, Hop, Incoming, Listen, ServerName, Transmit, T
 pub use ua::{
     Account, AccountUse, Accounts, AgentSnapshot, Beside, Binding, Counts, Crowd, Dial, Direction, Event, Gone, InviteRequest,
     Limits, MessageCount, OptionsAnswer, OptionsFor, Ping, PingId, QuestionId, Reason, Redirects, ReferId, Registration,
-    RegistrationId, RegistrationState, Rejected, SessionId, SessionRecord, SessionSnapshot, Settings, Subscribe, SubscriptionId,
-    TEXT_BYTES_MAX, UserAgent, VerbError, network_of,
+    RegistrationId, RegistrationState, Rejected, SessionId, SessionIds, SessionRecord, SessionSnapshot, Settings, Subscribe,
+    SubscriptionId, TEXT_BYTES_MAX, UserAgent, VerbError, network_of,
 };

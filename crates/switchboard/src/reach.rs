@@ -91,19 +91,21 @@ impl Switchboard {
         }
     }
 
-    /// The way to the phones that want to be the one (the highest `q`): all of them ring at once (RFC 3261 §16.6).
+    /// The way to the phones that have registered: those that want most to be the one (the highest `q`) ring at once, the others round after round
+    /// when those before them have refused (RFC 3261 §16.6).
     fn way_to_account(&self, account: &str) -> Option<(Way, Uri)> {
         let (first, others) = self.agent.bindings(account).split_first()?;
-        let beside = |binding: &Binding| Beside {
+        let beside = |(round, binding): (u8, &Binding)| Beside {
             target: binding.contact.clone(),
             route: binding.hop.clone(),
             flow: binding.connection,
             routes: binding.path.clone(),
+            round,
         };
         let way = Way {
             route: first.hop.clone(),
             others: Vec::new(),
-            beside: others.iter().filter(|other| other.q == first.q).map(beside).collect(),
+            beside: rounds(first, others).map(beside).collect(),
             routes: first.path.clone(),
             flow: first.connection,
             redirects: Redirects::Usual,
@@ -131,4 +133,14 @@ impl Switchboard {
             tracing::debug!(%fault, "cannot follow a 3xx");
         }
     }
+}
+
+/// In which round each phone rings: a new one begins wherever `q` falls. They come in its order.
+fn rounds<'b>(first: &Binding, others: &'b [Binding]) -> impl Iterator<Item = (u8, &'b Binding)> {
+    others.iter().scan((0_u8, first.q), |(round, q), other| {
+        if other.q != *q {
+            (*round, *q) = (round.saturating_add(1), other.q);
+        }
+        Some((*round, other))
+    })
 }

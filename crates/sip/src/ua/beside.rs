@@ -1,11 +1,12 @@
-//! Several phones of one person, which ring at once: what a proxy that forks does (RFC 3261 §16.7), done by whoever calls.
+//! Several phones of one person, which ring at once or round after round: what a proxy that forks does (RFC 3261 §16.6, §16.7), done by whoever calls.
 
 use baton_time::Mono;
 
 use super::dial::hop;
 use super::door::Response;
 use super::print::phrase;
-use super::session::{Cancel, Dialing, Refusal, Session, Stage};
+use super::session::{Cancel, Dialing, LaterPhones, Refusal, Session, Stage};
+use super::tables::AskAgain;
 use super::verb::Beside;
 use super::{Event, UserAgent};
 use crate::dialog::{Dialog, Place};
@@ -81,8 +82,8 @@ impl UserAgent {
         true
     }
 
-    /// A phone does not take the call. The others ring on, unless it has declined for all (RFC 3261 §16.7, step 5); when the last one does not take it
-    /// either, the best of the refusals is the answer.
+    /// A phone does not take the call. The others ring on, unless it has declined for all (RFC 3261 §16.7, step 5); when the last one of a round does
+    /// not take it either, the next round rings; when there is none, the best of the refusals is the answer.
     pub(crate) fn phone_refused(&mut self, now: Mono, session: &mut Session, key: ClientKey, refusal: Refusal) {
         let Stage::Dialing(dialing) = &mut session.stage else { return };
         let best = match dialing.refusal.take() {
@@ -91,12 +92,18 @@ impl UserAgent {
         };
         let is_for_all = best.status >= 600;
         let rings_on = dialing.without(key);
-        if rings_on && !is_for_all {
-            dialing.refusal = Some(best);
+        if !is_for_all && (rings_on || self.next_round(now, session, key)) {
+            if let Stage::Dialing(dialing) = &mut session.stage {
+                dialing.refusal = Some(best);
+            }
             return;
         }
-        let rest =
-            if rings_on { std::iter::once(dialing.key).chain(std::mem::take(&mut dialing.beside)).collect() } else { Vec::new() };
+        let rest: Vec<ClientKey> = match &mut session.stage {
+            Stage::Dialing(dialing) if rings_on => {
+                std::iter::once(dialing.key).chain(std::mem::take(&mut dialing.beside)).collect()
+            }
+            Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Ending(_) | Stage::Over => Vec::new(),
+        };
         session.stage = Stage::Over;
         session.abandon_at = None;
         for key in rest {
@@ -110,6 +117,38 @@ impl UserAgent {
             local: best.message.is_none(),
             message: best.message,
         });
+    }
+}
+
+impl UserAgent {
+    /// The phones of the next round ring, with the CSeq that follows that of the round before; false if there is none that can be reached.
+    fn next_round(&mut self, now: Mono, session: &mut Session, key: ClientKey) -> bool {
+        let Stage::Dialing(Dialing { heard, ending: Cancel::No, .. }) = &session.stage else { return false };
+        let heard = *heard;
+        let half = session.invites.iter().find(|invite| invite.key == key).map(|invite| invite.dialog.clone());
+        let Some(half) = half else { return false };
+        while let Some(later) = session.elsewhere.later.take() {
+            let LaterPhones { phones, ask } = *later;
+            let round = phones.iter().map(|phone| phone.round).min().unwrap_or_default();
+            let (next, rest): (Vec<_>, Vec<_>) = phones.into_iter().partition(|phone| phone.round == round);
+            session.elsewhere.later = LaterPhones::of(rest, &ask);
+            let halves = self.halves_beside(now, &half, next).into_iter();
+            let mut keys: Vec<_> = halves.map(|half| self.send_first_invite(now, session, half, ask.clone())).collect();
+            if !keys.is_empty() {
+                let mut dialing = Dialing::new(keys.remove(0), heard);
+                dialing.beside = keys;
+                session.stage = Stage::Dialing(dialing);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl LaterPhones {
+    /// Those that ring later, and what they are sent; none if nobody does.
+    pub(crate) fn of(phones: Vec<Beside>, ask: &AskAgain) -> Option<Box<LaterPhones>> {
+        (!phones.is_empty()).then(|| Box::new(LaterPhones { phones, ask: ask.clone() }))
     }
 }
 

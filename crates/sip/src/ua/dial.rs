@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::door::Response;
 use super::prack::Reliability;
 use super::print::{self, Outgoing};
-use super::session::{Cancel, Dialing, Exchange, Fork, OurInvite, OwnerDecides, Refusal, Session, Stage, Up};
+use super::session::{Cancel, Dialing, Exchange, Fork, LaterPhones, OurInvite, OwnerDecides, Refusal, Session, Stage, Up};
 use super::tables::{AskAgain, Purpose};
 use super::{Dial, Event, Redirects, SessionId, UserAgent, VerbError};
 use crate::dialog::{Dialog, Place, Side};
@@ -65,13 +65,15 @@ impl UserAgent {
             (session.redirects, session.elsewhere.owner_decides) = (times, OwnerDecides::When3xx);
         }
         session.elsewhere.others = if dial.beside.is_empty() { others } else { Vec::new() };
+        let (at_once, later): (Vec<_>, Vec<_>) = dial.beside.into_iter().partition(|phone| phone.round == 0);
         let mut headers = dial.headers;
         if let Some(hops) = dial.max_forwards {
             headers.push(Header::new("Max-Forwards", hops.to_string()));
         }
         let mut ask = AskAgain::new(headers, dial.sdp.map(|sdp| (SDP.to_owned(), sdp)));
         ask.timer = self.timer_wish();
-        let beside = self.halves_beside(now, &half, dial.beside);
+        session.elsewhere.later = LaterPhones::of(later, &ask);
+        let beside = self.halves_beside(now, &half, at_once);
         let asks = vec![ask.clone(); beside.len()];
         let mut dialing = Dialing::new(self.send_first_invite(now, &mut session, half, ask), false);
         for (half, ask) in beside.into_iter().zip(asks) {

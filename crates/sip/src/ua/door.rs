@@ -60,6 +60,7 @@ impl UserAgent {
             Err(fault) => return self.malformed(&incoming, &fault),
         };
         self.counts.message(message.method(), message.status(), Direction::In);
+        self.heard_at = now;
         if message.is_request() {
             let request = Request::read(message, &incoming, self.secret);
             self.on_request(now, request);
@@ -100,7 +101,8 @@ impl UserAgent {
             }
             return;
         }
-        if !self.belongs(&request) {
+        let belongs = self.belongs(&request);
+        if !belongs {
             match self.sources.admit(now, request.source) {
                 Admission::Granted => {}
                 Admission::Dropped => return self.counts.reject(Rejected::Flood),
@@ -113,8 +115,8 @@ impl UserAgent {
             let reply = Reply::retry_after(self.settings.limits.retry_after);
             return self.respond_statelessly(&request, &reply);
         }
-        if self.transactions.is_full() {
-            self.counts.reject(Rejected::Full);
+        if let Some(reason) = self.lacks_room(&request, belongs) {
+            self.counts.reject(reason);
             let reply = Reply::retry_after(self.settings.limits.retry_after);
             return self.respond_statelessly(&request, &reply);
         }
@@ -140,6 +142,16 @@ impl UserAgent {
         self.counts.reject(Rejected::Flood);
         let (source, method) = (request.source, request.method().to_owned());
         self.tell(Event::Stranger { source, method, reason: Rejected::Flood });
+    }
+
+    /// Why there is no room for one more transaction of this source. What belongs to a call has some left when other things have not.
+    fn lacks_room(&self, request: &Request, belongs: bool) -> Option<Rejected> {
+        let max = self.settings.limits.source_transactions;
+        let max = if belongs { max } else { max - max / 8 };
+        if self.transactions.is_full() {
+            return Some(Rejected::Full);
+        }
+        (self.shares.of(request.source).transactions >= max).then_some(Rejected::SourceFull)
     }
 
     /// Whether a request is about something that we have: it cannot be invented by somebody who has never heard from us.

@@ -316,6 +316,8 @@ pub enum Rejected {
     Flood,
     /// A table is full: 503.
     Full,
+    /// A source has as much of the tables as one may have: 503.
+    SourceFull,
     /// A password that is wrong, or an account of somebody else: 403.
     WrongPassword,
     /// An OPTIONS of somebody whom it does not concern whether we are there: 403, or nothing.
@@ -346,6 +348,7 @@ impl Rejected {
             Rejected::OutsideDialog => "outside_dialog",
             Rejected::Flood => "flood",
             Rejected::Full => "full",
+            Rejected::SourceFull => "source_full",
             Rejected::WrongPassword => "wrong_password",
             Rejected::Unasked => "options",
             Rejected::Draining => "draining",

@@ -7,7 +7,7 @@ use super::prack::Reliable;
 use super::print::MAX_FORWARDS;
 use super::session::{Called, Session, Stage};
 use super::tables::{Reply, Served};
-use super::{Accepting, Event, Gone, InviteRequest, Rejected, SessionId, UserAgent};
+use super::{Accepting, Event, Gone, InviteRequest, Rejected, SessionId, UserAgent, sources};
 use crate::random::token;
 use crate::transaction::{Server, ServerInvite, ServerKey, ServerMachine};
 use crate::wire::{Header, Name, Uri};
@@ -30,9 +30,11 @@ impl UserAgent {
         if let Accepting::No { retry_after } = self.accepting {
             return self.reject(now, key, &request, Reply::retry_after(retry_after), Rejected::Draining);
         }
-        if self.sessions.len() >= self.settings.limits.sessions {
+        let has_all = self.shares.of(request.source).sessions >= self.settings.limits.source_sessions;
+        if has_all || self.sessions.len() >= self.settings.limits.sessions {
             let reply = Reply::retry_after(self.settings.limits.retry_after);
-            return self.reject(now, key, &request, reply, Rejected::Full);
+            let reason = if has_all { Rejected::SourceFull } else { Rejected::Full };
+            return self.reject(now, key, &request, reply, reason);
         }
         if let Some(reply) = self.interval_too_small(&request) {
             return self.reject(now, key, &request, reply, Rejected::ShortInterval);
@@ -46,6 +48,7 @@ impl UserAgent {
         let invite = request.invite(contact, replaces);
         let (source, transport) = (request.peer(), request.way.transport);
         let mut session = Box::new(Session::new(id, request.call_id().to_owned(), tag, None));
+        session.caller = Some(self.shares.open_session(sources::source(request.source)));
         session.far.learn(&request.message);
         let reliable = Box::new(Reliable::new(&request, self.random.draw()));
         session.stage = Stage::Called(Called { key, request, dialog, reliable });
@@ -85,7 +88,8 @@ impl UserAgent {
             "INVITE" => ServerMachine::Invite(ServerInvite::new(timing)),
             _ => ServerMachine::Other(Server::new(now, timing)),
         };
-        self.transactions.add_server(key, machine, Served { session: None, merging });
+        let source = Some(self.shares.open_transaction(sources::source(request.source)));
+        self.transactions.add_server(key, machine, Served { session: None, merging, source });
         if let Some(name) = merging {
             self.merging.insert(name, key);
         }

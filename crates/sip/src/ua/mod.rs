@@ -16,6 +16,7 @@ mod multipart;
 mod offer;
 mod options;
 mod outside;
+mod overload;
 mod ping;
 mod prack;
 mod print;
@@ -29,6 +30,7 @@ mod ring;
 mod session;
 mod session_id;
 mod settings;
+mod shares;
 mod snapshot;
 mod sources;
 mod subscribe;
@@ -57,7 +59,7 @@ pub use options::{OptionsAnswer, QuestionId};
 pub use ping::{Ping, PingId};
 pub use register::{Registration, RegistrationId, RegistrationState};
 pub use registrar::{Account, AccountUse, Accounts, Binding};
-pub use settings::{Limits, OptionsFor, Settings};
+pub use settings::{Limits, OptionsFor, SessionIds, Settings};
 pub use snapshot::{AgentSnapshot, SessionRecord, SessionSnapshot};
 pub use sources::network_of;
 pub use subscribe::{Subscribe, SubscriptionId};
@@ -66,6 +68,7 @@ pub use verb::{Beside, Dial, Reason, Redirects, VerbError};
 
 use recent::Recent;
 use session::Session;
+use shares::Shares;
 use sources::Sources;
 use tables::{Asked, Served};
 
@@ -80,6 +83,8 @@ pub struct UserAgent {
     secret: [u64; 2],
     accepting: Accepting,
     crowd: Crowd,
+    /// When something was heard last.
+    heard_at: Mono,
     transactions: Transactions<Asked, Served>,
     /// Requests outside of dialogs that are being served, by From tag, Call-ID and CSeq: what finds merged requests (RFC 3261 §8.2.2.2).
     merging: BTreeMap<u128, ServerKey>,
@@ -89,6 +94,7 @@ pub struct UserAgent {
     tags: BTreeMap<u64, SessionId>,
     timers: Timers<SessionId>,
     sources: Sources,
+    shares: Shares,
     /// Peers that have refused a stream.
     datagrams_only: Recent,
     /// Addresses that have not answered a short while ago: others of the same peer come first.
@@ -139,9 +145,11 @@ impl UserAgent {
             random,
             transactions: Transactions::new(settings.limits.transactions),
             sources: Sources::new(&settings.limits),
+            shares: Shares::default(),
             settings,
             accepting: Accepting::Yes,
             crowd: Crowd::Few,
+            heard_at: Mono::default(),
             merging: BTreeMap::new(),
             sessions: BTreeMap::new(),
             tags: BTreeMap::new(),
@@ -190,6 +198,7 @@ impl UserAgent {
 
     /// How much waits at the door from now on. While it is too many, new INVITEs get 503 with Retry-After, and so does OPTIONS (RFC 3261 §21.5.4);
     /// what belongs to calls that are up is served, and an INVITE that replaces one of them, too.
+    /// Whoever takes part in overload control is told to send less (RFC 7339).
     pub fn set_crowd(&mut self, crowd: Crowd) {
         self.crowd = crowd;
     }

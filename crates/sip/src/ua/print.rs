@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::UserAgent;
 use super::door::{Request, Response};
 use super::options::{ALLOW, SUPPORTED, SUPPORTED_LATER};
-use super::session_id;
 use super::tables::Reply;
+use super::{SessionIds, UserAgent};
+use super::{overload, session_id};
 use crate::dialog::{Dialog, Routing};
 use crate::random::token;
 use crate::transaction::ClientKey;
@@ -87,7 +87,7 @@ impl UserAgent {
         if !self.settings.user_agent.is_empty() {
             builder = builder.header(Name::UserAgent, &self.settings.user_agent);
         }
-        if let Some(theirs) = &dialog.remote_session {
+        if let Some(theirs) = dialog.remote_session.as_deref().or(self.nobodys_session_id()) {
             builder = builder.header(Name::SessionId, session_id::pair(&dialog.call_id, &dialog.local_tag, theirs));
         }
         builder = builder.headers(*headers);
@@ -111,7 +111,9 @@ impl UserAgent {
                 Some(own.as_str())
             }
         };
-        let mut builder = Builder::response_by(&request.message, reply.status, phrase, tag, Some(&request.via));
+        let told = overload::told(&request.via, self.crowd, self.heard_at);
+        let via = told.as_ref().unwrap_or(&request.via);
+        let mut builder = Builder::response_by(&request.message, reply.status, phrase, tag, Some(via));
         if reply.makes_dialog {
             for route in request.message.headers(Name::RecordRoute) {
                 builder = builder.header(Name::RecordRoute, route);
@@ -132,14 +134,23 @@ impl UserAgent {
             builder = builder.header(Name::Server, &self.settings.user_agent);
         }
         let tag = tag.or(request.to_tag()).filter(|_| reply.status != 100);
-        if let (Some(theirs), Some(tag)) = (session_id::of(&request.message), tag) {
-            builder = builder.header(Name::SessionId, session_id::pair(request.call_id(), tag, &theirs));
+        let said = session_id::of(&request.message);
+        if let (Some(theirs), Some(tag)) = (said.as_deref().or(self.nobodys_session_id()), tag) {
+            builder = builder.header(Name::SessionId, session_id::pair(request.call_id(), tag, theirs));
         }
         builder = builder.headers(&reply.headers);
         if let Some((content_type, body)) = &reply.body {
             builder = builder.body(content_type, body.clone());
         }
         self.way_back(request, builder.build())
+    }
+
+    /// The half of a far side that has not said one; none where nothing is said to those.
+    fn nobodys_session_id(&self) -> Option<&'static str> {
+        match self.settings.session_ids {
+            SessionIds::Answered => None,
+            SessionIds::Always => Some(session_id::NIL),
+        }
     }
 
     /// RFC 3261 §18.2.2: by the stream that the request came by, and if that has ended since, by a new one to where its sender listens. Only an
@@ -217,6 +228,9 @@ fn derived(invite: &Transmit, method: &str, to: Option<&str>, reason: Option<&st
     builder = builder.header(Name::MaxForwards, MAX_FORWARDS).header(Name::From, header(Name::From));
     builder = builder.header(Name::To, to.unwrap_or(header(Name::To))).header(Name::CallId, message.call_id());
     builder = builder.header(Name::CSeq, format_args!("{} {method}", message.cseq().number));
+    if let Some(session) = message.header(Name::SessionId) {
+        builder = builder.header(Name::SessionId, session);
+    }
     // RFC 3261 §22.1: an ACK repeats the credentials of its INVITE.
     for name in [Name::Authorization, Name::ProxyAuthorization] {
         for value in message.headers(name).filter(|_| method == "ACK") {

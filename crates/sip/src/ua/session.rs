@@ -5,8 +5,10 @@ use bytes::Bytes;
 
 use super::door::Request;
 use super::prack::Reliable;
+use super::sources::Source;
 use super::tables::AskAgain;
 use super::timer::{Abilities, SessionTimer};
+use super::verb::Beside;
 use super::{ReferId, SessionId};
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
@@ -23,6 +25,9 @@ pub(crate) struct Session {
     pub(crate) call_id: String,
     /// The number in our tag.
     pub(crate) tag: u64,
+    /// Who has called us; none for calls of ours.
+    #[serde(default)]
+    pub(crate) caller: Option<Source>,
     pub(crate) stage: Stage,
     /// Not written down: whoever restores the session knows them.
     #[serde(skip)]
@@ -60,6 +65,17 @@ pub(crate) struct Elsewhere {
     pub(crate) ask: Option<Box<AskAgain>>,
     /// Whether the owner says where a 3xx leads.
     pub(crate) owner_decides: OwnerDecides,
+    /// Phones that have not rung yet.
+    #[serde(default)]
+    pub(crate) later: Option<Box<LaterPhones>>,
+}
+
+/// Phones that ring when those before them have refused.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LaterPhones {
+    pub(crate) phones: Vec<Beside>,
+    /// What each of them is sent.
+    pub(crate) ask: AskAgain,
 }
 
 /// Whether the owner says where a 3xx leads.
@@ -347,6 +363,7 @@ impl Session {
             id,
             call_id,
             tag,
+            caller: None,
             stage: Stage::Over,
             credentials,
             invites: Vec::new(),

@@ -1,4 +1,5 @@
-//! Session-ID (RFC 7989): one name for a call that outlives the elements which it passes. To who says theirs we say ours; nobody else gets one.
+//! Session-ID (RFC 7989): one name for a call that outlives the elements which it passes. To who says theirs we say ours; to others where that is
+//! wanted.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,12 +8,14 @@ use crate::wire::{Message, Name};
 /// How many hexadecimal digits half a Session-ID has.
 const DIGITS: usize = 32;
 
+/// The half of somebody who has not said theirs (RFC 7989 §5).
+pub(crate) const NIL: &str = "00000000000000000000000000000000";
+
 /// The half of whoever has sent this message; none if it says none, or none that can be read.
 pub(crate) fn of(message: &Message) -> Option<String> {
     let half = message.header(Name::SessionId)?.split(';').next()?.trim();
     let is_half = half.len() == DIGITS && half.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_nil = half.bytes().all(|byte| byte == b'0');
-    (is_half && !is_nil).then(|| half.to_ascii_lowercase())
+    (is_half && half != NIL).then(|| half.to_ascii_lowercase())
 }
 
 /// The value that says both halves. Ours follows from our end of the dialog, so that it stays the same for all of it.

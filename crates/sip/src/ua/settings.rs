@@ -32,6 +32,8 @@ pub struct Settings {
     pub options: OptionsFor,
     /// How long a server of several may be silent before the next one is tried (RFC 3263 §4.3).
     pub server_patience: Duration,
+    /// Who is told a Session-ID.
+    pub session_ids: SessionIds,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             accounts: Accounts::default(),
             options: OptionsFor::Everybody,
             server_patience: Duration::from_millis(1_200),
+            session_ids: SessionIds::default(),
         }
     }
 }
@@ -62,6 +65,16 @@ pub enum OptionsFor {
     WhomOwnerSays,
 }
 
+/// Who is told a Session-ID (RFC 7989).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionIds {
+    /// Who says theirs. Others save the 86 bytes, which may be what makes a datagram too long.
+    #[default]
+    Answered,
+    /// Everybody, from the first INVITE on.
+    Always,
+}
+
 /// Ends of the tables; what comes when one is full gets 503 with Retry-After.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -69,6 +82,10 @@ pub struct Limits {
     pub sessions: usize,
     /// Transactions of both sides; each answered one is remembered for 32 s.
     pub transactions: usize,
+    /// How much of the transactions may be one source's, whoever it is; what belongs to nothing that is up may fill seven eighths of it.
+    pub source_transactions: usize,
+    /// How much of the sessions may be one source's calls to us.
+    pub source_sessions: usize,
     /// Early dialogs of one forked INVITE; more branches than these are not told apart.
     pub forks: usize,
     /// REFERs in one session whose NOTIFYs are still due.
@@ -87,6 +104,8 @@ impl Default for Limits {
         Limits {
             sessions: 50_000,
             transactions: 400_000,
+            source_transactions: 250_000,
+            source_sessions: 30_000,
             forks: 16,
             refers: 8,
             stranger_rate: 50,

@@ -84,6 +84,12 @@ impl UserAgent {
             dialog.connection = None;
             dialog.local_seq += SEQ_RESERVED;
         }
+        if let Some(later) = &mut session.elsewhere.later {
+            later.phones.retain(|phone| phone.flow.is_none());
+        }
+        if let Some(caller) = session.caller {
+            self.shares.open_session(caller);
+        }
         self.tags.insert(session.tag, id);
         self.last_session = self.last_session.max(id.0);
         for (key, machine, asked) in clients {
@@ -92,6 +98,9 @@ impl UserAgent {
         for (key, machine, served) in servers {
             if let Some(name) = served.merging {
                 self.merging.insert(name, key);
+            }
+            if let Some(source) = served.source {
+                self.shares.open_transaction(source);
             }
             self.transactions.add_server(key, machine, served);
         }

@@ -19,7 +19,7 @@ const BURST_SECONDS: u32 = 4;
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// An address. On the loopback, where everybody has the same one, the port tells them apart.
-type Source = (IpAddr, u16);
+pub(crate) type Source = (IpAddr, u16);
 
 /// Everybody who asks for something outside of what we already have with them.
 #[derive(Debug)]
@@ -133,7 +133,8 @@ impl Bucket {
     }
 }
 
-fn source(addr: SocketAddr) -> Source {
+/// The source that this address belongs to.
+pub(crate) fn source(addr: SocketAddr) -> Source {
     (network_of(addr.ip()), if addr.ip().is_loopback() { addr.port() } else { 0 })
 }
 

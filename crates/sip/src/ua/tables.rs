@@ -5,6 +5,7 @@ use baton_time::Mono;
 use super::door::Request;
 use super::session::{Cancel, Session, Stage};
 use super::snapshot::method;
+use super::sources::Source;
 use super::timer::TimerWish;
 use super::{Direction, Event, SessionId, UserAgent, VerbError};
 use crate::random;
@@ -79,6 +80,9 @@ pub(crate) struct Served {
     pub(crate) session: Option<SessionId>,
     /// Under which name it is listed as one that others may be merged into.
     pub(crate) merging: Option<u128>,
+    /// Of whose share it takes.
+    #[serde(default)]
+    pub(crate) source: Option<Source>,
 }
 
 impl AskAgain {
@@ -146,6 +150,9 @@ impl UserAgent {
     }
 
     fn forget_server(&mut self, key: ServerKey, served: &Served) {
+        if let Some(source) = served.source {
+            self.shares.close_transaction(source);
+        }
         if let Some(name) = served.merging
             && self.merging.get(&name) == Some(&key)
         {
@@ -179,6 +186,9 @@ impl UserAgent {
         if session.is_done() {
             self.timers.clear(&session.id);
             self.tags.remove(&session.tag);
+            if let Some(caller) = session.caller {
+                self.shares.close_session(caller);
+            }
             return;
         }
         match session.poll_timeout() {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::digest::Credentials;
@@ -20,7 +21,7 @@ pub struct Dial {
     pub flow: Option<ConnectionId>,
     /// Further servers of the same peer, in order: the next one is tried where one is silent, cannot be reached or says 503 (RFC 3263 §4.3).
     pub others: Vec<Hop>,
-    /// Further phones of whoever is called: all ring at once, and the first that answers has the call.
+    /// Further phones of whoever is called: those of a round ring at once, and the first that answers has the call.
     pub beside: Vec<Beside>,
     /// Elements to pass first, nearest first, as values of Route (RFC 3608).
     pub routes: Vec<String>,
@@ -40,8 +41,8 @@ pub struct Dial {
     pub max_forwards: Option<u8>,
 }
 
-/// One more phone that rings at the same time.
-#[derive(Debug, Clone)]
+/// One more phone of whoever is called.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Beside {
     /// The Request-URI.
     pub target: Uri,
@@ -51,6 +52,8 @@ pub struct Beside {
     pub flow: Option<ConnectionId>,
     /// Elements to pass first.
     pub routes: Vec<String>,
+    /// When it rings: in round 0 together with the first phone, in any other when all of the rounds before have refused (RFC 3261 §16.6).
+    pub round: u8,
 }
 
 /// What a 3xx to a call of ours means.

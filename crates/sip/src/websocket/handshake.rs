@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use thiserror::Error;
 
 /// Bytes of the request with all its headers.
 pub const HEAD_MAX: usize = 8 * 1_024;
@@ -102,7 +103,7 @@ impl Upgrade {
         if !has_token(headers, "Sec-WebSocket-Protocol", "sip") {
             return Err(Refusal::Protocol);
         }
-        Ok(Upgrade { accept: STANDARD.encode(Sha1::digest(format!("{key}{GUID}"))) })
+        Ok(Upgrade { accept: accept(key) })
     }
 
     /// The answer after which both sides speak frames.
@@ -113,6 +114,80 @@ impl Upgrade {
              Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: sip\r\n\r\n"
         )
     }
+}
+
+/// Our own request for a WebSocket that speaks SIP, to whoever is called by one (RFC 6455 §4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    key: String,
+}
+
+/// Why what was answered makes no WebSocket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum OpeningFault {
+    /// No answer of HTTP.
+    #[error("it does not answer by HTTP")]
+    Malformed,
+    /// Another status than 101.
+    #[error("it answers {0} instead of 101")]
+    Status(u16),
+    /// A 101 that does not answer this request, or changes to something else.
+    #[error("its 101 is not for this request")]
+    NotOurs,
+    /// A WebSocket, but not for SIP (RFC 7118 §4.1).
+    #[error("its WebSocket is not for SIP")]
+    Protocol,
+}
+
+impl Opening {
+    /// A request with sixteen bytes that nobody knows beforehand.
+    pub fn new(nonce: [u8; 16]) -> Opening {
+        Opening { key: STANDARD.encode(nonce) }
+    }
+
+    /// The whole request; `host` is the host of the peer's URI, with its port where one is written.
+    pub fn request(&self, host: &str) -> String {
+        let key = &self.key;
+        format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n\
+             Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+    }
+
+    /// Checks the head of the answer, up to and with the empty line.
+    ///
+    /// # Errors
+    /// When both sides do not speak frames from here on.
+    pub fn check(&self, head: &[u8]) -> Result<(), OpeningFault> {
+        let text = std::str::from_utf8(head).ok().and_then(|text| text.strip_suffix("\r\n\r\n"));
+        let mut lines = text.ok_or(OpeningFault::Malformed)?.split("\r\n");
+        let mut words = lines.next().unwrap_or_default().splitn(3, ' ');
+        let (version, status) = (words.next(), words.next().and_then(|status| status.parse::<u16>().ok()));
+        let status = status.filter(|_| version == Some("HTTP/1.1")).ok_or(OpeningFault::Malformed)?;
+        if status != 101 {
+            return Err(OpeningFault::Status(status));
+        }
+        let headers = lines.map(header).collect::<Option<Vec<_>>>().filter(|headers| headers.len() <= HEADERS_MAX);
+        let headers = headers.ok_or(OpeningFault::Malformed)?;
+        let only = |name| one(&headers, name).ok().flatten();
+        let is_ours = has_token(&headers, "Upgrade", "websocket")
+            && has_token(&headers, "Connection", "upgrade")
+            && only("Sec-WebSocket-Accept") == Some(accept(&self.key).as_str())
+            // RFC 6455 §4.1: what was not asked for may not be promised.
+            && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Sec-WebSocket-Extensions"));
+        if !is_ours {
+            return Err(OpeningFault::NotOurs);
+        }
+        match only("Sec-WebSocket-Protocol") {
+            Some(protocol) if protocol.eq_ignore_ascii_case("sip") => Ok(()),
+            Some(_) | None => Err(OpeningFault::Protocol),
+        }
+    }
+}
+
+/// What proves that a server has read the request with this key (RFC 6455 §4.2.2).
+fn accept(key: &str) -> String {
+    STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
 /// Name and value. A blank before the colon is refused as a smuggler's (RFC 9112 §5.1), and so is a folded line.

@@ -7,4 +7,4 @@ mod handshake;
 mod tests;
 
 pub use frames::{Frame, FrameFault, Frames, Mask, Opcode, write};
-pub use handshake::{HEAD_MAX, Refusal, Upgrade, head_end};
+pub use handshake::{HEAD_MAX, Opening, OpeningFault, Refusal, Upgrade, head_end};

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-use super::{Frame, FrameFault, Frames, Mask, Opcode, Refusal, Upgrade, write};
+use super::{Frame, FrameFault, Frames, Mask, Opcode, Opening, OpeningFault, Refusal, Upgrade, write};
 use crate::wire::limits;
 
 const KEY: Mask = Mask::Client([1, 2, 3, 4]);
@@ -155,4 +155,41 @@ mod anything {
             prop_assert!(Upgrade::read(&head).is_err());
         }
     }
+}
+
+#[test]
+fn our_own_request_is_one_that_we_would_answer_and_our_answer_is_taken() {
+    let opening = Opening::new(*b"the sample nonce");
+    let request = opening.request("ai.example:8443");
+    assert!(
+        request.contains("\r\nHost: ai.example:8443\r\n") && request.contains("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
+    );
+    let answer = Upgrade::read(request.as_bytes()).expect("a request for a WebSocket").response();
+    assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "the example of RFC 6455 §1.3: {answer}");
+    assert_eq!(opening.check(answer.as_bytes()), Ok(()));
+    assert_eq!(opening.check(answer.replace("sip", "SIP").replace("upgrade", "keep-alive, UPGRADE").as_bytes()), Ok(()));
+}
+
+#[test]
+fn an_answer_that_makes_no_websocket_is_not_taken_for_one() {
+    let opening = Opening::new(*b"the sample nonce");
+    let right = Upgrade::read(opening.request("h").as_bytes()).expect("a request").response();
+    let wrong = [
+        (right.replace("101", "200"), OpeningFault::Status(200)),
+        (right.replace("101 Switching Protocols", "404"), OpeningFault::Status(404)),
+        (right.replace("HTTP/1.1", "SIP/2.0"), OpeningFault::Malformed),
+        (right.replace("101", "one"), OpeningFault::Malformed),
+        (right.replace("Upgrade: websocket", "Upgrade : websocket"), OpeningFault::Malformed),
+        (right.trim_end().to_owned(), OpeningFault::Malformed),
+        (right.replace("s3pPL", "t3pPL"), OpeningFault::NotOurs),
+        (right.replace("Upgrade: websocket", "Upgrade: h2c"), OpeningFault::NotOurs),
+        (right.replace("Connection: Upgrade", "Connection: close"), OpeningFault::NotOurs),
+        (right.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"), OpeningFault::NotOurs),
+        (right.replace("Protocol: sip", "Protocol: chat"), OpeningFault::Protocol),
+        (right.replace("Sec-WebSocket-Protocol: sip\r\n", ""), OpeningFault::Protocol),
+    ];
+    for (answer, fault) in wrong {
+        assert_eq!(opening.check(answer.as_bytes()), Err(fault), "{answer}");
+    }
+    assert_eq!(opening.check(b"\xff\r\n\r\n"), Err(OpeningFault::Malformed));
 }

@@ -73,7 +73,8 @@ impl FromStr for Host {
     type Err = Rule;
 
     fn from_str(text: &str) -> Result<Host, Rule> {
-        Host::cut(&Text::from(text), text).or_else(|rule| text.parse().map(Host::V6).map_err(|_| rule))
+        let whole = Text::from(text);
+        Host::cut(&whole, &whole).or_else(|rule| text.parse().map(Host::V6).map_err(|_| rule))
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) fn phones() -> Vec<Beside> {
         route: Hop::new(Transport::Udp, addr(at)),
         flow: None,
         routes: Vec::new(),
+        round: 0,
     };
     vec![phone(SECOND), phone(THIRD)]
 }
@@ -156,4 +157,90 @@ fn phones_that_never_say_anything_more_are_forgotten() {
     assert!(!events.iter().any(|event| matches!(event, Event::Gone { .. } | Event::Released { .. })), "the call goes on");
     desk.ua.hang_up(desk.now, session, None).unwrap();
     assert_eq!(brief(&to(&mut desk).pop().expect("a BYE").1), "BYE");
+}
+
+/// Rings the usual phone; the others are for the rounds after it.
+fn ring_in_rounds(desk: &mut Desk) -> (SessionId, String) {
+    let beside = phones().into_iter().zip(1..).map(|(phone, round)| Beside { round, ..phone }).collect();
+    let session = desk.ua.dial(desk.now, Dial { beside, ..call(Some(OFFER)) }).unwrap();
+    let mut sent = to(desk);
+    assert_eq!((sent.len(), sent[0].0.as_str()), (1, PEER), "nobody else rings yet");
+    (session, sent.remove(0).1)
+}
+
+/// The one INVITE among what was sent, with whom it went to.
+fn invite_of_the_round(desk: &mut Desk) -> (String, String) {
+    let mut invites: Vec<_> = to(desk).into_iter().filter(|(_, text)| text.starts_with("INVITE")).collect();
+    assert_eq!(invites.len(), 1, "{invites:?}");
+    invites.remove(0)
+}
+
+#[test]
+fn a_phone_of_the_next_round_rings_when_those_before_it_have_refused() {
+    let mut desk = Desk::new();
+    let (session, one) = ring_in_rounds(&mut desk);
+    desk.hear(&reply(&one, 180, "one", CONTACT, ""));
+    desk.said();
+    desk.hear(&reply(&one, 486, "one", "", ""));
+    let (whom, two) = invite_of_the_round(&mut desk);
+    assert_eq!(whom, SECOND);
+    assert_eq!((value(&two, "Call-ID"), value(&two, "From")), (value(&one, "Call-ID"), value(&one, "From")));
+    assert_ne!(value(&two, "CSeq"), value(&one, "CSeq"), "where both are the same phone it must not be merged with the first");
+    assert_eq!(body(&two), body(&one));
+    desk.ua.send_failed(desk.now, Transport::Udp, addr(SECOND));
+    let (whom, three) = invite_of_the_round(&mut desk);
+    assert_eq!(whom, THIRD, "whoever cannot be reached has refused, too");
+    desk.hear(&reply(&three, 200, "three", CONTACT, ANSWER));
+    assert_eq!(desk.told(), ["Trying", "Ringing 180", "Answered"], "the owner hears of one call");
+    assert_eq!(sent(&mut desk), pairs(&[(PEER, "ACK")]), "the ACK goes where Contact says");
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let bye = to(&mut desk).remove(0).1;
+    assert!(bye.starts_with("BYE") && value(&bye, "To").ends_with("tag=three"), "{bye}");
+}
+
+#[test]
+fn when_the_last_round_has_refused_the_best_refusal_of_all_is_told() {
+    let mut desk = Desk::new();
+    let (_, one) = ring_in_rounds(&mut desk);
+    desk.hear(&reply(&one, 486, "one", "", ""));
+    let (_, two) = invite_of_the_round(&mut desk);
+    desk.hear(&reply(&two, 480, "two", "", ""));
+    let (_, three) = invite_of_the_round(&mut desk);
+    assert!(desk.told().is_empty());
+    desk.hear(&reply(&three, 404, "three", "", ""));
+    assert_eq!(desk.told(), ["Refused 486"]);
+    desk.settle();
+}
+
+#[test]
+fn whoever_declines_or_is_called_no_longer_keeps_later_rounds_silent() {
+    let mut desk = Desk::new();
+    let (_, one) = ring_in_rounds(&mut desk);
+    desk.hear(&reply(&one, 603, "one", "", ""));
+    assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 603".to_owned()]));
+    desk.settle();
+    let (session, one) = ring_in_rounds(&mut desk);
+    desk.hear(&reply(&one, 180, "one", CONTACT, ""));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    assert_eq!(desk.brief(), ["CANCEL"]);
+    desk.hear(&reply(&one, 487, "one", "", ""));
+    assert_eq!(desk.brief(), ["ACK"]);
+    desk.hear(&reply(&one, 486, "one", "", ""));
+    assert!(!desk.brief().contains(&"INVITE".to_owned()), "a call that was taken back rings nobody");
+    desk.settle();
+}
+
+#[test]
+fn a_call_that_waits_for_its_next_round_goes_on_after_a_restart() {
+    let mut desk = Desk::new();
+    let (session, one) = ring_in_rounds(&mut desk);
+    let written = serde_json::to_vec(&desk.ua.snapshot(session).expect("a session")).unwrap();
+    let common = desk.ua.common_snapshot();
+    let mut next = Desk::new();
+    next.now = desk.now;
+    next.ua.restore_common(&common);
+    next.ua.restore(next.now, serde_json::from_slice(&written).unwrap(), None);
+    next.said();
+    next.hear(&reply(&one, 486, "one", "", ""));
+    assert_eq!(invite_of_the_round(&mut next).0, SECOND);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use baton_time::Mono;
+
 use super::desk::*;
 use crate::{ConnectionId, Crowd, Event, Limits, Settings, Transport, VerbError, Why};
 
@@ -366,4 +368,35 @@ fn while_draining_new_calls_are_refused_and_old_ones_go_on() {
     desk.ua.set_accepting(true, Duration::ZERO);
     desk.hear(&invite("z9hG4bKd", 1, OFFER).replace("call-1@far", "call-3@far"));
     assert_eq!(desk.told(), ["Invite"]);
+}
+
+#[test]
+fn who_takes_part_in_overload_control_is_told_how_much_less_to_send_and_nobody_else_is() {
+    let mut desk = Desk::new();
+    desk.now = Mono::from_millis(12_345);
+    let with = |branch: &str, oc: &str| {
+        let call = invite(branch, 1, OFFER).replace("call-1@far", &format!("{branch}@far"));
+        call.replace(";rport", &format!(";rport{oc}"))
+    };
+    let seen = |desk: &mut Desk, text: &str| {
+        desk.hear(text);
+        desk.events();
+        let answer = desk.only();
+        (brief(&answer), value(&answer, "Via").split_once(";oc=").map(|(_, oc)| oc.to_owned()))
+    };
+    let said = |text: &str| Some(text.to_owned());
+    let oc = ";oc;oc-algo=\"loss,rate\"";
+    let (status, none) = seen(&mut desk, &with("z9hG4bKa", oc));
+    assert_eq!((status.as_str(), none), ("100", said("0;oc-algo=\"loss\";oc-validity=0;oc-seq=12.345")));
+    desk.ua.set_crowd(Crowd::TooMany);
+    desk.now = Mono::from_millis(13_007);
+    let (status, half) = seen(&mut desk, &with("z9hG4bKb", oc));
+    assert_eq!((status.as_str(), half), ("503", said("50;oc-algo=\"loss\";oc-validity=1000;oc-seq=13.007")));
+    assert_eq!(
+        seen(&mut desk, &with("z9hG4bKc", ";oc=7;oc-seq=99.9")).1,
+        said("50;oc-algo=\"loss\";oc-validity=1000;oc-seq=13.007")
+    );
+    for nobody in ["", ";oc;oc-algo=\"rate\"", ";ocx"] {
+        assert_eq!(seen(&mut desk, &with(&format!("z9hG4bKd{}", nobody.len()), nobody)), ("503".to_owned(), None), "{nobody}");
+    }
 }

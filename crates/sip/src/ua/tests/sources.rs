@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::desk::*;
-use crate::{Event, Rejected};
+use crate::{Event, Limits, Rejected, Settings, Transport};
 
 fn attack(at: usize) -> String {
     invite(&format!("z9hG4bKx{at}"), 1, OFFER).replace("call-1@far", &format!("x{at}@far"))
@@ -111,4 +111,65 @@ fn a_stranger_who_waits_is_heard_again() {
         desk.hear(&attack(at));
     }
     assert_eq!(forbid(&mut desk), 50);
+}
+
+/// Limits under which one source may have forty transactions and three calls.
+fn narrow() -> Settings {
+    Settings { limits: Limits { source_transactions: 40, source_sessions: 3, ..Limits::default() }, ..settings() }
+}
+
+fn asks(desk: &mut Desk, from: &str, at: usize) -> String {
+    let options = attack(at).replace("INVITE", "OPTIONS");
+    desk.hear_by(Transport::Udp, None, from, &options);
+    desk.brief().join(" ")
+}
+
+#[test]
+fn a_known_peer_that_runs_wild_leaves_the_tables_to_others_and_can_still_end_its_calls() {
+    let mut desk = Desk::with(narrow());
+    let (_, answer) = desk.up_from_far();
+    let heard: Vec<String> = (0..60).map(|at| asks(&mut desk, PEER, at)).collect();
+    assert_eq!(heard.iter().filter(|status| *status == "200").count(), 34, "its INVITE is one of the 35 that it may have");
+    assert!(heard[34..].iter().all(|status| status == "503"), "{heard:?}");
+    assert_eq!(asks(&mut desk, "203.0.113.5:5060", 100), "200", "others do not notice");
+    desk.hear(&request("BYE", &answer, 2, "z9hG4bKb", "", ""));
+    assert_eq!(desk.brief(), ["200"], "what belongs to a call has room");
+    let full = desk.ua.counts().rejected().iter().find(|(reason, _)| *reason == "source_full").map(|(_, count)| *count);
+    assert_eq!(full, Some(26));
+    desk.settle();
+    assert_eq!(asks(&mut desk, PEER, 200), "200", "when all is forgotten it has its share again");
+    desk.settle();
+    assert_eq!(desk.ua.shares.len(), 0, "nothing is remembered of whom nothing is left");
+}
+
+#[test]
+fn a_known_peer_has_so_many_calls_and_no_more() {
+    let mut desk = Desk::with(narrow());
+    for at in 0..5 {
+        desk.hear(&attack(at));
+    }
+    assert_eq!(desk.brief(), ["100", "100", "100", "503", "503"]);
+    let events = desk.events();
+    let first = events.iter().find_map(|event| if let Event::Invite { session, .. } = event { Some(*session) } else { None });
+    desk.hear_by(Transport::Udp, None, "203.0.113.5:5060", &attack(10));
+    assert_eq!(desk.brief(), ["100"], "others have their own");
+    desk.ua.refuse(desk.now, first.expect("an INVITE"), 486, None, Vec::new()).unwrap();
+    desk.said();
+    desk.hear(&attack(11));
+    assert_eq!(desk.brief(), ["100"], "one that has ended makes room for the next");
+}
+
+#[test]
+fn a_restored_call_counts_as_it_did_before() {
+    let mut desk = Desk::with(narrow());
+    desk.hear(&attack(1));
+    let session = desk.invited();
+    let (common, written) = (desk.ua.common_snapshot(), serde_json::to_vec(&desk.ua.snapshot(session)).unwrap());
+    let mut next = Desk::with(narrow());
+    next.ua.restore_common(&common);
+    next.ua.restore(next.now, serde_json::from_slice(&written).unwrap(), None);
+    for at in 2..5 {
+        next.hear(&attack(at));
+    }
+    assert_eq!(next.brief(), ["100", "100", "503"]);
 }

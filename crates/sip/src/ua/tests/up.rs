@@ -2,7 +2,7 @@
 
 use super::desk::*;
 use crate::digest::Credentials;
-use crate::{Event, VerbError};
+use crate::{Event, SessionIds, Settings, VerbError};
 
 #[test]
 fn byes_that_cross_both_get_their_answer() {
@@ -195,4 +195,28 @@ fn who_says_a_session_id_is_told_ours_in_everything_and_who_does_not_is_not() {
         desk.ua.ring(desk.now, session, 180, None, Vec::new()).unwrap();
         assert_eq!(values(&desk.only(), "Session-ID"), [""; 0]);
     }
+}
+
+#[test]
+fn where_it_is_wanted_everybody_is_told_a_session_id_from_the_first_invite_on() {
+    let mut desk = Desk::with(Settings { session_ids: SessionIds::Always, ..settings() });
+    let (session, first) = desk.dial(Some(OFFER));
+    let (nil, both) = ("0".repeat(32), value(&first, "Session-ID"));
+    let ours = both.strip_suffix(&format!(";remote={nil}")).expect("nobody has said theirs yet").to_owned();
+    assert!(ours.len() == 32 && ours != nil, "{both}");
+    let theirs = "ab30317f1a784dc48ff824d0d3715d86";
+    desk.hear(&reply(&first, 200, "far", &format!("{CONTACT}Session-ID: {theirs};remote={ours}\n"), ANSWER));
+    assert_eq!(value(&desk.only(), "Session-ID"), format!("{ours};remote={theirs}"), "ours stays what it was");
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    assert_eq!(value(&desk.only(), "Session-ID"), format!("{ours};remote={theirs}"));
+    let (session, second) = desk.dial(Some(OFFER));
+    assert!(!value(&second, "Session-ID").starts_with(&ours), "another call has another name");
+    desk.hear(&reply(&second, 180, "far", CONTACT, ""));
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    assert_eq!(value(&desk.only(), "Session-ID"), value(&second, "Session-ID"), "a CANCEL says what its INVITE has said");
+    desk.hear(&reply(&second, 487, "far", "", ""));
+    assert_eq!(value(&desk.only(), "Session-ID"), value(&second, "Session-ID"), "and so does the ACK");
+    desk.hear(&invite("z9hG4bKa", 1, OFFER));
+    desk.events();
+    assert!(desk.said().iter().all(|text| brief(text) == "100" || value(text, "Session-ID").ends_with(&nil)));
 }

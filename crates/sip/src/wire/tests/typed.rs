@@ -227,3 +227,16 @@ fn a_clone_shares_the_bytes_and_a_detached_value_does_not() {
     assert_eq!(message.from().detached(), *message.from());
     assert_ne!(message.from().detached().uri.as_str().as_ptr(), message.from().uri.as_str().as_ptr());
 }
+
+#[test]
+fn a_host_is_read_from_text_of_its_own() {
+    for (text, written) in [
+        ("a.example", "a.example"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("2001:db8::1", "[2001:db8::1]"),
+    ] {
+        assert_eq!(text.parse::<Host>().map(|host| host.to_string()).as_deref(), Ok(written));
+    }
+    assert!("".parse::<Host>().is_err() && "a b".parse::<Host>().is_err() && "[::".parse::<Host>().is_err());
+}
