@@ -1,6 +1,6 @@
-//! What the network says about a caller's number: `verstat` (3GPP TS 24.229 §7.2A.20) and the PASSporT of an Identity header (RFC 8224,
-//! RFC 8588), and why they call (RFC 9796). Baton believes none of it for itself: whoever reads the payload sees them, and nobody takes a bare number for a
-//! proof.
+//! What the network says about a caller's number: which one it is where the caller shows none (P-Asserted-Identity, RFC 3325), `verstat` (3GPP TS
+//! 24.229 §7.2A.20) and the PASSporT of an Identity header (RFC 8224, RFC 8588), and why they call (RFC 9796). Baton believes none of it for itself:
+//! whoever reads the payload sees them, and nobody takes a bare number for a proof.
 
 use baton_contract::{Caller, Context};
 use baton_sip::InviteRequest;
@@ -17,6 +17,30 @@ const VERSTAT_BYTES_MAX: usize = 64;
 
 /// The longest `call-reason`, in bytes.
 const REASON_BYTES_MAX: usize = 256;
+
+/// Whom From names who shows no number (RFC 3323 §4.1.1.3, and what gateways write in its place).
+const NOBODY: [&str; 5] = ["anonymous", "unavailable", "unknown", "restricted", "private"];
+
+/// The number or name of whoever calls.
+pub(crate) fn caller_of(invite: &InviteRequest) -> String {
+    let asserted = invite.message.headers("P-Asserted-Identity").filter_map(|value| value.parse::<NameAddr>().ok());
+    named(&invite.from.uri, asserted.map(|one| one.uri), invite.message.headers("Privacy"))
+}
+
+/// From's; where that names nobody, the one that the network vouches for, unless the caller wants it kept (RFC 3325 §9.3: `id`; RFC 3323 §4.2).
+fn named<'p>(from: &Uri, mut asserted: impl Iterator<Item = Uri>, mut privacy: impl Iterator<Item = &'p str>) -> String {
+    let user = |uri: &Uri| {
+        let user = uri.user_plain()?.into_owned();
+        // What stands behind the number says more about it (RFC 3966 §5.1), and is no part of it.
+        let bare = user.split(';').next().unwrap_or_default().to_owned();
+        (!bare.is_empty() && !NOBODY.iter().any(|nobody| bare.eq_ignore_ascii_case(nobody))).then_some(bare)
+    };
+    let is_private = |value: &str| {
+        value.split(';').any(|one| ["id", "user", "header"].iter().any(|kind| one.trim().eq_ignore_ascii_case(kind)))
+    };
+    let shown = user(from).or_else(|| if privacy.any(is_private) { None } else { asserted.find_map(|one| user(&one)) });
+    shown.unwrap_or_else(|| NOBODY[0].to_owned())
+}
 
 /// `caller.verstat`, `caller.attestation`, `caller.identity` and `caller.call_reason`, as far as the INVITE has them.
 pub(crate) fn attested(invite: &InviteRequest) -> Context {
@@ -100,6 +124,25 @@ mod tests {
             ("sip:+15550123@carrier.example", None),
         ] {
             assert_eq!(verstat_of(&uri.parse().expect("a URI")).as_deref(), verstat, "{uri}");
+        }
+    }
+
+    #[test]
+    fn whoever_shows_no_number_is_who_the_network_says_unless_they_want_that_kept() {
+        let carrier = ["\"Jamie\" <sip:+15550123;verstat=TN-Validation-Passed@carrier.example;user=phone>", "<tel:+15550124>"];
+        for (from, asserted, privacy, shown) in [
+            ("sip:+15550142@pbx.example", &carrier[..], None, "+15550142"),
+            ("sip:+15550142;phone-context=x@pbx.example", &[], None, "+15550142"),
+            ("sip:jamie@pbx.example", &carrier, None, "jamie"),
+            ("sip:anonymous@anonymous.invalid", &carrier, None, "+15550123"),
+            ("sip:pbx.example", &carrier[1..], Some("none"), "+15550124"),
+            ("sip:Anonymous@anonymous.invalid", &carrier, Some("id"), "anonymous"),
+            ("sip:unavailable@pbx.example", &carrier, Some("header; Critical"), "anonymous"),
+            ("sip:anonymous@anonymous.invalid", &[], None, "anonymous"),
+            ("sip:anonymous@anonymous.invalid", &["nonsense <"], None, "anonymous"),
+        ] {
+            let asserted = asserted.iter().filter_map(|value| value.parse::<NameAddr>().ok()).map(|one| one.uri);
+            assert_eq!(named(&from.parse().expect("a URI"), asserted, privacy.into_iter()), shown, "{from} {privacy:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use baton_sip::{Dial, InviteRequest, OptionsAnswer, QuestionId, SessionId};
 use baton_time::Now;
 use bytes::Bytes;
 
-use crate::attested::attested;
+use crate::attested::{attested, caller_of};
 use crate::beginning::Beginning;
 use crate::call::Phase;
 use crate::capacity::{Claim, Full};
@@ -159,9 +159,7 @@ impl Switchboard {
         };
         let opening = Opening {
             id: None,
-            from: self.settings.trunks[trunk]
-                .numbers
-                .full(&printable(&invite.from.uri.user_plain().unwrap_or("anonymous".into()), 128)),
+            from: self.settings.trunks[trunk].numbers.full(&printable(&caller_of(invite), 128)),
             to: user,
             trunk: self.settings.trunks[trunk].name.clone(),
             beginning: Beginning::Inbound,
