@@ -102,8 +102,8 @@ impl Connections {
             Some(Err(mpsc::error::TrySendError::Full(_))) => false,
             // A stream that has ended a moment ago is as good as none.
             Some(Err(mpsc::error::TrySendError::Closed(_))) | None => match (transmit.transport, transmit.connection) {
-                (Transport::Tcp | Transport::Tls, None) => self.call(transmit, far),
-                // Whoever comes by a WebSocket can be reached by it alone (RFC 7118 §5).
+                (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, None) => self.call(transmit, far),
+                // Whoever has come by a stream is not looked for elsewhere: a browser can be reached by its WebSocket alone (RFC 7118 §5).
                 (_, _) => false,
             },
         }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Wire;
 use super::guests::Place;
+use super::keys::Keys;
 use crate::engine::{Door, Request};
 
 /// How long a connection may stay silent before it is closed. Longer than a registration, a session timer or a keep-alive takes, for whoever has
@@ -84,7 +85,22 @@ pub(super) enum Framing {
     /// By Content-Length (RFC 3261 §18.3).
     Stream(Framer),
     /// One each in a message of a WebSocket (RFC 7118 §5).
-    WebSocket(Frames),
+    WebSocket(Frames, Masking),
+}
+
+/// Which end of a WebSocket we are: the one that has opened it masks what it sends (RFC 6455 §5.3).
+pub(super) enum Masking {
+    Server,
+    Client(Keys),
+}
+
+impl Masking {
+    fn mask(&mut self) -> Mask {
+        match self {
+            Masking::Server => Mask::Server,
+            Masking::Client(keys) => Mask::Client(keys.draw()),
+        }
+    }
 }
 
 /// What has come in.
@@ -102,21 +118,21 @@ impl Framing {
         Framing::Stream(Framer::new())
     }
 
-    pub(super) fn web_socket(frames: Frames) -> Framing {
-        Framing::WebSocket(frames)
+    pub(super) fn web_socket(frames: Frames, masking: Masking) -> Framing {
+        Framing::WebSocket(frames, masking)
     }
 
     fn push(&mut self, bytes: &[u8]) {
         match self {
             Framing::Stream(framer) => framer.push(bytes),
-            Framing::WebSocket(frames) => frames.push(bytes),
+            Framing::WebSocket(frames, _) => frames.push(bytes),
         }
     }
 
     fn is_empty(&self) -> bool {
         match self {
             Framing::Stream(framer) => framer.is_empty(),
-            Framing::WebSocket(frames) => frames.is_empty(),
+            Framing::WebSocket(frames, _) => frames.is_empty(),
         }
     }
 
@@ -129,7 +145,7 @@ impl Framing {
                 Ok(None) => Ok(None),
                 Err(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault.to_string())),
             },
-            Framing::WebSocket(frames) => match frames.next() {
+            Framing::WebSocket(frames, masking) => match frames.next() {
                 // RFC 7118 §6: the keep-alive of RFC 5626 may come in a message of its own.
                 Ok(Some(websocket::Frame::Message(bytes))) if bytes.as_ref() == b"\r\n\r\n" => {
                     Ok(Some(In::Reply(self.pack(b"\r\n"))))
@@ -137,10 +153,10 @@ impl Framing {
                 Ok(Some(websocket::Frame::Message(bytes))) if bytes.as_ref() == b"\r\n" => Ok(Some(In::Pong)),
                 Ok(Some(websocket::Frame::Message(bytes))) => Ok(Some(In::Message(bytes))),
                 Ok(Some(websocket::Frame::Ping(echo))) => {
-                    Ok(Some(In::Reply(websocket::write(Opcode::Pong, &echo, Mask::Server))))
+                    Ok(Some(In::Reply(websocket::write(Opcode::Pong, &echo, masking.mask()))))
                 }
                 Ok(Some(websocket::Frame::Pong)) => Ok(Some(In::Pong)),
-                Ok(Some(websocket::Frame::Close)) => Ok(Some(In::Close(websocket::write(Opcode::Close, &[], Mask::Server)))),
+                Ok(Some(websocket::Frame::Close)) => Ok(Some(In::Close(websocket::write(Opcode::Close, &[], masking.mask())))),
                 Ok(None) => Ok(None),
                 Err(fault) => Err(io::Error::new(io::ErrorKind::InvalidData, fault)),
             },
@@ -148,29 +164,29 @@ impl Framing {
     }
 
     /// A message as it goes over the wire.
-    fn pack(&self, message: &[u8]) -> Bytes {
+    fn pack(&mut self, message: &[u8]) -> Bytes {
         match self {
             Framing::Stream(_) => Bytes::copy_from_slice(message),
-            Framing::WebSocket(_) => {
+            Framing::WebSocket(_, masking) => {
                 let opcode = if std::str::from_utf8(message).is_ok() { Opcode::Text } else { Opcode::Binary };
-                websocket::write(opcode, message, Mask::Server)
+                websocket::write(opcode, message, masking.mask())
             }
         }
     }
 
-    fn ping(&self) -> Bytes {
+    fn ping(&mut self) -> Bytes {
         match self {
             Framing::Stream(_) => Bytes::from_static(b"\r\n\r\n"),
-            Framing::WebSocket(_) => websocket::write(Opcode::Ping, b"", Mask::Server),
+            Framing::WebSocket(_, masking) => websocket::write(Opcode::Ping, b"", masking.mask()),
         }
     }
 
     /// What is said before a stream is closed that cannot be understood.
-    fn farewell(&self, fault: &io::Error) -> Option<Bytes> {
+    fn farewell(&mut self, fault: &io::Error) -> Option<Bytes> {
         let code = fault.get_ref()?.downcast_ref::<websocket::FrameFault>()?.code();
         match self {
             Framing::Stream(_) => None,
-            Framing::WebSocket(_) => Some(websocket::write(Opcode::Close, &code.to_be_bytes(), Mask::Server)),
+            Framing::WebSocket(_, masking) => Some(websocket::write(Opcode::Close, &code.to_be_bytes(), masking.mask())),
         }
     }
 
@@ -179,7 +195,7 @@ impl Framing {
         match (self, side) {
             (Framing::Stream(_), Side::Us) => Some(PING_STREAM),
             (Framing::Stream(_), Side::Them) => None,
-            (Framing::WebSocket(_), Side::Us | Side::Them) => Some(PING_WEB_SOCKET),
+            (Framing::WebSocket(..), Side::Us | Side::Them) => Some(PING_WEB_SOCKET),
         }
     }
 }

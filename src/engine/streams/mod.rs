@@ -3,6 +3,7 @@
 mod book;
 mod connection;
 mod guests;
+mod keys;
 mod upgrade;
 
 #[cfg(test)]
@@ -24,8 +25,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use self::connection::{Connection, Framing, Side};
+use self::connection::{Connection, Framing, Masking, Side};
 use self::guests::{Guests, Place};
+use self::keys::Keys;
 use super::{Door, Request};
 use crate::tls::Tls;
 
@@ -78,6 +80,18 @@ struct Call {
     local: SocketAddr,
     remote: SocketAddr,
     server: Option<ServerName>,
+}
+
+impl Call {
+    /// What Host says to whoever is asked for a WebSocket (RFC 9110 §7.2).
+    fn host(&self) -> String {
+        let name = self.server.as_ref().map(ServerName::as_str).filter(|name| !name.contains(':'));
+        match (name, self.remote.port()) {
+            (None, _) => self.remote.to_string(),
+            (Some(name), port) if port == self.transport.default_port() => name.to_owned(),
+            (Some(name), port) => format!("{name}:{port}"),
+        }
+    }
 }
 
 impl Streams {
@@ -148,7 +162,9 @@ impl Streams {
         match transport {
             Transport::Ws | Transport::Wss => {
                 let upgraded = within(HANDSHAKE_MAX, upgrade::serve(plain)).await;
-                upgraded.map(|(wire, frames)| (wire, Framing::web_socket(frames))).map_err(|fault| (fault, "websocket"))
+                upgraded
+                    .map(|(wire, frames)| (wire, Framing::web_socket(frames, Masking::Server)))
+                    .map_err(|fault| (fault, "websocket"))
             }
             Transport::Udp | Transport::Tcp | Transport::Tls => Ok((plain, Framing::stream())),
         }
@@ -159,7 +175,7 @@ impl Streams {
         let Call { id, transport, local, remote, .. } = call;
         let mut connection = Connection { door: &self.door, id, transport, local, remote, side: Side::Us, heard: Heard::Nothing };
         let ended = match self.connect(&call).await {
-            Ok(wire) => connection.run(wire, Framing::stream(), outgoing, None).await,
+            Ok((wire, framing)) => connection.run(wire, framing, outgoing, None).await,
             Err(fault) => Err(fault),
         };
         if let Err(fault) = ended.as_ref()
@@ -172,18 +188,24 @@ impl Streams {
         self.ended(&connection, ended);
     }
 
-    async fn connect(&self, call: &Call) -> io::Result<Wire> {
+    async fn connect(&self, call: &Call) -> io::Result<(Wire, Framing)> {
         let stream = connect(call.local, call.remote).await?;
         connection::keep_alive(&stream);
-        match (call.transport, &self.tls) {
-            (Transport::Tcp, _) => Ok(Box::new(stream)),
-            (Transport::Tls, Some(tls)) => {
-                let shaken = within(HANDSHAKE_MAX, tls.connect(call.server.as_ref(), call.remote.ip(), stream)).await?;
-                Ok(Box::new(shaken))
+        let wire: Wire = match (call.transport.is_secure(), &self.tls) {
+            (false, _) => Box::new(stream),
+            (true, Some(tls)) => {
+                Box::new(within(HANDSHAKE_MAX, tls.connect(call.server.as_ref(), call.remote.ip(), stream)).await?)
             }
-            (Transport::Tls, None) | (Transport::Udp | Transport::Ws | Transport::Wss, _) => {
-                Err(io::ErrorKind::Unsupported.into())
+            (true, None) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        match call.transport {
+            Transport::Tcp | Transport::Tls => Ok((wire, Framing::stream())),
+            Transport::Ws | Transport::Wss => {
+                let mut keys = Keys::default();
+                let (wire, frames) = within(HANDSHAKE_MAX, upgrade::ask(wire, &call.host(), keys.draw())).await?;
+                Ok((wire, Framing::web_socket(frames, Masking::Client(keys))))
             }
+            Transport::Udp => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -20,6 +20,7 @@ struct Stage {
     runtime: Runtime,
     at: SocketAddr,
     heard: Receiver<Request>,
+    streams: Streams,
     _poll: mio::Poll,
 }
 
@@ -32,8 +33,8 @@ impl Stage {
         let streams = Streams::new(Door::new(queue, waker), None, Known::default());
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a port");
         let at = listener.local_addr().expect("it is bound");
-        runtime.spawn(streams.listen(StreamListener { transport, listener, local: at }));
-        Stage { runtime, at, heard, _poll: poll }
+        runtime.spawn(streams.clone().listen(StreamListener { transport, listener, local: at }));
+        Stage { runtime, at, heard, streams, _poll: poll }
     }
 
     fn next(&self) -> Request {
@@ -125,6 +126,58 @@ fn a_websocket_carries_messages_both_ways_and_a_web_page_gets_none() {
     let mut page = stage.connect();
     stage.says(&mut page, b"GET / HTTP/1.1\r\nHost: baton\r\n\r\n", 0);
     assert!(stage.rest(&mut page).starts_with(b"HTTP/1.1 426 "));
+}
+
+/// Calls a peer by WebSocket, with this to be said; gives the peer's end of the connection.
+fn called_by_web_socket(stage: &Stage, said: &'static [u8]) -> std::net::TcpStream {
+    let accepted = stage.runtime.block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let remote = listener.local_addr().expect("it is bound");
+        let (queue, outgoing) = mpsc::channel(4);
+        queue.try_send(Bytes::from_static(said)).expect("there is room");
+        let call = Call { id: ConnectionId(7), transport: Transport::Ws, local: stage.at, remote, server: None };
+        let streams = stage.streams.clone();
+        tokio::spawn(async move {
+            streams.call(call, outgoing).await;
+            drop(queue);
+        });
+        tokio::time::timeout(PATIENCE, listener.accept()).await.expect("in time").expect("it is called").0
+    });
+    let plain = accepted.into_std().expect("a stream");
+    plain.set_nonblocking(false).expect("it can wait");
+    plain.set_read_timeout(Some(PATIENCE)).expect("a stream has a timeout");
+    plain
+}
+
+#[test]
+fn whoever_is_called_by_websocket_is_asked_for_one_that_speaks_sip_and_answers_by_it() {
+    let stage = Stage::of(Transport::Ws);
+    let peer = called_by_web_socket(&stage, OPTIONS);
+    #[expect(clippy::result_large_err, reason = "the type is that of the server's library")]
+    let sip = |request: &tungstenite::handshake::server::Request, mut response: tungstenite::handshake::server::Response| {
+        let asked = request.headers().get("Sec-WebSocket-Protocol").map(|value| value.as_bytes());
+        assert_eq!(asked, Some(&b"sip"[..]));
+        response.headers_mut().insert("Sec-WebSocket-Protocol", "sip".parse().expect("a value"));
+        Ok(response)
+    };
+    let mut socket = tungstenite::accept_hdr(peer, sip).expect("it becomes a WebSocket");
+    // A server's library refuses what a client has not masked.
+    assert_eq!(socket.read().expect("a message").into_data(), OPTIONS);
+    socket.send(tungstenite::Message::text("SIP/2.0 200 OK\r\n\r\n")).expect("it is read");
+    let Request::Stream(incoming) = stage.next() else { panic!("it is heard") };
+    assert_eq!((incoming.transport, incoming.connection), (Transport::Ws, Some(ConnectionId(7))));
+    assert_eq!(&incoming.bytes[..], b"SIP/2.0 200 OK\r\n\r\n");
+    socket.close(None).expect("it closes");
+    while socket.read().is_ok() {}
+    assert!(matches!(stage.next(), Request::StreamClosed(ConnectionId(7), Heard::Something)));
+}
+
+#[test]
+fn a_peer_that_answers_with_a_web_page_cannot_be_called_by_websocket() {
+    let stage = Stage::of(Transport::Ws);
+    let mut peer = called_by_web_socket(&stage, OPTIONS);
+    std::io::Write::write_all(&mut peer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("it is read");
+    assert!(matches!(stage.next(), Request::StreamClosed(ConnectionId(7), Heard::Nothing)));
 }
 
 #[test]
