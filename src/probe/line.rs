@@ -1,44 +1,42 @@
 //! The probe's own user agent and sockets.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use baton_media::sdp;
 use baton_sip::digest::Credentials;
 use baton_sip::wire::{HostPort, NameAddr, Uri};
-use baton_sip::{Dial, Event, Hop, Incoming, Listen, Reason, Redirects, SessionId, Settings, Transport, UserAgent};
+use baton_sip::{Dial, Event, Hop, Listen, Reason, Redirects, SessionId, Settings, UserAgent};
 use baton_time::Mono;
-use bytes::Bytes;
 
 use super::profile::Sound;
+use super::wire::Wire;
 use crate::clock::Clock;
+use crate::config::Config;
 
-/// The longest wait for a datagram.
+/// The longest wait for a message.
 const NAP_MAX: Duration = Duration::from_millis(20);
 
-/// A user agent with a socket for SIP and one for RTP.
+/// A user agent with a way for SIP and a socket for RTP.
 pub(super) struct Line {
     clock: Clock,
     pub(super) agent: UserAgent,
-    sip: UdpSocket,
+    sip: Wire,
     rtp: UdpSocket,
-    local: SocketAddr,
 }
 
 impl Line {
-    /// Opens sockets on the address from which `remote` is reached.
-    pub(super) fn open(remote: SocketAddr) -> std::io::Result<Line> {
-        let local = towards(remote)?;
-        let (sip, rtp) = (UdpSocket::bind((local, 0))?, UdpSocket::bind((local, 0))?);
-        sip.set_nonblocking(false)?;
-        sip.set_read_timeout(Some(NAP_MAX))?;
+    /// Opens the way to `hop`, and a socket for RTP on the address from which it is reached.
+    pub(super) fn open(config: &Config, hop: &Hop) -> anyhow::Result<Line> {
+        let sip = Wire::open(config, hop)?;
+        let local = sip.local;
+        let rtp = UdpSocket::bind((local.ip(), 0)).context("no socket for RTP")?;
         rtp.set_nonblocking(true)?;
-        let local = sip.local_addr()?;
-        let listen = Listen { transport: Transport::Udp, addr: local, advertise: HostPort::from(local) };
+        let listen = Listen { transport: hop.transport, addr: local, advertise: HostPort::from(local) };
         let seed = u64::from(local.port()) << 32 | u64::from(std::process::id());
         let agent = UserAgent::new(Settings { user_agent: "Baton probe".to_owned(), ..Settings::new(vec![listen], seed) });
-        Ok(Line { clock: Clock::start(), agent, sip, rtp, local })
+        Ok(Line { clock: Clock::start(), agent, sip, rtp })
     }
 
     pub(super) fn now(&self) -> Mono {
@@ -93,11 +91,9 @@ impl Line {
 
     fn step(&mut self) -> anyhow::Result<()> {
         self.send()?;
-        let mut buffer = [0; 65_535];
-        if let Ok((length, remote)) = self.sip.recv_from(&mut buffer) {
-            let bytes = Bytes::copy_from_slice(&buffer[..length]);
+        for incoming in self.sip.receive(NAP_MAX)? {
             let now = self.now();
-            self.agent.receive(now, Incoming { transport: Transport::Udp, connection: None, local: self.local, remote, bytes });
+            self.agent.receive(now, incoming);
         }
         let now = self.now();
         if self.agent.poll_timeout().is_some_and(|(at, _)| at <= now) {
@@ -108,7 +104,7 @@ impl Line {
 
     fn send(&mut self) -> anyhow::Result<()> {
         while let Some(transmit) = self.agent.poll_transmit() {
-            self.sip.send_to(&transmit.bytes, transmit.remote).with_context(|| format!("cannot send to {}", transmit.remote))?;
+            self.sip.send(&transmit.bytes, transmit.remote)?;
         }
         Ok(())
     }
@@ -161,12 +157,4 @@ impl Line {
         }
         Ok(())
     }
-}
-
-/// The address of this machine from which `remote` is reached.
-fn towards(remote: SocketAddr) -> std::io::Result<IpAddr> {
-    let any: IpAddr = if remote.is_ipv4() { [0, 0, 0, 0].into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(remote)?;
-    Ok(socket.local_addr()?.ip())
 }

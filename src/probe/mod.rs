@@ -2,6 +2,7 @@
 
 mod line;
 mod profile;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,10 +80,17 @@ fn probe(config: &Config, args: &ProbeArgs) -> anyhow::Result<Profile> {
     let trunk = trunk.ok_or_else(|| anyhow!("there is no [[trunk]] `{}`", args.trunk))?;
     let uri: Uri = trunk.uri.parse().map_err(|_| anyhow!("`{}` is no SIP URI", trunk.uri))?;
     let hops = addresses(config, &uri)?;
-    let hop = hops.iter().find(|hop| hop.transport == Transport::Udp).cloned();
-    let hop = hop.ok_or_else(|| anyhow!("`{}` is reached by a stream; only trunks over UDP are probed", trunk.uri))?;
-    let mut line = Line::open(hop.addr).context("no socket for the probe")?;
+    let is_spoken = |hop: &&Hop| matches!(hop.transport, Transport::Udp | Transport::Tcp | Transport::Tls);
+    let hop = hops.iter().find(is_spoken).cloned();
+    let hop = hop.ok_or_else(|| anyhow!("`{}` is reached by a WebSocket only, by which nobody is probed", trunk.uri))?;
     let mut profile = Profile::new(&trunk.name, &hops);
+    let mut line = match Line::open(config, &hop) {
+        Ok(line) => line,
+        Err(fault) => {
+            profile.fault = Some(format!("{fault:#}"));
+            return Ok(profile);
+        }
+    };
     profile.options = ask(&mut line, config, trunk, &uri, &hop)?;
     if let Some(number) = &args.to {
         let refer_to = args.refer_to.as_deref();

@@ -15,6 +15,9 @@ pub(super) struct Profile {
     trunk: String,
     /// Its addresses, the first to be tried first.
     addresses: Vec<String>,
+    /// Why nobody could be asked: no connection came up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fault: Option<String>,
     /// What it said to OPTIONS; nothing if it did not answer.
     pub(super) options: Option<Reply>,
     /// What a call has told.
@@ -99,7 +102,7 @@ impl Profile {
                 lines.push(format!("OPTIONS    {} after {} ms", reply.status, reply.took_ms));
                 lines.extend(reply.abilities.words());
             }
-            None => lines.push("OPTIONS    no answer".to_owned()),
+            None => lines.push(format!("OPTIONS    {}", self.fault.as_deref().unwrap_or("no answer"))),
         }
         lines.extend(self.call.iter().flat_map(Call::words));
         lines.join("\n")
