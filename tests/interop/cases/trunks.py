@@ -6,11 +6,12 @@ import time
 
 from lab.desk import TONES, expect
 from lab.kamailio import Kamailio
-from lab.phone import Phone, field
+from lab.phone import Phone, StreamPhone, WebSocketPhone, field
 from lab.softphone import Softphone
 
 from . import case
 from .phones import hears_michael
+from .secure import Authority
 from .transfers import conversation
 
 REGISTRAR = """\
@@ -158,9 +159,57 @@ def phones_ring_together(desk):
     expect(baton.transfer_over(transfer["id"])["outcome"] == "bridged", "the one that answered has the caller")
 
 
-def probe(desk, baton, *words):
+@case("a phone of an AE with a lower q rings when the one with the higher has refused", full_only=True)
+def phones_ring_in_turn(desk):
+    def text_of(baton):
+        return baton.usual.replace(f'uri = "sip:michael@127.0.0.1:{baton.ports["michael"]}"\n', 'password = "secret"\ndigest = "sha-256"\n')
+
+    baton, _, _, call = conversation(desk, text_of=text_of)
+    desk_phone, mobile = (Phone(port, baton.target, baton.rtp["michael"]) for port in (baton.ports["michael"], baton.base + 8))
+    for phone, q in ((mobile, "0.5"), (desk_phone, "0.9")):
+        desk.at_end(phone.close)
+        phone.register("michael", "secret", "baton.example", q=q)
+    transfer = baton.transfer(call)
+    first = desk_phone.receive("INVITE")
+    desk_phone.send(desk_phone.response(first, "180 Ringing", tag="desk"))
+    baton.transfer_in(transfer["id"], ("ringing",))
+    expect(not [text for text in mobile.got if text.startswith("INVITE")], "the other one is silent")
+    desk_phone.send(desk_phone.response(first, "486 Busy Here", tag="desk"))
+    desk_phone.receive("ACK")
+    second = mobile.receive("INVITE")
+    expect(field(second, "Call-ID") == field(first, "Call-ID"), "it is the same call")
+    mobile.send(mobile.response(second, "200 OK", tag="mobile", sdp=True))
+    mobile.receive("ACK")
+    baton.transfer_in(transfer["id"], ("briefing",))
+    baton.ask("POST", f"/v1/transfers/{transfer['id']}/accept", {})
+    done = baton.transfer_over(transfer["id"])
+    expect(done["outcome"] == "bridged" and len(done["attempts"]) == 1, f"one attempt, and the mobile has the caller: {done['attempts']}")
+
+
+@case("an AE who is called by WebSocket: one is opened, the call and its end go by it", full_only=True)
+def called_by_web_socket(desk):
+    baton, _, _, call = conversation(desk, michael_parameters=";transport=ws", listen_more=', "ws:TLS"')
+    phone = WebSocketPhone(baton.ports["michael"], baton.rtp["michael"])
+    desk.at_end(phone.close)
+    transfer = baton.transfer(call)
+    phone.accept()
+    invite = phone.receive("INVITE")
+    expect(field(invite, "Via").startswith("SIP/2.0/WS ") and ";transport=ws>" in field(invite, "Contact"), f"by WebSocket: {invite[:400]!r}")
+    phone.send(phone.response(invite, "180 Ringing"))
+    phone.send(phone.response(invite, "200 OK", sdp=True))
+    phone.receive("ACK")
+    baton.transfer_in(transfer["id"], ("briefing",))
+    baton.ask("POST", f"/v1/transfers/{transfer['id']}/accept", {})
+    expect(baton.transfer_over(transfer["id"])["outcome"] == "bridged", "the transfer is bridged")
+    contact = field(invite, "Contact").split("<")[1].split(">")[0]
+    bye = phone.request("BYE", contact, field(invite, "To") + ";tag=phone", field(invite, "From"), field(invite, "Call-ID"), 2)
+    phone.send(bye.replace("SIP/2.0/UDP", "SIP/2.0/WS"))
+    phone.receive("SIP/2.0 200")
+
+
+def probe(desk, *words, config="baton.toml"):
     """`baton probe carrier` as a child, with the configuration of the daemon."""
-    config = desk.path("baton.toml")
+    config = desk.path(config)
     child = subprocess.Popen([desk.binary, "probe", "carrier", "--config", config, "--json", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              stdin=subprocess.DEVNULL)
     desk.at_end(child.kill)
@@ -170,11 +219,11 @@ def probe(desk, baton, *words):
 @case("baton probe asks Kamailio what it can do, and says that nobody is there where nobody is", full_only=True, needs=("kamailio",))
 def probe_asks(desk):
     baton = desk.serve()
-    child = probe(desk, baton)
+    child = probe(desk)
     said, complaint = child.communicate(timeout=20)
     expect(child.returncode == 1 and json.loads(said)["options"] is None, f"nobody is there: {child.returncode} {said} {complaint}")
     desk.at_end(Kamailio(desk.folder, REGISTRAR.format(port=baton.ports["trunk"]), baton.ports["trunk"]).close)
-    child = probe(desk, baton)
+    child = probe(desk)
     said, complaint = child.communicate(timeout=20)
     options = json.loads(said)["options"]
     expect(child.returncode == 0 and options["status"] == 200, f"Kamailio answers: {child.returncode} {said} {complaint}")
@@ -186,7 +235,7 @@ def probe_calls(desk):
     baton = desk.serve()
     trunk = Phone(baton.ports["trunk"], baton.target, baton.rtp["michael"])
     desk.at_end(trunk.close)
-    child = probe(desk, baton, "--to", "+15550142", "--refer-to", "+15550143")
+    child = probe(desk, "--to", "+15550142", "--refer-to", "+15550143")
     for method in ("OPTIONS", "INVITE"):
         asked = trunk.receive(method, 20)
         # The probe has a socket of its own.
@@ -203,3 +252,48 @@ def probe_calls(desk):
     said, complaint = child.communicate(timeout=20)
     call = json.loads(said)["call"]
     expect(child.returncode == 0 and (call["status"], call["refer"]) == (200, 405), f"it tells what it learnt: {child.returncode} {said} {complaint}")
+
+
+def by_stream(desk, baton, transport):
+    """The configuration of the daemon, with a trunk that is called by this."""
+    uri = f'uri = "sip:127.0.0.1:{baton.ports["trunk"]}'
+    expect(baton.usual.count(uri) == 1, "there is one trunk")
+    with open(desk.path(f"{transport}.toml"), "w", encoding="utf-8") as file:
+        file.write(baton.usual.replace(uri, f"{uri};transport={transport}"))
+
+
+@case("baton probe asks and calls a trunk by TCP and under TLS, and says why where no connection comes up", full_only=True, needs=("openssl",))
+def probe_by_stream(desk):
+    authority = Authority(desk.folder)
+    baton = desk.serve(listen_more=', "tls:TLS"', more=authority.configuration())
+    right, wrong = authority.sign("trunk", "IP:127.0.0.1"), authority.sign("wrong", "IP:192.0.2.1")
+    for transport, shown in (("tcp", None), ("tls", right)):
+        by_stream(desk, baton, transport)
+        trunk = StreamPhone(baton.ports["trunk"], baton.rtp["michael"], shown)
+        try:
+            child = probe(desk, "--to", "+15550142", "--refer-to", "+15550143", config=f"{transport}.toml")
+            trunk.accept()
+            for method in ("OPTIONS", "INVITE"):
+                asked = trunk.receive(method, 20)
+                expect(f"SIP/2.0/{transport.upper()} " in field(asked, "Via"), f"by {transport}: {field(asked, 'Via')}")
+                trunk.send(trunk.response(asked, "200 OK", sdp=method == "INVITE"))
+            trunk.receive("ACK")
+            trunk.send(trunk.response(trunk.receive("REFER", 15), "202 Accepted"))
+            trunk.send(trunk.response(trunk.receive("BYE", 15), "200 OK"))
+            said, complaint = child.communicate(timeout=20)
+        finally:
+            trunk.close()
+        call = json.loads(said)["call"]
+        expect(child.returncode == 0 and (call["status"], call["refer"]) == (200, 202), f"{transport}: {child.returncode} {said} {complaint}")
+    child = probe(desk, config="tcp.toml")
+    said, complaint = child.communicate(timeout=20)
+    expect(child.returncode == 1 and "does not accept" in json.loads(said)["fault"], f"nobody listens: {child.returncode} {said} {complaint}")
+    trunk = StreamPhone(baton.ports["trunk"], baton.rtp["michael"], wrong)
+    desk.at_end(trunk.close)
+    child = probe(desk, config="tls.toml")
+    try:
+        trunk.accept()
+    except OSError:
+        pass
+    said, complaint = child.communicate(timeout=20)
+    expect(child.returncode == 1 and "no TLS" in json.loads(said)["fault"], f"somebody else listens: {child.returncode} {said} {complaint}")
