@@ -1,6 +1,7 @@
 //! `baton serve`: everything is opened first, then the engine begins, and at the end nobody is cut off.
 
 mod bind;
+mod load;
 mod lock;
 mod lookups;
 mod open;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use baton_contract::Event;
 use baton_http::{HttpSettings, router};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::Sender;
 use tokio::sync::oneshot;
@@ -24,15 +26,26 @@ use tokio::task::JoinHandle;
 
 use crate::capture::Scribe;
 use crate::config::Config;
-use crate::engine::{Door, Engine, EngineControl, EngineParts, Phase, Request, Snapshot};
+use crate::engine::{Door, Ending, Engine, EngineControl, EngineParts, Outlets, Phase, Request, Snapshot};
+use crate::keeper::{Keeper, LEFT};
 use crate::record::Recorder;
 use crate::watchdog;
+use load::Loading;
 
 /// How long transfers in flight may go on after SIGTERM.
 const TRANSFERS_END_MAX: Duration = Duration::from_secs(90);
 
 /// How long the BYEs to what is left may take.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// The exit code of a process that leaves its calls to the next one: whoever started it is to start another.
+const LEFT_CODE: i32 = 75;
+
+/// How long tasks may take to end when the calls are left.
+const RUNTIME_ENDS_MAX: Duration = Duration::from_millis(50);
+
+/// How long people hear each other by a process that has left its calls, if nobody follows and nobody ends it.
+const FOLLOWED_MAX: Duration = Duration::from_secs(60);
 
 /// How often the gauges are counted, and how often it is looked whether the last transfer has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -46,8 +59,9 @@ pub(crate) fn serve(config: Config, file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(config, file.map(Path::to_owned), runtime.handle().clone())) {
-        Ok(()) => ExitCode::SUCCESS,
+    match runtime.block_on(run(Arc::new(config), file.map(Path::to_owned), runtime.handle().clone())) {
+        Ok(Ending::Stopped) => ExitCode::SUCCESS,
+        Ok(Ending::Left(outlets)) => leave(runtime, &outlets),
         Err(fault) => {
             eprintln!("baton: {fault:#}");
             ExitCode::FAILURE
@@ -55,14 +69,28 @@ pub(crate) fn serve(config: Config, file: Option<&Path>) -> ExitCode {
     }
 }
 
-async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Handle) -> anyhow::Result<()> {
-    // Composed beside everything else: callers of an earlier process wait.
-    let music = tokio::task::spawn_blocking(crate::voice::music);
+/// Waits for the next process to have the calls, where there is somebody who will say so, and ends. Until then people hear each other.
+fn leave(runtime: Runtime, outlets: &Outlets) -> ExitCode {
+    if matches!(outlets.keeper, Keeper::Parent(_)) {
+        // Nobody is let in here any more, and nothing is told twice.
+        runtime.shutdown_timeout(RUNTIME_ENDS_MAX);
+    }
+    tracing::info!("leaving; the next process takes the calls up");
+    if outlets.keeper.say(LEFT) {
+        std::thread::park_timeout(FOLLOWED_MAX);
+    }
+    std::process::exit(LEFT_CODE);
+}
+
+async fn run(config: Arc<Config>, file: Option<PathBuf>, runtime: tokio::runtime::Handle) -> anyhow::Result<Ending> {
     let mut stop = Stop::new()?;
     let signals = survive::Signals::new()?;
-    let survived = survive::Survived::find(&config)?;
+    let keeper = Keeper::find()?;
+    let self_test = open::SelfTest::from_environment();
+    let loading = Loading::begin(&config, self_test.switchboard).before(&keeper).await?;
+    let survived = survive::Survived::find(&config, keeper)?;
     let clock = survived.clock;
-    let opened = open::everything(&config, survived, runtime, music).await?;
+    let opened = open::everything(&config, survived, runtime, (loading, self_test.media)).await?;
     let phase = Arc::new(Phase::default());
     let gauges = Arc::new(parking_lot::Mutex::new(Snapshot::default()));
     let control = Arc::new(EngineControl {
@@ -82,7 +110,8 @@ async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Han
     let (end_http, http_ends) = oneshot::channel::<()>();
     let http = tokio::spawn(baton_http::serve(opened.http, router(control, settings), async move { drop(http_ends.await) }));
     let (voices, metrics) = (opened.engine.outlets.voices.clone(), opened.engine.outlets.metrics.clone());
-    signals.follow(reload::Reloader { door: opened.door.clone(), voices, metrics, file });
+    let tls = opened.tls.clone();
+    signals.follow(reload::Reloader { door: opened.door.clone(), voices, metrics, tls, file });
     let streams = opened.engine.outlets.streams.acceptor();
     if let Some(tls) = opened.tls.clone() {
         tokio::spawn(tls.watch());
@@ -105,6 +134,9 @@ async fn run(config: Config, file: Option<PathBuf>, runtime: tokio::runtime::Han
         tracing::debug!("the engine has ended");
     }
     let result = tokio::task::spawn_blocking(move || engine.join()).await.context("the engine's end")?;
+    if let Ok(Ok(left @ Ending::Left(_))) = result {
+        return Ok(left);
+    }
     if end_http.send(()).is_err() {
         tracing::debug!("HTTP has ended");
     }
@@ -136,7 +168,7 @@ fn begin_engine(engine: Engine, parts: EngineParts) -> anyhow::Result<(EngineThr
 }
 
 /// How the engine ends.
-type EngineThread = std::thread::JoinHandle<std::io::Result<()>>;
+type EngineThread = std::thread::JoinHandle<std::io::Result<Ending>>;
 
 /// Those who look on are done with what they have seen, or are not waited for.
 async fn put_away(

@@ -13,7 +13,7 @@ pub(crate) use outlets::{Outlets, hold_ports};
 pub(crate) use recordings::Recordings;
 pub(crate) use sockets::Sockets;
 pub(crate) use streams::{Connections, Known, StreamListener};
-pub(crate) use turn::{Engine, EngineParts};
+pub(crate) use turn::{Ending, Engine, EngineParts};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +89,7 @@ pub(crate) enum Request {
     HangUpAll,
     /// Takes another configuration, as a whole or not at all.
     Reload(Box<baton_switchboard::Reload>, oneshot::Sender<Result<(), baton_switchboard::NotReloaded>>),
-    /// Leaves the calls that are up to the process that comes next, and ends this one.
+    /// Leaves the calls that are up to the process that comes next, and ends the thread.
     Leave,
     /// Ends the thread.
     Stop,

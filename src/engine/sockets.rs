@@ -1,5 +1,6 @@
 //! The UDP sockets that SIP is spoken through.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
@@ -14,8 +15,11 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 /// The longest datagram that is read.
 const DATAGRAM_MAX: usize = 65_535;
 
-/// How many datagrams are read from one socket before others get their turn.
+/// How many datagrams are read with one question.
 const BATCH_MAX: usize = 16;
+
+/// How many datagrams may wait here; the kernel keeps the others. A fifth of a second of ten times three thousand calls a second.
+const WAITING_MAX: usize = 8_192;
 
 /// How many bytes may wait at a socket while the engine is busy; the system may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -36,6 +40,10 @@ pub(crate) struct Datagram {
 pub(crate) struct Sockets {
     sockets: Vec<(SocketAddr, UdpSocket)>,
     buffer: Box<[u8]>,
+    /// What was read and has not been heard, in the order in which it was read.
+    waiting: VecDeque<Datagram>,
+    /// How many have come with the last reading.
+    came: usize,
 }
 
 impl Sockets {
@@ -49,7 +57,8 @@ impl Sockets {
             }
             sockets.push((socket.local_addr()?, UdpSocket::from_std(socket)));
         }
-        Ok(Sockets { sockets, buffer: vec![0; DATAGRAM_MAX * BATCH_MAX].into_boxed_slice() })
+        let buffer = vec![0; DATAGRAM_MAX * BATCH_MAX].into_boxed_slice();
+        Ok(Sockets { sockets, buffer, waiting: VecDeque::new(), came: 0 })
     }
 
     /// Watches every socket; their tokens are their places.
@@ -60,13 +69,33 @@ impl Sockets {
         Ok(())
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.sockets.len()
+    /// Reads all that has come to these sockets, or to all of them, as far as there is room for it; says whether there may be more.
+    pub(crate) fn read(&mut self, places: Option<Vec<usize>>) -> bool {
+        let before = self.waiting.len();
+        let mut is_more = false;
+        for place in places.unwrap_or_else(|| (0..self.sockets.len()).collect()) {
+            let mut here = true;
+            while here && self.waiting.len() < WAITING_MAX {
+                here = self.receive(place);
+            }
+            is_more |= here;
+        }
+        self.came = self.waiting.len() - before;
+        is_more
     }
 
-    /// Reads one batch, with one question to the kernel; says whether more may be waiting.
-    pub(crate) fn receive(&mut self, place: usize, batch: &mut Vec<Datagram>) -> bool {
+    /// What has waited longest.
+    pub(crate) fn take_oldest(&mut self) -> Option<Datagram> {
+        self.waiting.pop_front()
+    }
+
+    /// How many wait, and how many of them have come with the last reading.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.waiting.len(), self.came)
+    }
+
+    /// Reads a batch, with one question to the kernel; says whether there may be more.
+    fn receive(&mut self, place: usize) -> bool {
         let Some((local, socket)) = self.sockets.get(place) else { return false };
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH_MAX, None);
         let mut pieces = self.buffer.chunks_exact_mut(DATAGRAM_MAX).map(|piece| [IoSliceMut::new(piece)]).collect::<Vec<_>>();
@@ -78,7 +107,7 @@ impl Sockets {
                     let bytes = one.iovs().next().map(Bytes::copy_from_slice).unwrap_or_default();
                     // Nobody can be answered who has no address.
                     if let Some(remote) = one.address.as_ref().and_then(address) {
-                        batch.push(Datagram { local: *local, remote, bytes });
+                        self.waiting.push_back(Datagram { local: *local, remote, bytes });
                     }
                 }
                 read == BATCH_MAX

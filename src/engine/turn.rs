@@ -30,11 +30,19 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 const LAST_WORDS_MAX: Duration = Duration::from_millis(500);
 const LAST_LOOK: Duration = Duration::from_millis(20);
 
+/// How many datagrams are heard before requests get their turn.
+const HEARD_MAX: usize = 16;
+
 /// How many requests are taken before the sockets get their turn again.
 const REQUESTS_MAX: usize = 256;
 
-/// The exit code of a process that leaves its calls to the next one: whoever started it is to start another.
-const LEFT: i32 = 75;
+/// How the engine has ended.
+pub(crate) enum Ending {
+    /// It was told to stop: no call is left.
+    Stopped,
+    /// The calls are left to the process that comes next; as long as these live people hear each other.
+    Left(Box<Outlets>),
+}
 
 /// The engine before its thread has begun.
 pub(crate) struct EngineParts {
@@ -66,20 +74,18 @@ pub(crate) struct Engine {
     pub(crate) outlets: Outlets,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) journal: Journal,
-    /// What was read from a socket and is being heard; empty between turns.
-    pub(crate) batch: Vec<Datagram>,
 }
 
 impl Engine {
     /// Runs until it is told to stop.
-    pub(crate) fn run(mut self, parts: EngineParts) -> io::Result<()> {
+    pub(crate) fn run(mut self, parts: EngineParts) -> io::Result<Ending> {
         precedence::set(precedence::LIVE);
         let EngineParts { mut poll, queue, door } = parts;
         self.sockets.register(poll.registry())?;
         let mut events = Events::with_capacity(64);
         self.drain_outputs(self.clock.now());
         self.outlets.relay.ring();
-        let mut more = false;
+        let (mut more, mut requests_wait) = (false, false);
         loop {
             let nap = if more { Duration::ZERO } else { self.nap() };
             match poll.poll(&mut events, Some(nap)) {
@@ -88,18 +94,20 @@ impl Engine {
                 Err(fault) => return Err(fault),
             }
             more = self.read_sockets(&events, more);
+            self.hear_some(requests_wait);
             self.write_down();
             door.is_looked_at();
+            requests_wait = false;
             match self.take_requests(&queue) {
                 Taken::All => {}
-                Taken::MoreWait => more = true,
+                Taken::MoreWait => requests_wait = true,
                 Taken::Stop => {
                     self.end(&queue);
-                    return Ok(());
+                    return Ok(Ending::Stopped);
                 }
+                Taken::Leave => return Ok(Ending::Left(Box::new(self.leave()))),
             }
-            let queue = if more { Queue::Standing { taken: 0 } } else { Queue::Empty };
-            self.board.see_queue(self.clock.now().mono, queue);
+            more |= requests_wait || self.sockets.waiting().0 > 0;
             self.wake();
             self.outlets.relay.ring();
             self.write_down();
@@ -117,28 +125,28 @@ impl Engine {
         soonest.map_or(NAP_MAX, |due| due.since(now.mono).min(NAP_MAX))
     }
 
+    /// Reads where something has come; says whether there may be more.
     fn read_sockets(&mut self, events: &Events, all: bool) -> bool {
-        let mut more = false;
-        let places: Vec<usize> = if all {
-            (0..self.sockets.len()).collect()
-        } else {
-            events.iter().filter(|event| event.token() != WAKER).map(|event| event.token().0).collect()
+        let told = || events.iter().filter(|event| event.token() != WAKER).map(|event| event.token().0).collect();
+        self.sockets.read((!all).then(told))
+    }
+
+    /// Hears what has waited longest. Each is answered before the next one is looked at: whoever spoke first does not wait for the others.
+    fn hear_some(&mut self, requests_wait: bool) {
+        let (waiting, came) = self.sockets.waiting();
+        let taken = waiting.min(HEARD_MAX);
+        // Requests of which more wait than were taken are neither more nor fewer than before, as far as can be seen.
+        let requests = if requests_wait { REQUESTS_MAX } else { 0 };
+        let queue = match requests_wait || waiting > taken {
+            true => Queue::Standing { came: came + requests, taken: taken + requests },
+            false => Queue::Empty,
         };
-        for place in places {
-            let mut batch = std::mem::take(&mut self.batch);
-            let here = self.sockets.receive(place, &mut batch);
-            more |= here;
-            if here {
-                self.board.see_queue(self.clock.now().mono, Queue::Standing { taken: batch.len() });
-            }
-            for Datagram { local, remote, bytes } in batch.drain(..) {
-                // Each is answered before the next one is looked at: whoever spoke first does not wait for the others.
-                let message = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
-                self.hear(self.clock.now(), message);
-            }
-            self.batch = batch;
+        self.board.see_queue(self.clock.now().mono, queue);
+        for _ in 0..taken {
+            let Some(Datagram { local, remote, bytes }) = self.sockets.take_oldest() else { return };
+            let message = Incoming { transport: Transport::Udp, connection: None, local, remote, bytes };
+            self.hear(self.clock.now(), message);
         }
-        more
     }
 
     fn take_requests(&mut self, queue: &Receiver<Request>) -> Taken {
@@ -146,6 +154,9 @@ impl Engine {
             let Ok(request) = queue.try_recv() else { return Taken::All };
             if matches!(request, Request::Stop) {
                 return Taken::Stop;
+            }
+            if matches!(request, Request::Leave) {
+                return Taken::Leave;
             }
             self.take(request);
         }
@@ -198,8 +209,7 @@ impl Engine {
                     tracing::debug!("whoever asked for a reload has gone");
                 }
             }
-            Request::Leave => self.leave(),
-            Request::Stop => {}
+            Request::Leave | Request::Stop => {}
         }
     }
 
@@ -253,12 +263,12 @@ impl Engine {
         self.journal.leave(&mut self.board);
     }
 
-    /// Leaves all calls to the process that comes after this one.
-    fn leave(&mut self) -> ! {
+    /// Leaves all calls to the process that comes after this one: they are on record, and nothing more is said in SIP.
+    fn leave(mut self) -> Outlets {
+        self.outlets.relay.ring();
         self.journal.leave(&mut self.board);
         self.outlets.leave();
-        tracing::info!("leaving; the next process takes the calls up");
-        std::process::exit(LEFT);
+        self.outlets
     }
 
     /// Does everything that the switchboard wants done. What comes back at once is handed in again.
@@ -328,6 +338,7 @@ enum Taken {
     All,
     MoreWait,
     Stop,
+    Leave,
 }
 
 /// What a command gets that found the queue full.

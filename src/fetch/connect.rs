@@ -45,7 +45,11 @@ pub(super) fn tls() -> TlsConnector {
 }
 
 /// Connects to the first address of the target that may be reached and answers.
-pub(super) async fn connect(tls: &TlsConnector, target: &Target, reach: Reach) -> Result<Wire, FetchError> {
+pub(super) async fn connect<'tls>(
+    tls: impl FnOnce() -> &'tls TlsConnector,
+    target: &Target,
+    reach: Reach,
+) -> Result<Wire, FetchError> {
     let stream = open(target, reach).await?;
     // A small request must not wait for more to come.
     stream.set_nodelay(true).map_err(|error| FetchError::Unreachable(error.kind()))?;
@@ -54,7 +58,7 @@ pub(super) async fn connect(tls: &TlsConnector, target: &Target, reach: Reach) -
         Scheme::Https => {
             let name =
                 ServerName::try_from(target.host().to_owned()).map_err(|_| FetchError::Untrusted("no host name".to_owned()))?;
-            let stream = tls.connect(name, stream).await.map_err(|error| FetchError::Untrusted(error.to_string()))?;
+            let stream = tls().connect(name, stream).await.map_err(|error| FetchError::Untrusted(error.to_string()))?;
             Ok(Wire::Tls(Box::new(stream)))
         }
     }

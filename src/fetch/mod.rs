@@ -10,6 +10,7 @@ mod tests;
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,7 +102,8 @@ pub(crate) enum FetchError {
 
 /// Asks, and keeps connections for the next question.
 pub(crate) struct Fetch {
-    tls: TlsConnector,
+    /// Whom this machine trusts: hundreds of certificates, which are read when the first one is wanted.
+    tls: OnceLock<TlsConnector>,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -116,9 +118,9 @@ struct Kept {
 type Place = (Scheme, String, Reach);
 
 impl Fetch {
-    /// Knows whom this machine trusts.
+    /// Nothing was asked yet.
     pub(crate) fn new() -> Fetch {
-        Fetch { tls: connect::tls(), kept: Mutex::new(Vec::new()) }
+        Fetch { tls: OnceLock::new(), kept: Mutex::new(Vec::new()) }
     }
 
     /// Posts, and waits for the whole answer. Dropping the future ends it all.
@@ -140,7 +142,7 @@ impl Fetch {
                 },
             }
         }
-        let wire = connect::connect(&self.tls, &question.target, question.reach).await?;
+        let wire = connect::connect(|| self.tls.get_or_init(connect::tls), &question.target, question.reach).await?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
             .handshake::<_, Full<Bytes>>(TokioIo::new(wire))

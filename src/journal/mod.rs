@@ -59,6 +59,9 @@ pub(crate) struct TakenUp {
 /// nobody waits for, so that the engine wakes once for both.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// How many calls that waited are written down at a time.
+const AT_ONCE_MAX: usize = 16;
+
 /// The way to the writer.
 pub(crate) struct Journal {
     lines: SyncSender<Line>,
@@ -129,6 +132,13 @@ impl Open {
     }
 }
 
+/// Whether all lines have found room with the writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Some,
+    None,
+}
+
 impl Journal {
     /// Writes down the calls that have changed: at once where somebody has come or is up, and every step of a transfer; else within a moment.
     pub(crate) fn follow(&mut self, now: Mono, board: &mut Switchboard) {
@@ -151,11 +161,13 @@ impl Journal {
             }
         }
         if self.due.is_some_and(|due| due <= now) {
-            self.due = None;
-            pressing.extend(std::mem::take(&mut self.waiting));
+            // Not all of them at once: whoever calls meanwhile waits for it.
+            let some = std::iter::from_fn(|| self.waiting.pop_first()).take(AT_ONCE_MAX);
+            pressing.extend(some);
+            self.due = (!self.waiting.is_empty()).then_some(now);
         }
-        if !pressing.is_empty() {
-            self.write(pressing, board);
+        if !pressing.is_empty() && self.write(pressing, board) == Room::None {
+            self.due = None;
         }
         if !self.waiting.is_empty() {
             self.due.get_or_insert(now + GATHER);
@@ -167,7 +179,8 @@ impl Journal {
         self.due
     }
 
-    fn write(&mut self, ids: Vec<CallId>, board: &Switchboard) {
+    fn write(&mut self, ids: Vec<CallId>, board: &Switchboard) -> Room {
+        let mut room = Room::Some;
         let began = self.clock.now().mono;
         let count = ids.len();
         for id in ids {
@@ -187,6 +200,7 @@ impl Journal {
             match self.lines.try_send(line) {
                 Err(TrySendError::Full(_)) => {
                     self.waiting.insert(id);
+                    room = Room::None;
                 }
                 Ok(()) | Err(TrySendError::Disconnected(_)) if standing == Standing::Gone => {
                     self.written.remove(&id);
@@ -198,14 +212,15 @@ impl Journal {
         }
         let each = self.clock.now().mono.since(began).as_secs_f64() / count as f64;
         self.metrics.lock().observe("baton_journal_seconds", &[("part", "engine")], each);
+        room
     }
 
     /// Waits until everything is on record, for a moment at most; the process is about to be replaced.
     pub(crate) fn leave(&mut self, board: &mut Switchboard) {
         let mut changed = board.take_touched();
         changed.append(&mut self.waiting);
-        if !changed.is_empty() {
-            self.write(changed.into_iter().collect(), board);
+        if !changed.is_empty() && self.write(changed.into_iter().collect(), board) == Room::None {
+            tracing::error!("the last steps of some calls are not on record");
         }
         let (done, written) = sync_channel(1);
         if self.lines.try_send(Line::Leave(done)).is_err() || written.recv_timeout(std::time::Duration::from_millis(500)).is_err()

@@ -15,8 +15,13 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_op
 
 use passing::{Received, receive, send};
 
-/// Says in the environment that the parent holds sockets, and that the way to it is the standard input.
+/// Says in the environment that the parent holds sockets, and that the way to it is the standard input: [`FIRST_WORKER`] or [`NEXT_WORKER`].
 pub(crate) const PARENT: &str = "BATON_KEEPER";
+
+/// There is no other worker: calls of an earlier one wait.
+pub(crate) const FIRST_WORKER: &str = "first";
+/// Another worker has the calls, until this one has loaded what it needs.
+pub(crate) const NEXT_WORKER: &str = "next";
 
 /// Adds descriptors to the store; a socket that reports an error stays in it.
 pub(crate) const HOLD: &str = "FDSTORE=1\nFDNAME=baton\nFDPOLL=0";
@@ -24,6 +29,13 @@ pub(crate) const HOLD: &str = "FDSTORE=1\nFDNAME=baton\nFDPOLL=0";
 /// What the parent says before it hands descriptors over, and after the last ones.
 pub(crate) const TAKE: &str = "TAKE";
 pub(crate) const TAKEN: &str = "TAKEN";
+
+/// A worker that is to follow another one says that it has loaded what it needs: the other may leave.
+pub(crate) const LOADED: &str = "LOADED";
+/// A worker says that its calls are on record, and that it does nothing any more but let people hear each other.
+pub(crate) const LEFT: &str = "LEFT";
+/// The worker that follows says that it has the calls, and is about to let people hear each other: the other one must end.
+pub(crate) const FOLLOWS: &str = "FOLLOWS";
 
 /// The first descriptor that a service manager passes on.
 const FIRST: i32 = 3;
@@ -47,19 +59,45 @@ pub(crate) struct Kept {
 }
 
 impl Keeper {
-    /// Finds out who holds sockets, and takes those that they have.
-    pub(crate) fn find() -> anyhow::Result<(Keeper, Kept)> {
-        let mut kept = Kept::default();
+    /// Finds out who holds sockets.
+    pub(crate) fn find() -> anyhow::Result<Keeper> {
         if std::env::var(PARENT).is_ok() {
             let parent = std::io::stdin().as_fd().try_clone_to_owned().context("the way to the parent is missing")?;
-            take_from_parent(&parent, &mut kept).context("the parent's sockets cannot be taken over")?;
-            return Ok((Keeper::Parent(parent), kept));
+            return Ok(Keeper::Parent(parent));
         }
-        take_from_manager(&mut kept).context("the service manager's sockets cannot be taken over")?;
         match std::env::var("NOTIFY_SOCKET").ok() {
-            Some(path) => Ok((Keeper::Manager(connect(&path).context("the service manager cannot be reached")?), kept)),
-            None => Ok((Keeper::Nobody, kept)),
+            Some(path) => Ok(Keeper::Manager(connect(&path).context("the service manager cannot be reached")?)),
+            None => Ok(Keeper::Nobody),
         }
+    }
+
+    /// Whether another worker has the calls until this one says that it has loaded what it needs.
+    pub(crate) fn has_another_worker(&self) -> bool {
+        matches!(self, Keeper::Parent(_)) && std::env::var(PARENT).is_ok_and(|which| which == NEXT_WORKER)
+    }
+
+    /// Takes the sockets that are held; waits until the worker before has left its calls.
+    pub(crate) fn take(&self) -> anyhow::Result<Kept> {
+        let mut kept = Kept::default();
+        match self {
+            Keeper::Parent(parent) => {
+                take_from_parent(parent, &mut kept).context("the parent's sockets cannot be taken over")?;
+            }
+            Keeper::Manager(_) | Keeper::Nobody => {
+                take_from_manager(&mut kept).context("the service manager's sockets cannot be taken over")?;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Tells the parent how far this worker is; says whether there is one that was told.
+    pub(crate) fn say(&self, word: &str) -> bool {
+        let Keeper::Parent(parent) = self else { return false };
+        let said = send(parent, word, &[]);
+        if let Err(fault) = &said {
+            tracing::error!(%fault, word, "the parent cannot be told");
+        }
+        said.is_ok()
     }
 
     /// Has sockets held. What goes wrong is logged: the daemon runs, but would have to bind these ports again.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use baton_contract::{Event, IdSource, PopLink};
-use baton_media::{Clip, RoomSettings, Sabotage as MediaSabotage};
+use baton_media::{RoomSettings, Sabotage as MediaSabotage};
 use baton_relay::{Relay, RelaySettings};
 use baton_sip::wire::HostPort;
 use baton_sip::{Listen, OptionsFor, Transport, UserAgent};
@@ -16,8 +16,8 @@ use baton_transfer::{Language, Roster};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
 
+use super::load::{Loaded, Loading};
 use super::lock::StoreLock;
 use super::lookups::Lookups;
 use super::retention::Retention;
@@ -27,17 +27,15 @@ use crate::capture::Scribe;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Connections, Door, Engine, EngineParts, Known, Outlets, Recordings, Request, Sockets, StreamListener};
-use crate::fetch::Fetch;
 use crate::journal::Marks;
-use crate::keeper::{Keeper, Kept};
+use crate::keeper::{FOLLOWS, Keeper, Kept};
 use crate::metrics::Metrics;
 use crate::precedence;
 use crate::record::Recorder;
-use crate::resolve::Names;
 use crate::telemetry::Teller;
 use crate::tls::Tls;
 use crate::transcribe::Transcriber;
-use crate::voice::{self, Voices};
+use crate::voice::Voices;
 use crate::watchdog::Pulse;
 use crate::webhook::{Couriers, Hooks, Post, Receipts};
 
@@ -65,12 +63,13 @@ pub(super) struct Opened {
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-/// Opens the store, the sockets, the media threads and the voices, in that order.
+/// Opens the store, the sockets, the media threads and the voices. Last of all the ports are taken: until then a worker before this one may let
+/// people hear each other.
 pub(super) async fn everything(
     config: &Config,
     survived: Survived,
     runtime: tokio::runtime::Handle,
-    music: JoinHandle<Arc<Clip>>,
+    (loading, sabotage): (Loading, Option<MediaSabotage>),
 ) -> anyhow::Result<Opened> {
     bind::all_descriptors();
     let Survived { lock, keeper, mut kept, journal, mut past, clock } = survived;
@@ -78,29 +77,22 @@ pub(super) async fn everything(
     let door = parts.door();
     let receipts = Arc::new(Receipts::default());
     let store = Arc::new(open_store(config, &door, receipts.clone()).await?);
-    let tls = open_tls(config)?;
     let (udp, streams, listen) = open_sip(config, &keeper, &mut kept)?;
     // After SIP: whoever finds HTTP open may call.
     let http = survive::listener(&keeper, &mut kept, config.http.listen);
     let http = http.and_then(TcpListener::from_std).with_context(|| taken("http", config.http.listen))?;
-    let self_test = SelfTest::from_environment();
     let recorder = open_recorder(config, &door)?;
-    let rooms = RoomSettings { sabotage: self_test.media, ..RoomSettings::new(music.await.context("the music")?) };
-    let relay = open_relay(config, clock, &door, rooms, recorder.clone(), journal.marks())?;
-    let ports = config.media.ports.0..=config.media.ports.1;
     let readable = Readable::of(&mut past, &journal);
-    let first_ports = survive::first_ports(config, (&keeper, &mut kept), &relay, &readable)?;
-    let fetch = Arc::new(Fetch::new());
-    let voices = Arc::new(Voices::new(config.transfer.language, &config.voices, &config.http_voices, &fetch));
-    let spoken = plan::Spoken { prompts: voice::prompts(), words_per_second: readable.pace(&voices).await };
-    let names = Names::new(&config.sip.nameservers);
-    let settings = plan::settings(config, &names, spoken, self_test.switchboard).await?;
-    learn_languages(config, &voices, &door, &runtime);
     let links = PopLink::new(store.secret());
     let begin = begin(config, clock, &store, links.clone(), listen).await?;
     let (events, _) = broadcast::channel(EVENTS_BEHIND_MAX);
     let metrics = Arc::new(Mutex::new(Metrics::with_roster(&config.aes)));
     let pulse = Arc::new(Pulse::default());
+    let Loaded { music, fetch, voices, names, tls, mut settings } = loading.end().await?;
+    let rooms = RoomSettings { sabotage, ..RoomSettings::new(music) };
+    let relay = open_relay(config, clock, &door, rooms, recorder.clone(), journal.marks())?;
+    settings.words_per_second = readable.pace(&voices).await;
+    learn_languages(config, &voices, &door, &runtime);
     let hooks = Arc::new(Hooks::new(config.webhooks.clone()));
     let retention = Retention::new(config, store.clone(), receipts.clone(), clock);
     let post = Post { store: store.clone(), receipts, fetch, metrics: metrics.clone(), clock };
@@ -111,18 +103,20 @@ pub(super) async fn everything(
     let scribe = Scribe::start(config.capture.clone(), &config.node.name).context("[capture] cannot be begun")?;
     let (tap, teller) = (scribe.tap.clone(), open_teller(config, &post));
     let connections = Connections::new(door.clone(), runtime.clone(), tls.clone(), known(&settings));
-    let (asked, rows) = (door.clone(), store.clone());
+    let (asked, rows, ports) = (door.clone(), store.clone(), config.media.ports.0..=config.media.ports.1);
     let mut outlets =
         Outlets::new(relay, ports, rows, voices, told, counted, runtime, asked, hooks, recordings, tap, connections);
-    outlets.keeper = keeper;
     let named = plan::named(config, &settings);
     let mut board = Switchboard::new(settings, begin);
+    keeper.say(FOLLOWS);
+    let first_ports = survive::first_ports(config, (&keeper, &mut kept), &outlets.relay, &readable)?;
+    outlets.keeper = keeper;
     board.handle(clock.now(), Input::Ports(first_ports));
     let taken_up = readable.take_up(&mut board, past, clock);
     let journal = journal.begin(clock, &board.common_snapshot(), taken_up, metrics.clone())?;
     board.handle(clock.now(), Input::Up);
     Lookups::new(names, named, door.clone()).start();
-    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal, batch: Vec::new() };
+    let engine = Engine { clock, board, sockets: Sockets::new(udp)?, outlets, pulse: pulse.clone(), journal };
     Ok(Opened {
         parts,
         engine,
@@ -181,14 +175,6 @@ async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> an
 fn open_teller(config: &Config, post: &Post) -> Option<Teller> {
     let settings = config.telemetry.clone()?;
     Some(Teller::new(settings, &config.node.name, post.fetch.clone(), post.metrics.clone()))
-}
-
-/// Reads the certificates, where anything is listened on under TLS: whom we call by it answers there.
-fn open_tls(config: &Config) -> anyhow::Result<Option<Arc<Tls>>> {
-    match config.sip.listen.iter().any(|listen| listen.transport.is_secure()) {
-        true => Ok(Some(Arc::new(Tls::open(config.tls.clone())?))),
-        false => Ok(None),
-    }
 }
 
 /// Whoever is named in the configuration may open as many connections as there are.
@@ -302,13 +288,13 @@ fn taken(what: &str, address: SocketAddr) -> String {
 }
 
 /// Faults put in on purpose by `baton demo --sabotage`, to show that its checks find them.
-struct SelfTest {
-    media: Option<MediaSabotage>,
-    switchboard: Option<Sabotage>,
+pub(super) struct SelfTest {
+    pub(super) media: Option<MediaSabotage>,
+    pub(super) switchboard: Option<Sabotage>,
 }
 
 impl SelfTest {
-    fn from_environment() -> SelfTest {
+    pub(super) fn from_environment() -> SelfTest {
         let name = std::env::var("BATON_SELF_TEST").unwrap_or_default();
         let media = match name.as_str() {
             "leak-consult" => Some(MediaSabotage::LeakConsult),

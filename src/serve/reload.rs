@@ -13,6 +13,7 @@ use super::plan;
 use crate::config::Config;
 use crate::engine::{Door, Request};
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 use crate::voice::{self, Voices};
 use crate::watchdog;
 
@@ -21,6 +22,8 @@ pub(super) struct Reloader {
     pub(super) door: Door,
     pub(super) voices: Arc<Voices>,
     pub(super) metrics: Arc<Mutex<Metrics>>,
+    /// Certificates, where anything is spoken under TLS.
+    pub(super) tls: Option<Arc<Tls>>,
     /// None where the daemon runs without a file.
     pub(super) file: Option<PathBuf>,
 }
@@ -48,12 +51,16 @@ impl Reloader {
             runtime.block_on(plan::settings(&config, &names, spoken, None)).map(|settings| (settings, config))
         });
         let (settings, config) = resolved.await.context("names cannot be resolved")??;
+        let certificates = self.tls.as_ref().map(|tls| tls.read().map(|fresh| (tls, fresh))).transpose()?;
         let (summary, aes) = (config.summary(), config.aes.clone());
         let (answer, taken) = oneshot::channel();
         let reload = Box::new(Reload { settings, aes: config.aes, groups: config.groups });
         self.door.send(Request::Reload(reload, answer)).map_err(|_| anyhow!("the engine is busy"))?;
         let taken: Result<(), NotReloaded> = taken.await.context("the engine has ended")?;
         taken?;
+        if let Some((tls, fresh)) = certificates {
+            tls.take(fresh);
+        }
         self.metrics.lock().set_roster(&aes);
         Ok(summary)
     }

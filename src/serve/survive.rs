@@ -32,9 +32,10 @@ pub(super) struct Survived {
 }
 
 impl Survived {
-    /// Looks for it. The lock comes first: while the earlier process lives its journal is not ours.
-    pub(super) fn find(config: &Config) -> anyhow::Result<Survived> {
-        let (keeper, kept) = Keeper::find()?;
+    /// Looks for it. The sockets come first, and with them the word that the earlier process has left; then the lock: while it lives its journal is
+    /// not ours.
+    pub(super) fn find(config: &Config, keeper: Keeper) -> anyhow::Result<Survived> {
+        let kept = keeper.take()?;
         let lock = lock::take(&config.store.url)?;
         let journal = journal::Open::beside(&config.store.url);
         let past = Past::read(journal.path());

@@ -59,6 +59,9 @@ struct Live {
     ends: Vec<(PathBuf, Timestamp)>,
 }
 
+/// Certificates that were read and are not used yet.
+pub(crate) struct Fresh(Arc<Live>);
+
 /// What a look at the files has shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -85,9 +88,20 @@ impl Tls {
     /// As when opening; what was read before stays in use then.
     pub(crate) fn reload(&self) -> Result<(), LoadFault> {
         *self.seen.lock() = stamps(&self.settings);
-        let live = Arc::new(Live::load(&self.settings)?);
-        *self.live.write() = live;
-        Ok(())
+        self.read().map(|fresh| self.take(fresh))
+    }
+
+    /// Reads every file, and uses none of them yet.
+    ///
+    /// # Errors
+    /// As when opening.
+    pub(crate) fn read(&self) -> Result<Fresh, LoadFault> {
+        Ok(Fresh(Arc::new(Live::load(&self.settings)?)))
+    }
+
+    /// Uses what was read.
+    pub(crate) fn take(&self, fresh: Fresh) {
+        *self.live.write() = fresh.0;
     }
 
     /// Reads the files again if one of them has changed.

@@ -66,6 +66,9 @@ struct Timbre {
     length: usize,
 }
 
+/// The most partials of a timbre.
+const PARTIALS_MAX: usize = 4;
+
 const PIANO: Timbre =
     Timbre { partials: &[(1.0, 1.0), (2.0, 0.28), (3.0, 0.06), (6.98, 0.05)], attack: 0.006, decay: 0.55, length: 6 * EIGHTH };
 const BELL: Timbre = Timbre { partials: &[(1.0, 1.0), (2.0, 0.16), (4.0, 0.05)], attack: 0.012, decay: 0.8, length: BAR };
@@ -99,20 +102,25 @@ pub(crate) fn music() -> Clip {
 /// Adds a note; what rings on beyond the end of the tape goes on at its beginning, so that the loop has no seam.
 fn play(tape: &mut [f64], at: usize, band: &Instrument, note: u8, loudness: f64) {
     let hertz = 440.0 * 2_f64.powf((f64::from(note) - 69.0) / 12.0);
-    for (multiple, part) in band.timbre.partials.iter().filter(|(multiple, _)| hertz * multiple < 3_400.0) {
-        // Each value of a sine follows from the two before it, so that none has to be computed.
+    // Each value of a sine follows from the two before it, so that none has to be computed; all partials go side by side, for each of them waits
+    // for its own last value.
+    let (mut before, mut now, mut twice_cos) = ([0.0; PARTIALS_MAX], [0.0; PARTIALS_MAX], [0.0; PARTIALS_MAX]);
+    let partials = band.timbre.partials.iter().filter(|(multiple, _)| hertz * multiple < 3_400.0);
+    for (place, (multiple, part)) in partials.enumerate() {
         let turn = TAU * hertz * multiple / f64::from(RATE);
-        let twice_cos = 2.0 * turn.cos();
-        let (mut before, mut now) = (-turn.sin() * loudness * part, 0.0);
-        let mut envelope = band.envelope.iter();
-        let mut from = at % tape.len();
-        while !envelope.as_slice().is_empty() {
-            for (sample, gain) in tape[from..].iter_mut().zip(envelope.by_ref()) {
-                *sample += now * gain;
-                (before, now) = (now, twice_cos * now - before);
+        (before[place], twice_cos[place]) = (-turn.sin() * loudness * part, 2.0 * turn.cos());
+    }
+    let mut envelope = band.envelope.iter();
+    let mut from = at % tape.len();
+    while !envelope.as_slice().is_empty() {
+        for (sample, gain) in tape[from..].iter_mut().zip(envelope.by_ref()) {
+            *sample += now.iter().sum::<f64>() * gain;
+            for place in 0..PARTIALS_MAX {
+                let next = twice_cos[place] * now[place] - before[place];
+                (before[place], now[place]) = (now[place], next);
             }
-            from = 0;
         }
+        from = 0;
     }
 }
 

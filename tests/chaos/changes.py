@@ -37,6 +37,32 @@ def reload(program, folder):
         return "one AE more, two faulty files refused"
 
 
+def broken_program(program, folder):
+    """SIGUSR2, and what is started does not come up: the worker that has the calls keeps them. Once it is mended, the next one takes them over."""
+    with Scene(program, folder, aes=1) as scene:
+        pair = scene.bridges(1)[0]
+        old = scene.daemon.worker()
+        with open(scene.daemon.config, encoding="utf-8") as file:
+            right = file.read()
+        with open(scene.daemon.config, "a", encoding="utf-8") as file:
+            file.write("\n[[ae]\n")
+        scene.quiet()
+        began = time.monotonic()
+        scene.daemon.swap()
+        wait("the log says that it does not come up", lambda: scene.daemon.count("the next worker does not come up"))
+        wait("they talk on", lambda: hear_each_other(pair, time.monotonic() - 0.5, 20))
+        must(scene.daemon.worker() == old, "the worker has changed")
+        must(not scene.phones.sip_between(began, time.monotonic()), "the phones saw SIP")
+        with open(scene.daemon.config, "w", encoding="utf-8") as file:
+            file.write(right)
+        scene.daemon.swap()
+        wait("another worker", lambda: scene.daemon.worker() not in (None, old) and scene.daemon.count("the next worker has the calls"))
+        swapped = time.monotonic()
+        wait("they hear each other", lambda: hear_each_other(pair, swapped))
+        scene.hang_up([pair])
+        return "the old one went on, and was followed later"
+
+
 def drain(program, folder):
     """`baton drain --wait`: nothing new comes in or goes out, who talks talks on, and it returns when the last one has gone."""
     with Scene(program, folder, aes=2) as scene:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -43,19 +44,22 @@ def is_free(port):
 
 
 class Daemon:
-    def __init__(self, binary, folder, phones=None, aes=1, supervised=True, sip=None, first="", store=None, ports=600):
+    def __init__(self, binary, folder, phones=None, aes=1, supervised=True, sip=None, first="", store=None, ports=600, backup=False, tls=False):
         self.binary, self.folder, self.supervised = binary, folder, supervised
         self.sip, self.http = sip or free(), free(socket.SOCK_STREAM)
         self.first = free_range(ports)
         self.last = self.first + ports - 1
         self.aes, self.first_of_all, self.store = aes, first, store or os.path.join(folder, "baton.db")
+        self.tls = free(socket.SOCK_STREAM) if tls else None
+        self.backup = backup  # the first AE has the second one as theirs
         self.process = None
         self.log = open(os.path.join(folder, "baton.log"), "ab")
 
     def write(self, phones, extra=""):
         ai, ae = phones.address("ai"), phones.address("ae")
+        secure = f', "tls:127.0.0.1:{self.tls}"' if self.tls else ""
         text = (
-            f'[node]\nname = "chaos"\n\n[sip]\nlisten = ["udp:127.0.0.1:{self.sip}"]\n\n'
+            f'[node]\nname = "chaos"\n\n[sip]\nlisten = ["udp:127.0.0.1:{self.sip}"{secure}]\n\n'
             f'[media]\naddress = "127.0.0.1"\nports = "{self.first}-{self.last}"\n\n'
             f'[http]\nlisten = "127.0.0.1:{self.http}"\npublic_url = "http://127.0.0.1:{self.http}"\n\n'
             f'[store]\nurl = "sqlite:{self.store}"\n\n'
@@ -68,6 +72,8 @@ class Daemon:
                 f'\n[[ae]]\nid = "ae-{number:03d}"\nname = "ae-{number:03d}"\nuri = "sip:ae-{number:03d}@{ae}"\n'
                 'timezone = "UTC"\nhours = "Mon-Sun 00:00-24:00"\n'
             )
+            if self.backup and number == 0:
+                text += 'backup = "ae-001"\n'
         self.config = os.path.join(self.folder, "baton.toml")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(text + extra)
@@ -147,6 +153,16 @@ class Daemon:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.02)
+
+    def gone(self, patience=40):
+        """Waits for the process to end, as a service manager does, without looking now and then; its code."""
+        watched = os.pidfd_open(self.process.pid)
+        try:
+            if not select.select([watched], [], [], patience)[0]:
+                raise RuntimeError(f"the daemon is still there after {patience} s")
+        finally:
+            os.close(watched)
+        return self.process.wait(5)
 
     def stop(self):
         if self.process is None:

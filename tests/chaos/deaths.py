@@ -181,12 +181,15 @@ def registered(program, folder):
         return "known after 2 deaths, and called"
 
 
-def point(when, number):
+def point(when, number, story="accepts"):
     """The process dies at one line of the journal within a transfer: the caller must be safe within two seconds."""
 
     def play(program, folder):
-        with Scene(program, folder, self_test=f"die-{when}:{number}", extra='\n[transfer]\nring_max = "6s"\n', ports=128) as scene:
+        declines = story == "declines"
+        self_test, extra = f"die-{when}:{number}", '\n[transfer]\nring_max = "6s"\n'
+        with Scene(program, folder, aes=2 if declines else 1, self_test=self_test, extra=extra, ports=128, backup=declines) as scene:
             scene.phones.ae_key = "1"
+            scene.phones.declines = {"ae-000"} if declines else set()
             first = scene.daemon.worker()
             died = []
 
@@ -215,7 +218,11 @@ def point(when, number):
                 except OSError:
                     pass
                 time.sleep(0.05)
-            if not look():
+            # The last lines come after the bridge: what nobody waits for is written a moment later.
+            end = time.monotonic() + 1.0
+            while not look() and time.monotonic() < end:
+                time.sleep(0.02)
+            if not died:
                 return "no such line"
             safe = wait("the caller is safe", lambda: safe_at(scene, caller, died[0]))
             must(not BARS or safe[1] <= 2.0, f"safe only after {safe[1]:.2f} s, by {safe[0]}")
@@ -239,20 +246,20 @@ def safe_at(scene, caller, died):
     return None
 
 
-def points(wanted, times=1):
-    """Several points side by side: most of each is waiting."""
+def points(wanted, times=1, idle=0.5):
+    """Several points side by side: most of each is waiting. At no more than this share of them there may be no such line."""
 
     def play(program, folder):
         told, lock, slowest = {}, threading.Lock(), [0.0]
 
         def one(job):
-            turn, (when, number) = job
-            inside = os.path.join(folder, f"{turn}-{when}-{number}")
+            turn, (when, number, story) = job
+            inside = os.path.join(folder, f"{turn}-{when}-{number}-{story}")
             os.mkdir(inside)
             try:
-                said = point(when, number)(program, inside)
+                said = point(when, number, story)(program, inside)
             except Broken as fault:
-                raise Broken(f"{when} line {number}: {fault} ({inside}/baton.log)") from fault
+                raise Broken(f"{when} line {number}, the AE {story}: {fault} ({inside}/baton.log)") from fault
             how, _, after = said.partition(" after ")
             with lock:
                 told[how] = told.get(how, 0) + 1
@@ -262,7 +269,8 @@ def points(wanted, times=1):
         with ThreadPoolExecutor(1 if BARS else BESIDE) as pool:
             for done in [pool.submit(one, job) for job in jobs]:
                 done.result()
-        must(told.get("no such line", 0) < len(jobs), "the process has died at no line")
+        missing = told.get("no such line", 0)
+        must(missing <= len(jobs) * idle, f"at {missing} of {len(jobs)} points the process has not died")
         return ", ".join(f"{count} {how}" for how, count in sorted(told.items())) + f"; the slowest after {slowest[0]:.0f} ms"
 
     return play

@@ -21,7 +21,7 @@ class Single(Daemon):
     def kill(self, number=signal.SIGKILL):
         old = self.process.pid
         os.kill(old, number)
-        self.process.wait(40)
+        self.gone()
         self.start()
         return old
 
@@ -66,7 +66,7 @@ class Managed(Single):
             held = list(self.held.values())
         for one in held:
             os.set_inheritable(one, True)
-        handing = [sys.executable, os.path.join(HERE, "handing.py"), ",".join(map(str, held))]
+        handing = [sys.executable, "-I", "-S", os.path.join(HERE, "handing.py"), ",".join(map(str, held))]
         more = {"NOTIFY_SOCKET": self.path, **(environment or {})}
         env = dict(os.environ, RUST_LOG="info", **more)
         if self_test:
@@ -79,7 +79,7 @@ class Managed(Single):
         """As `systemctl kill -s USR2`, and the restart that follows."""
         old = self.process.pid
         self.process.send_signal(signal.SIGUSR2)
-        if self.process.wait(40) != 75:
+        if self.gone() != 75:
             raise RuntimeError(f"the daemon left with {self.process.returncode}")
         self.start()
         return old

@@ -122,6 +122,7 @@ class Phones(threading.Thread):
         self.lost = [0, 0]  # datagrams that were lost, and all
         self.ae_answers_after = 0.05
         self.ae_key = None
+        self.declines = set()  # AEs who are busy
         self.ai_refers = None
 
     def address(self, role):
@@ -341,8 +342,8 @@ class Phones(threading.Thread):
             return None
         if method == "INVITE" and leg is None:
             return self.on_invite(role, text)
-        if method == "INVITE" and leg is not None and leg.answer:
-            return self.send(role, leg.answer)
+        if method == "INVITE" and leg is not None:
+            return self.send(role, leg.answer or self.response(text, 180, leg.local_tag))
         if method == "CANCEL":
             self.send(role, self.response(text, 200, leg.local_tag if leg else "x"))
             if leg is not None and leg.state in ("ringing", "new"):
@@ -364,6 +365,9 @@ class Phones(threading.Thread):
         leg.remote_value = header(text, "From")
         leg.target = re.search(r"<([^>]*)>", header(text, "Contact")).group(1)
         leg.learn(text)
+        if leg.user in self.declines:
+            leg.state, leg.answer = "declined", self.response(text, 486, leg.local_tag)
+            return self.send(role, leg.answer)
         leg.state = "ringing"
         self.send(role, self.response(text, 180, leg.local_tag))
         wait = self.ae_answers_after if role == "ae" else 0.02
@@ -386,7 +390,7 @@ class Phones(threading.Thread):
             self.after(0.5, again)
 
     def response(self, request, status, tag, leg=None):
-        phrase = {180: "Ringing", 200: "OK", 481: "Call Does Not Exist", 487: "Request Terminated"}[status]
+        phrase = {180: "Ringing", 200: "OK", 481: "Call Does Not Exist", 486: "Busy Here", 487: "Request Terminated"}[status]
         vias = "".join(f"Via: {via}\r\n" for via in re.findall(r"^Via:\s*(.*?)\r?$", request, re.I | re.M))
         routes = "".join(f"Record-Route: {one}\r\n" for one in re.findall(r"^Record-Route:\s*(.*?)\r?$", request, re.I | re.M))
         to = header(request, "To")

@@ -1,7 +1,8 @@
 //! Overload: while more waits at the door than is worked off, new calls are refused, so that those that are up do not wait.
 //!
-//! A queue that is emptied again and again is no overload, however long it was for a moment; one that has been standing for some time is. Refusing costs
-//! a hundredth of a call, so a standing queue is gone within milliseconds, and calls are taken again.
+//! A queue that is emptied again and again is no overload, however long it was for a moment: a machine that did not run leaves one behind, and it becomes
+//! shorter with every look. One that becomes longer although it is worked off is overload, and so is one that stands. Refusing costs a hundredth of a
+//! call, so a queue is gone within milliseconds then, and calls are taken again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,11 +13,17 @@ use baton_time::Mono;
 use crate::peer::Peer;
 use crate::switchboard::Switchboard;
 
-/// How long the queue may be standing where there was no crowd before: a machine that did not run for a moment leaves a queue behind that is worked off, and is
-/// no reason to refuse anybody.
-const STANDING_MAX: Duration = Duration::from_millis(50);
+/// At so many looks the queue must have become longer, more than thrice as often as shorter. It waits behind what came meanwhile who is refused then: some
+/// milliseconds.
+const GREW_MIN: u32 = 4;
 
-/// How long it may be standing again after a crowd. A refusal comes within twice that: it waits behind what came before it.
+/// At so many where a crowd was there lately.
+const GREW_AGAIN_MIN: u32 = 2;
+
+/// How long the queue may be standing that becomes neither longer nor shorter.
+const STANDING_MAX: Duration = Duration::from_millis(200);
+
+/// How long it may be standing again after a crowd.
 const STANDING_AGAIN_MAX: Duration = Duration::from_millis(8);
 
 /// A crowd was there lately if it was there within this time.
@@ -30,9 +37,11 @@ const TAKEN_MIN: usize = 96;
 pub enum Queue {
     /// Nothing waits.
     Empty,
-    /// Something waits still, although as much was taken as is taken at a time.
+    /// Something waits still, although as much is taken as is taken at a time.
     Standing {
-        /// How many messages were taken this time.
+        /// How many messages have come since the last look.
+        came: usize,
+        /// How many are taken this time.
         taken: usize,
     },
 }
@@ -45,17 +54,26 @@ pub(crate) enum Standing {
         /// When there was a crowd last.
         crowd: Option<Mono>,
     },
-    /// It has.
-    Yes {
-        /// Since when.
-        since: Mono,
-        /// How many messages were taken since then.
-        taken: usize,
-        /// How long it may.
-        most: Duration,
-        /// When there was a crowd last, before this.
-        crowd: Option<Mono>,
-    },
+    /// It has, and may be worked off.
+    Yes(Seen),
+    /// It is too much, until nothing waits any more.
+    Crowd,
+}
+
+/// What was seen of a queue since it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    since: Mono,
+    /// How many messages were taken since then.
+    taken: usize,
+    /// At how many looks more than half as much again had come as was taken.
+    grew: u32,
+    /// At how many less had come than was taken.
+    shrank: u32,
+    /// When there was a crowd last, before this.
+    crowd: Option<Mono>,
+    /// It was lately.
+    is_again: bool,
 }
 
 impl Default for Standing {
@@ -67,40 +85,50 @@ impl Default for Standing {
 impl Standing {
     fn see(&mut self, now: Mono, queue: Queue) {
         *self = match (queue, *self) {
-            (Queue::Empty, Standing::No { crowd }) => Standing::No { crowd },
-            (Queue::Empty, Standing::Yes { crowd, .. }) => match self.crowd(now) {
-                Crowd::TooMany => Standing::No { crowd: Some(now) },
-                Crowd::Few => Standing::No { crowd },
-            },
-            (Queue::Standing { taken }, Standing::No { crowd }) => {
-                let lately = crowd.is_some_and(|crowd| now.since(crowd) <= LATELY);
-                let most = if lately { STANDING_AGAIN_MAX } else { STANDING_MAX };
-                Standing::Yes { since: now, taken, most, crowd }
-            }
-            (Queue::Standing { taken: more }, Standing::Yes { since, taken, most, crowd }) => {
-                Standing::Yes { since, taken: taken + more, most, crowd }
-            }
+            (Queue::Empty, Standing::No { crowd } | Standing::Yes(Seen { crowd, .. })) => Standing::No { crowd },
+            (Queue::Empty, Standing::Crowd) => Standing::No { crowd: Some(now) },
+            (Queue::Standing { .. }, Standing::Crowd) => Standing::Crowd,
+            (Queue::Standing { came, taken }, Standing::No { crowd }) => Seen::first(now, crowd).more(now, came, taken),
+            (Queue::Standing { came, taken }, Standing::Yes(seen)) => seen.more(now, came, taken),
         };
     }
 
     /// Whether it is too much.
-    pub(crate) fn crowd(self, now: Mono) -> Crowd {
+    pub(crate) fn crowd(self) -> Crowd {
         match self {
-            Standing::Yes { since, taken, most, .. } if now.since(since) >= most && taken >= TAKEN_MIN => Crowd::TooMany,
-            Standing::Yes { .. } | Standing::No { .. } => Crowd::Few,
+            Standing::Crowd => Crowd::TooMany,
+            Standing::Yes(_) | Standing::No { .. } => Crowd::Few,
         }
     }
 }
 
+impl Seen {
+    fn first(now: Mono, crowd: Option<Mono>) -> Seen {
+        let is_again = crowd.is_some_and(|crowd| now.since(crowd) <= LATELY);
+        Seen { since: now, taken: 0, grew: 0, shrank: 0, crowd, is_again }
+    }
+
+    fn more(mut self, now: Mono, came: usize, taken: usize) -> Standing {
+        self.taken += taken;
+        self.grew += u32::from(came > taken + taken / 2);
+        self.shrank += u32::from(came < taken);
+        let (grew_min, standing_max) =
+            if self.is_again { (GREW_AGAIN_MIN, STANDING_AGAIN_MAX) } else { (GREW_MIN, STANDING_MAX) };
+        let grows = self.grew >= grew_min && self.grew > 3 * self.shrank;
+        let stands = now.since(self.since) >= standing_max && self.taken >= TAKEN_MIN;
+        if grows || stands { Standing::Crowd } else { Standing::Yes(self) }
+    }
+}
+
 impl Switchboard {
-    /// Told each time that somebody has looked at the door.
+    /// Told each time that somebody looks at the door, before what is taken is handed in.
     pub fn see_queue(&mut self, now: Mono, queue: Queue) {
         self.standing.see(now, queue);
     }
 
     /// How crowded it is for a message from `source`: an AI or an AE speaks about calls that are up.
-    pub(crate) fn crowd_for(&self, now: Mono, source: SocketAddr) -> Crowd {
-        match self.standing.crowd(now) {
+    pub(crate) fn crowd_for(&self, source: SocketAddr) -> Crowd {
+        match self.standing.crowd() {
             Crowd::Few => Crowd::Few,
             Crowd::TooMany => match self.peer(source) {
                 Peer::Ai(_) | Peer::Ae(_) => Crowd::Few,
@@ -118,32 +146,51 @@ mod tests {
         Mono::from_millis(millis)
     }
 
+    /// Looks at a queue, a look each millisecond; says after how many of them it was a crowd.
+    fn crowded_after(standing: &mut Standing, from: u64, looks: &[(usize, usize)]) -> Option<usize> {
+        for (place, (came, taken)) in looks.iter().enumerate() {
+            standing.see(at(from + place as u64), Queue::Standing { came: *came, taken: *taken });
+            if standing.crowd() == Crowd::TooMany {
+                return Some(place + 1);
+            }
+        }
+        None
+    }
+
     #[test]
-    fn a_queue_that_stands_is_a_crowd_and_one_that_was_emptied_is_none() {
+    fn a_queue_that_becomes_longer_while_it_is_worked_off_is_a_crowd_until_it_is_empty() {
         let mut standing = Standing::default();
-        standing.see(at(100), Queue::Standing { taken: 64 });
-        let crowds = [standing.crowd(at(100)), standing.crowd(at(500))];
-        assert_eq!(crowds, [Crowd::Few; 2], "little was taken: nobody worked");
-        standing.see(at(106), Queue::Standing { taken: 64 });
-        let crowds = [standing.crowd(at(149)), standing.crowd(at(150))];
-        assert_eq!(crowds, [Crowd::Few, Crowd::TooMany], "it counts from the first time");
-        standing.see(at(151), Queue::Empty);
-        assert_eq!(standing.crowd(at(500)), Crowd::Few);
+        assert_eq!(crowded_after(&mut standing, 0, &[(40, 16); 8]), Some(4));
+        standing.see(at(9), Queue::Standing { came: 1, taken: 16 });
+        assert_eq!(standing.crowd(), Crowd::TooMany, "what waits is refused, too");
+        standing.see(at(10), Queue::Empty);
+        assert_eq!(standing.crowd(), Crowd::Few);
+        assert_eq!(crowded_after(&mut standing, 20, &[(40, 16); 8]), Some(2), "shortly after a crowd less is enough");
+    }
+
+    #[test]
+    fn what_has_come_while_the_machine_did_not_run_is_worked_off() {
+        let mut standing = Standing::default();
+        // Three times nothing ran for 45 ms; between them the queue becomes shorter.
+        let stall = [&[(120, 16)][..], &[(4, 16); 7]].concat();
+        assert_eq!(crowded_after(&mut standing, 0, &stall.repeat(3)), None);
+        standing.see(at(100), Queue::Empty);
+        assert_eq!(standing, Standing::No { crowd: None });
+    }
+
+    #[test]
+    fn a_queue_that_stands_for_long_is_a_crowd_although_it_becomes_no_longer() {
+        let mut standing = Standing::default();
+        assert_eq!(crowded_after(&mut standing, 0, &[(16, 16); 300]), Some(201));
+        let mut idle = Standing::default();
+        assert_eq!(crowded_after(&mut idle, 0, &[(0, 0); 300]), None, "nothing was taken: nobody worked");
     }
 
     #[test]
     fn after_a_crowd_less_is_borne_for_a_while() {
-        let mut standing = Standing::default();
-        standing.see(at(0), Queue::Standing { taken: 128 });
-        standing.see(at(60), Queue::Empty);
-        standing.see(at(1_060), Queue::Standing { taken: 128 });
-        assert_eq!([standing.crowd(at(1_067)), standing.crowd(at(1_068))], [Crowd::Few, Crowd::TooMany]);
-        standing.see(at(1_065), Queue::Empty);
-        standing.see(at(1_070), Queue::Standing { taken: 128 });
-        assert_eq!(
-            standing.crowd(at(1_110)),
-            Crowd::Few,
-            "what was gone in time was no crowd, and the one before it is long ago"
-        );
+        let mut standing = Standing::No { crowd: Some(at(0)) };
+        assert_eq!(crowded_after(&mut standing, 1_000, &[(16, 16); 20]), Some(9));
+        standing = Standing::No { crowd: Some(at(0)) };
+        assert_eq!(crowded_after(&mut standing, 1_001, &[(16, 16); 20]), None, "it is long ago");
     }
 }

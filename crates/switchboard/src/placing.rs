@@ -108,7 +108,7 @@ impl Switchboard {
         if !self.agent.is_accepting() {
             return Err(Problem::unavailable("no new calls are taken"));
         }
-        if self.standing.crowd(now.mono) == Crowd::TooMany {
+        if self.standing.crowd() == Crowd::TooMany {
             return Err(Problem::unavailable("there is too much to do; ask again in a moment"));
         }
         let ai = self.settings.ai_named(&request.ai);

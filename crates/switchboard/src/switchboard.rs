@@ -250,7 +250,7 @@ impl Switchboard {
         match input {
             Input::Callbacks(rows) => self.on_rows(now, rows),
             Input::Sip(incoming) => {
-                self.agent.set_crowd(self.crowd_for(now.mono, incoming.remote));
+                self.agent.set_crowd(self.crowd_for(incoming.remote));
                 self.agent.receive(now.mono, incoming);
             }
             Input::ConnectionClosed { connection, remote } => self.agent.connection_closed(now.mono, connection, remote),

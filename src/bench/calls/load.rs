@@ -49,8 +49,8 @@ pub(super) struct Outcome {
     pub(super) through: Vec<f64>,
     /// Datagrams from and to the daemon.
     pub(super) datagrams: usize,
-    /// From the INVITE to a 503 that says when to come again, in milliseconds.
-    pub(super) turned_away: Vec<f64>,
+    /// When an INVITE left and when a 503 came that says when to come again.
+    pub(super) turned_away: Vec<(Mono, Mono)>,
     /// For how long calls began.
     pub(super) offered: Duration,
     /// How long it took.
@@ -360,7 +360,7 @@ impl Load {
                 let is_first = self.calls[number].phase != Phase::Over;
                 if is_first && status == 503 && text.contains("\r\nRetry-After: ") {
                     let invited_at = self.calls[number].invited_at;
-                    self.outcome.turned_away.push(at.since(invited_at).as_secs_f64() * 1e3);
+                    self.outcome.turned_away.push((invited_at, at));
                 }
                 let ack = message::ack_refusal(number, &self.at, text);
                 self.caller_sends(&ack);

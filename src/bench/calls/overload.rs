@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use baton_time::Mono;
 use serde_json::json;
 
 use super::load::{Load, Outcome, Plan};
 use super::{CallsArgs, Floor};
 use crate::bench::figures::Spread;
+use crate::bench::metronome::{Metronome, stood_still};
+use crate::bench::trial::Stall;
 use crate::clock::Clock;
 
 /// Calls a second that are tried one after the other, and for how many seconds each.
@@ -25,12 +28,13 @@ const TURNED_AWAY_MAX: f64 = 20.0;
 pub(super) fn run(args: &CallsArgs, times: u32) -> anyhow::Result<bool> {
     match (args.against, args.callee) {
         (Some(daemon), Some(callee)) => {
-            let mut load = Load::open_at(Clock::start(), daemon, Some(callee)).context("the phones' sockets")?;
-            Ok(tell(args, &Storm::blow(&mut load, args, times)?))
+            let clock = Clock::start();
+            let mut load = Load::open_at(clock, daemon, Some(callee)).context("the phones' sockets")?;
+            Ok(tell(args, &Storm::blow(clock, &mut load, args, times)?))
         }
         (None, None) => {
             let mut floor = Floor::open()?;
-            let storm = Storm::blow(&mut floor.load, args, times);
+            let storm = Storm::blow(floor.clock, &mut floor.load, args, times);
             let ok = storm.as_ref().is_ok_and(|storm| tell(args, storm));
             floor.close(ok);
             storm.map(|_| ok)
@@ -44,21 +48,25 @@ struct Storm {
     times: u32,
     capacity: u32,
     outcome: Outcome,
+    /// When this machine stood still meanwhile.
+    stalls: Vec<Stall>,
     /// A while later, at half of what it can do.
     calm: Outcome,
 }
 
 impl Storm {
-    fn blow(load: &mut Load, args: &CallsArgs, times: u32) -> anyhow::Result<Storm> {
+    fn blow(clock: Clock, load: &mut Load, args: &CallsArgs, times: u32) -> anyhow::Result<Storm> {
         let capacity = match args.capacity {
             Some(known) => known,
             None => capacity(load)?,
         };
         let plan = |rate: u32, seconds: u32| Plan { rate, calls: (rate * seconds) as usize, hold: Duration::ZERO };
+        let metronome = Metronome::start(clock);
         let outcome = load.run(plan(capacity * times, args.seconds));
+        let stalls = metronome.stop();
         std::thread::park_timeout(Duration::from_secs(1));
         let calm = load.run(plan((capacity / 2).max(1), STEP_SECONDS));
-        Ok(Storm { times, capacity, outcome, calm })
+        Ok(Storm { times, capacity, outcome, stalls, calm })
     }
 
     /// Calls a second that came up and were ended, to what there would have been without the storm.
@@ -72,10 +80,15 @@ impl Storm {
     }
 
     fn lines(&self) -> Vec<(String, String, String, bool)> {
-        let away = Spread::of(self.outcome.turned_away.iter().copied());
-        let (told, soon) = away.map_or(("nobody".to_owned(), false), |away| {
-            (format!("{:.1}, {:.1}, {:.1}", away.p50, away.p99, away.max), away.p99 <= TURNED_AWAY_MAX)
-        });
+        let away = |stalls: &[Stall]| {
+            let one =
+                |(from, to): &(Mono, Mono)| (to.since(*from).saturating_sub(stood_still(stalls, *from, *to))).as_secs_f64() * 1e3;
+            Spread::of(self.outcome.turned_away.iter().map(one)).map_or(("nobody".to_owned(), false), |away| {
+                (format!("{:.1}, {:.1}, {:.1}", away.p50, away.p99, away.max), away.p99 <= TURNED_AWAY_MAX)
+            })
+        };
+        let ((told, soon), (without, soon_without)) = (away(&[]), away(&self.stalls));
+        let longest = self.stalls.iter().map(|stall| stall.was.since(stall.due)).max().unwrap_or_default();
         let offered = (self.outcome.done + self.outcome.failed) as f64 / self.outcome.offered.as_secs_f64();
         vec![
             (
@@ -89,6 +102,12 @@ impl Storm {
                 told,
                 format!("p99 ≤ {TURNED_AWAY_MAX}"),
                 soon,
+            ),
+            (
+                format!("the same without stalls of the machine ({}, the longest {} ms)", self.stalls.len(), longest.as_millis()),
+                without,
+                format!("p99 ≤ {TURNED_AWAY_MAX}"),
+                soon_without,
             ),
             ("neither had nor turned away".to_owned(), self.lost().to_string(), "0".to_owned(), self.lost() == 0),
             (
