@@ -190,8 +190,8 @@ impl Parent {
     async fn swap(&mut self, old: &mut Worker) -> anyhow::Result<Option<Worker>> {
         let mut next = self.start(NEXT_WORKER)?;
         let mut stage = Stage::Loading;
-        let late = tokio::time::sleep(FOLLOWS_WITHIN);
-        tokio::pin!(late);
+        let mut patience = tokio::time::interval(FOLLOWS_WITHIN);
+        patience.tick().await; // the first one is now
         loop {
             tokio::select! {
                 status = next.process.wait() => {
@@ -240,7 +240,7 @@ impl Parent {
                         return Ok(None);
                     }
                 },
-                () = &mut late => {
+                _ = patience.tick() => {
                     tracing::error!(?stage, "the next worker is not ready in time");
                     end(&mut next.process);
                     self.stay(old, stage);
