@@ -66,7 +66,7 @@ pub(crate) struct Seen {
     since: Mono,
     /// How many messages were taken since then.
     taken: usize,
-    /// At how many looks more than half as much again had come as was taken.
+    /// At how many looks more than a quarter more had come than was taken.
     grew: u32,
     /// At how many less had come than was taken.
     shrank: u32,
@@ -110,7 +110,7 @@ impl Seen {
 
     fn more(mut self, now: Mono, came: usize, taken: usize) -> Standing {
         self.taken += taken;
-        self.grew += u32::from(came > taken + taken / 2);
+        self.grew += u32::from(came > taken + taken / 4);
         self.shrank += u32::from(came < taken);
         let (grew_min, standing_max) =
             if self.is_again { (GREW_AGAIN_MIN, STANDING_AGAIN_MAX) } else { (GREW_MIN, STANDING_MAX) };
