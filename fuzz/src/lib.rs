@@ -98,13 +98,13 @@ const KEPT_MAX: usize = 400;
 fn ask(message: &Message) {
     let lists = message.contacts().len() + message.record_routes().len() + message.routes().len() + message.reasons().len();
     assert!(lists <= bytes_of(message));
-    let uris = [message.request_uri(), message.contact().map(|contact| &contact.uri), Some(&message.from().uri)];
-    uris.into_iter().flatten().for_each(uri);
+    let uris = [message.request_uri(), message.contact().map(|contact| contact.uri()), Some(message.from().uri())];
+    uris.into_iter().flatten().for_each(|one| uri(&one.owned()));
     if let Some(refer) = message.refer_to() {
         look_at(&refer);
     }
-    [message.from(), message.to()].into_iter().chain(message.routes()).for_each(address);
-    let mut via = message.via().clone();
+    [message.from(), message.to()].into_iter().chain(message.routes()).for_each(|one| address(&one.owned()));
+    let mut via = message.via().owned();
     assert!(via.transaction().is_none() || via.branch().is_some());
     written(&via);
     via.stamp(source());

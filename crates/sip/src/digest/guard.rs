@@ -202,7 +202,7 @@ impl<'m> Answer<'m> {
 /// Whether the URI that the digest covers is that of the request: an answer is no good for another one.
 fn is_about(uri: &str, request: &Message) -> bool {
     let asked = request.request_uri();
-    asked.is_some_and(|asked| asked.as_str() == uri || uri.parse::<Uri>().is_ok_and(|uri| uri.is_same(asked)))
+    asked.is_some_and(|asked| asked.as_str() == uri || uri.parse::<Uri>().is_ok_and(|uri| uri.is_same(&asked.owned())))
 }
 
 fn param<'m>(rest: &'m str, name: &str) -> Option<&'m str> {

@@ -13,7 +13,7 @@ use crate::dialog::{Dialog, Place, Side};
 use crate::random::token;
 use crate::transaction::{ClientKey, ClientMachine};
 use crate::transport::{Hop, ServerName, Transport, Wanted};
-use crate::wire::{Header, Uri};
+use crate::wire::{Header, Uri, UriRef};
 
 /// The type of a session description.
 pub(crate) const SDP: &str = "application/sdp";
@@ -91,6 +91,8 @@ impl UserAgent {
         let key = request.key;
         let (offered, authorization) = (ask.body.is_some(), ask.authorization.clone());
         self.begin(now, request, session.id, Purpose::Invite, Some(Box::new(ask)));
+        // There is one in nearly every session, and it lives as long: a vector would make room for four.
+        session.invites.reserve_exact(1);
         session.invites.push(OurInvite { key, seq, offered, authorization, acks: Vec::new(), dialog: half, ending: Cancel::No });
         key
     }
@@ -217,7 +219,7 @@ impl UserAgent {
         } else {
             self.acknowledge(session, key, &dialog, None);
         }
-        let contact = response.contact();
+        let contact = response.contact().map(UriRef::owned);
         session.stage = Stage::Up(Up::new(dialog));
         self.tell(Event::Answered { session: session.id, sdp, contact, wants_answer, message: response.message });
     }
@@ -352,6 +354,7 @@ impl UserAgent {
         let body = sdp.map(|sdp| (SDP.to_owned(), sdp));
         let ack = self.request(dialog, "ACK", invite.seq, &invite.authorization, body.as_ref()).transmit;
         invite.acks.retain(|(tag, _)| *tag != dialog.remote_tag);
+        invite.acks.reserve_exact(1);
         invite.acks.push((dialog.remote_tag.clone(), Some(ack.clone())));
         self.send("ACK", 0, ack);
     }

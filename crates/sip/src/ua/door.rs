@@ -15,7 +15,7 @@ use crate::dialog::{Dialog, Side};
 use crate::random::{self, token};
 use crate::transaction::{ClientKey, ServerKey, ServerMachine};
 use crate::transport::{ConnectionId, Hop, Incoming, Transmit, Transport};
-use crate::wire::{COOKIE, Fault, Message, Name, Scheme, Uri, Via};
+use crate::wire::{AddrRef, COOKIE, Fault, Message, Name, Scheme, Uri, UriRef, Via};
 use serde::{Deserialize, Serialize};
 
 /// A request that has been let in.
@@ -29,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) via: Via,
     /// Names its transaction.
     pub(crate) key: ServerKey,
-    /// Names the transaction of the INVITE that an ACK or CANCEL is about.
+    /// Names the transaction of the INVITE that an ACK or CANCEL is about; of any other request its own.
     pub(crate) invite_key: ServerKey,
 }
 
@@ -194,11 +194,14 @@ impl UserAgent {
 
 impl Request {
     fn read(message: Message, incoming: &Incoming, secret: [u64; 2]) -> Request {
-        let way = Way::back(incoming, message.via());
-        let mut via = message.via().clone();
+        let mut via = message.via().owned();
+        let way = Way::back(incoming, &via);
         via.stamp(incoming.remote);
         let key = server_key(&message, message.method(), secret);
-        let invite_key = if message.method() == "INVITE" { key } else { server_key(&message, "INVITE", secret) };
+        let invite_key = match message.method() {
+            "ACK" | "CANCEL" => server_key(&message, "INVITE", secret),
+            _ => key,
+        };
         Request { source: incoming.remote, way, via, key, invite_key, message }
     }
 
@@ -221,8 +224,8 @@ impl Request {
         matches!(self.method(), "INVITE" | "OPTIONS") && self.to_tag().is_none() && self.message.header("Replaces").is_none()
     }
 
-    pub(crate) fn uri(&self) -> &Uri {
-        self.message.request_uri().unwrap_or(&self.message.to().uri)
+    pub(crate) fn uri(&self) -> UriRef<'_> {
+        self.message.request_uri().unwrap_or(self.message.to().uri())
     }
 
     pub(crate) fn call_id(&self) -> &str {
@@ -288,7 +291,7 @@ impl Request {
     /// A re-INVITE moves the far side's target, and the stream it came by is the one that lives.
     pub(crate) fn refresh(&self, dialog: &mut Dialog) {
         if let Some(contact) = self.message.contact() {
-            dialog.remote_target = contact.uri.to_string();
+            dialog.remote_target = contact.uri().to_string();
         }
         if self.way.connection.is_some() && self.way.transport == dialog.hop.transport {
             dialog.connection = self.way.connection;
@@ -332,8 +335,8 @@ impl Response {
         sdp(&self.message)
     }
 
-    pub(crate) fn contact(&self) -> Option<Uri> {
-        self.message.contact().map(|contact| contact.uri.clone())
+    pub(crate) fn contact(&self) -> Option<UriRef<'_>> {
+        self.message.contact().map(AddrRef::uri)
     }
 
     /// The dialog that this makes of our half (RFC 3261 §12.1.2).
@@ -385,11 +388,14 @@ impl Way {
 /// RFC 3261 §17.2.3: branch, sent-by and method; for peers from before that, everything that does not change when a request is repeated.
 fn server_key(message: &Message, method: &str, secret: [u64; 2]) -> ServerKey {
     let via = message.via();
-    let sent_by = via.sent_by.to_string();
+    let sent_by = match via.port() {
+        Some(port) => format!("{}:{port}", via.host()),
+        None => via.host().to_string(),
+    };
     ServerKey(match via.transaction() {
         Some(branch) => digest(secret, &[b"branch", branch.as_bytes(), sent_by.as_bytes(), method.as_bytes()]),
         None => {
-            let uri = message.request_uri().map(ToString::to_string).unwrap_or_default();
+            let uri = message.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
             let from_tag = message.from().tag().unwrap_or_default();
             let top = message.headers(Name::Via).next().unwrap_or_default();
             let seq = message.cseq().number.to_be_bytes();

@@ -15,7 +15,7 @@ use crate::wire::{Header, Name, Uri};
 impl UserAgent {
     /// A new INVITE outside of all dialogs.
     pub(crate) fn on_invite(&mut self, now: Mono, key: ServerKey, request: Request) {
-        let Some(contact) = request.message.contact().map(|contact| contact.uri.clone()) else {
+        let Some(contact) = request.message.contact().map(|contact| contact.uri().owned()) else {
             let reply = Reply { phrase: Some("Bad Request: Contact is missing".to_owned()), ..Reply::new(400) };
             return self.reject(now, key, &request, reply, Rejected::Malformed);
         };
@@ -99,9 +99,9 @@ impl UserAgent {
 impl Request {
     fn invite(&self, contact: Uri, replaces: Option<SessionId>) -> InviteRequest {
         InviteRequest {
-            request_uri: self.uri().clone(),
-            from: self.message.from().clone(),
-            to: self.message.to().clone(),
+            request_uri: self.uri().owned(),
+            from: self.message.from().owned(),
+            to: self.message.to().owned(),
             contact: Some(contact),
             call_id: self.call_id().to_owned(),
             sdp: self.sdp(),

@@ -220,7 +220,7 @@ pub(crate) fn cancel(invite: &Transmit, reason: Option<&str>) -> Option<Transmit
 /// A request that goes the way of its INVITE and shares its branch.
 fn derived(invite: &Transmit, method: &str, to: Option<&str>, reason: Option<&str>) -> Option<Bytes> {
     let message = Message::parse(invite.bytes.clone()).ok()?;
-    let mut builder = Builder::request(method, message.request_uri()?).header(Name::Via, message.via());
+    let mut builder = Builder::request(method, message.request_uri()?).header(Name::Via, message.via().owned());
     for route in message.headers(Name::Route) {
         builder = builder.header(Name::Route, route);
     }

@@ -169,7 +169,7 @@ impl UserAgent {
         let Some(mut session) = self.target_session(request).and_then(|id| self.sessions.remove(&id)) else {
             return self.reject(now, key, request, Reply::new(403), Rejected::OutsideDialog);
         };
-        let contact = request.message.contact().map(|contact| contact.uri.clone());
+        let contact = request.message.contact().map(|contact| contact.uri().owned());
         match (contact, request.message.refer_to()) {
             (Some(contact), Some(_)) => {
                 self.on_refer(now, &mut session, key, request);

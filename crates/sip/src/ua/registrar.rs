@@ -202,7 +202,7 @@ impl UserAgent {
         if !self.registrar.is_open() {
             return self.bad_method(now, key, request);
         }
-        let wanted = request.message.to().uri.user_plain().unwrap_or_default().into_owned();
+        let wanted = request.message.to().uri().user_plain().unwrap_or_default().into_owned();
         let verdict = self.verify_message(now, &request.message);
         match &verdict {
             Verdict::Missing | Verdict::Stale => {

@@ -102,10 +102,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            sessions: 50_000,
-            transactions: 400_000,
-            source_transactions: 250_000,
-            source_sessions: 30_000,
+            sessions: 200_000,
+            transactions: 800_000,
+            source_transactions: 500_000,
+            source_sessions: 120_000,
             forks: 16,
             refers: 8,
             stranger_rate: 50,

@@ -177,7 +177,7 @@ impl UserAgent {
         }
         if subscribing.dialog.remote_tag.is_empty() {
             // RFC 6665 §4.4.1: the NOTIFY may come before the answer to the SUBSCRIBE, and makes the dialog then.
-            let contact = request.message.contact().map(|contact| contact.uri.to_string());
+            let contact = request.message.contact().map(|contact| contact.uri().to_string());
             let route: Vec<String> = request.message.headers(Name::RecordRoute).map(str::to_owned).collect();
             let remote = request.message.header(Name::From).unwrap_or_default();
             let mut made = subscribing.dialog.answered(remote, request.remote_tag(), contact, Vec::new());

@@ -49,7 +49,22 @@ impl Builder {
     pub fn response(status: u16, phrase: impl Display) -> Builder {
         let status = if (100..=699).contains(&status) { status } else { 500 };
         let mut builder = Builder::empty();
-        builder.safely(|out| write!(out, "SIP/2.0 {status} {phrase}"));
+        let digit = |number: u16| b'0' + (number % 10) as u8;
+        builder.out.put_slice(&[
+            b'S',
+            b'I',
+            b'P',
+            b'/',
+            b'2',
+            b'.',
+            b'0',
+            b' ',
+            digit(status / 100),
+            digit(status / 10),
+            digit(status),
+            b' ',
+        ]);
+        builder.safely(|out| write!(out, "{phrase}"));
         builder.out.put_slice(b"\r\n");
         builder
     }

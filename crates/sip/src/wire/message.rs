@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::parse::parse_datagram;
 use super::scan;
+use super::shape::{AddrShape, Span, UriShape, ViaShape};
 use super::values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
-use super::{Fault, Method, Name, NameAddr, Sought, Text, Uri, Via};
+use super::{AddrRef, Fault, Method, Name, NameAddr, Sought, Text, UriRef, Via, ViaRef};
 
 /// A request or response. Cheap to clone; it keeps the bytes it was read from.
 #[derive(Clone)]
@@ -16,25 +17,25 @@ pub struct Message(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     /// The bytes from the start line to the end of the body.
-    pub(crate) raw: Bytes,
-    /// The head: as it came, but continuation lines are joined.
-    pub(crate) head: Text,
-    pub(crate) lines: Vec<Line>,
+    pub(super) raw: Bytes,
+    /// The head: as it came, but continuation lines are joined. All places are in it.
+    pub(super) head: Text,
+    pub(super) lines: Vec<Line>,
     /// Which names there are, by their numbers: most that is asked for is not there.
-    pub(crate) names: Names,
+    pub(super) names: Names,
     /// Whether lines can be repeated as they came: nothing in them could end a line or needs to be neutralised.
-    pub(crate) is_plain: bool,
-    pub(crate) start: Start,
-    pub(crate) via: Via,
-    pub(crate) from: NameAddr,
-    pub(crate) to: NameAddr,
-    pub(crate) call_id: Text,
-    pub(crate) cseq: CSeq,
-    pub(crate) max_forwards: Option<u8>,
+    pub(super) is_plain: bool,
+    pub(super) start: Start,
+    pub(super) via: ViaShape,
+    pub(super) from: AddrShape,
+    pub(super) to: AddrShape,
+    pub(super) call_id: Span,
+    pub(super) cseq: CSeq,
+    pub(super) max_forwards: Option<u8>,
     /// The first one.
-    pub(crate) contact: Option<NameAddr>,
-    pub(crate) routes: Vec<NameAddr>,
-    pub(crate) body: Bytes,
+    pub(super) contact: Option<AddrShape>,
+    pub(super) routes: Vec<AddrShape>,
+    pub(super) body: Bytes,
 }
 
 /// A set of names.
@@ -52,9 +53,9 @@ impl Names {
 }
 
 /// The first line.
-pub(crate) enum Start {
-    Request { method: Method, uri: Uri },
-    Response { status: u16, phrase: Text },
+pub(super) enum Start {
+    Request { method: Method, uri: UriShape },
+    Response { status: u16, phrase: Span },
 }
 
 /// Where a header stands in the head.
@@ -114,21 +115,21 @@ impl Message {
     pub fn phrase(&self) -> &str {
         match &self.0.start {
             Start::Request { .. } => "",
-            Start::Response { phrase, .. } => phrase,
+            Start::Response { phrase, .. } => phrase.of_text(&self.0.head),
         }
     }
 
     /// The Request-URI; none for a response.
-    pub fn request_uri(&self) -> Option<&Uri> {
+    pub fn request_uri(&self) -> Option<UriRef<'_>> {
         match &self.0.start {
-            Start::Request { uri, .. } => Some(uri),
+            Start::Request { uri, .. } => Some(UriRef::new(&self.0.head, uri)),
             Start::Response { .. } => None,
         }
     }
 
     /// The topmost Via.
-    pub fn via(&self) -> &Via {
-        &self.0.via
+    pub fn via(&self) -> ViaRef<'_> {
+        ViaRef::new(&self.0.head, &self.0.via)
     }
 
     /// All Vias, topmost first.
@@ -137,18 +138,18 @@ impl Message {
     }
 
     /// From.
-    pub fn from(&self) -> &NameAddr {
-        &self.0.from
+    pub fn from(&self) -> AddrRef<'_> {
+        AddrRef::new(&self.0.head, &self.0.from)
     }
 
     /// To.
-    pub fn to(&self) -> &NameAddr {
-        &self.0.to
+    pub fn to(&self) -> AddrRef<'_> {
+        AddrRef::new(&self.0.head, &self.0.to)
     }
 
     /// The Call-ID.
     pub fn call_id(&self) -> &str {
-        &self.0.call_id
+        self.0.call_id.of_text(&self.0.head)
     }
 
     /// The CSeq.
@@ -162,8 +163,8 @@ impl Message {
     }
 
     /// The first Contact; none too if it is `*`.
-    pub fn contact(&self) -> Option<&NameAddr> {
-        self.0.contact.as_ref()
+    pub fn contact(&self) -> Option<AddrRef<'_>> {
+        self.0.contact.as_ref().map(|contact| AddrRef::new(&self.0.head, contact))
     }
 
     /// All Contacts; `*` is not among them.
@@ -172,8 +173,8 @@ impl Message {
     }
 
     /// The Routes, nearest first.
-    pub fn routes(&self) -> &[NameAddr] {
-        &self.0.routes
+    pub fn routes(&self) -> impl ExactSizeIterator<Item = AddrRef<'_>> {
+        self.0.routes.iter().map(|route| AddrRef::new(&self.0.head, route))
     }
 
     /// The Record-Routes, in the order of the message.

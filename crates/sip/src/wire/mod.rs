@@ -1,7 +1,7 @@
 //! SIP on the wire: messages read and printed, byte for byte.
 //!
-//! A [`Message`] keeps the bytes it came as, an index of its headers, and what routing needs, typed. Everything else is read when asked for.
-//! Typed values share the message's bytes.
+//! A [`Message`] keeps the bytes it came as, an index of its headers, and where everything that routing needs stands in them: it is read once, and
+//! seen by views, which cost nothing. Everything else is read when asked for. Values that are to be kept share the message's bytes.
 
 mod alphabet;
 mod builder;
@@ -17,6 +17,7 @@ mod params;
 mod parse;
 mod quick;
 mod scan;
+mod shape;
 mod tel;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod text;
 mod uri;
 mod values;
 mod via;
+mod view;
 
 pub use builder::{Builder, Header};
 pub use fault::{Fault, Rule};
@@ -41,6 +43,7 @@ pub use text::Text;
 pub use uri::{Scheme, Uri};
 pub use values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
 pub use via::{COOKIE, Via};
+pub use view::{AddrRef, HostRef, UriRef, ViaRef};
 
 pub(crate) use scan::pairs;
 pub(crate) use text::serde_as_written;

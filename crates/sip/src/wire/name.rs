@@ -155,7 +155,7 @@ impl Name {
             return BY_LETTER.get(usize::from(letter)).copied().unwrap_or(Name::Other);
         }
         let Some(candidates) = BY_LENGTH.get(bytes.len()) else { return Name::Other };
-        let is_it = |(known, _): &&(&[u8], Name)| known.iter().zip(bytes).all(|(known, byte)| known | 0x20 == byte | 0x20);
+        let is_it = |(known, _): &&(&[u8], Name)| is_alike(known, bytes);
         candidates.iter().take_while(|(_, name)| *name != Name::Other).find(is_it).map_or(Name::Other, |(_, name)| *name)
     }
 
@@ -215,6 +215,17 @@ impl Name {
                 | Name::RSeq
                 | Name::SubscriptionState
         )
+    }
+}
+
+/// Whether two names of the same length are the same but for the bit that tells large letters from small ones; eight bytes at a time.
+#[inline]
+fn is_alike(known: &[u8], bytes: &[u8]) -> bool {
+    const SMALL: u64 = u64::from_ne_bytes([0x20; 8]);
+    let word = |eight: &[u8; 8]| u64::from_ne_bytes(*eight) | SMALL;
+    match (known.first_chunk(), bytes.first_chunk(), known.last_chunk(), bytes.last_chunk()) {
+        (Some(one), Some(two), Some(end), Some(other)) if known.len() <= 16 => word(one) == word(two) && word(end) == word(other),
+        _ => known.iter().zip(bytes).all(|(known, byte)| known | 0x20 == byte | 0x20),
     }
 }
 

@@ -27,8 +27,8 @@ impl NameAddr {
 
     /// Reads `text`, a part of `whole`: `"Name" <uri>;params`, `Name <uri>;params` or `uri;params`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<NameAddr, Rule> {
-        if let Some(read) = quick::name_addr(whole, text) {
-            return Ok(read);
+        if let Some(read) = quick::name_addr(text.as_bytes(), 0) {
+            return Ok(read.owned(whole, text));
         }
         let text = scan::trim(text);
         let open = if text.starts_with('"') {
@@ -77,6 +77,11 @@ impl NameAddr {
         }
         let params = if uri.len() == text.len() || !text.contains(';') { Params::default() } else { Params::cut(whole, params)? };
         Ok(NameAddr { display: Text::default(), uri: Uri::cut(whole, uri)?, params })
+    }
+
+    /// The display name with its quotes, if it has any.
+    pub(super) fn display_as_written(&self) -> &str {
+        &self.display
     }
 
     /// The display name without quotes and backslashes; empty if there is none.

@@ -15,7 +15,7 @@ pub struct Params {
 impl Params {
     /// Reads `text`, a part of `whole`, which begins behind the first semicolon.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Params, Rule> {
-        if quick::are_params(text) {
+        if quick::are_params(text.as_bytes(), 0) {
             return Ok(Params::checked(whole, text));
         }
         let text = scan::trim(text);
@@ -39,6 +39,11 @@ impl Params {
         Params { text: whole.part(text) }
     }
 
+    /// As written, without the first semicolon.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn detached(&self) -> Params {
         Params { text: self.text.detached() }
     }
@@ -50,21 +55,12 @@ impl Params {
 
     /// All, as written: name, and value with its quotes if it has any.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let mut rest = Some(self.text.as_str()).filter(|text| !text.is_empty());
-        std::iter::from_fn(move || {
-            let (param, after) = next(rest?);
-            rest = after;
-            Some(split(param))
-        })
+        all(&self.text)
     }
 
     /// The parameter's value: `Some(None)` if it is there without one, `None` if it is not there. Names compare without case.
     pub fn find(&self, name: &str) -> Option<Option<&str>> {
-        match quick::find(&self.text, name) {
-            quick::Found::Yes(value) => Some(value),
-            quick::Found::No => None,
-            quick::Found::Unclear => self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value),
-        }
+        find(&self.text, name)
     }
 
     /// The parameter's value as written; none if it has none or is not there.
@@ -112,6 +108,26 @@ impl Params {
             keep.for_each(|(known, value)| push(&mut all, known, value));
             self.text = Text::from(all);
         }
+    }
+}
+
+/// All parameters of `text`, as written.
+fn all(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    std::iter::from_fn(move || {
+        let (param, after) = next(rest?);
+        rest = after;
+        Some(split(param))
+    })
+}
+
+/// The value of a parameter in `text`: `Some(None)` if it is there without one.
+#[inline]
+pub(super) fn find<'a>(text: &'a str, name: &str) -> Option<Option<&'a str>> {
+    match quick::find(text, name) {
+        quick::Found::Yes(value) => Some(value),
+        quick::Found::No => None,
+        quick::Found::Unclear => all(text).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value),
     }
 }
 

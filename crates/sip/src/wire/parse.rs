@@ -6,8 +6,12 @@ use bytes::Bytes;
 
 use super::fault::Refusal;
 use super::message::{Inner, Line, Message, Names, Start};
+use super::shape::{AddrShape, Span, UriShape, ViaShape};
 use super::values::CSeq;
-use super::{Fault, Method, Name, NameAddr, Rule, Text, Uri, Via, limits, quick, scan};
+use super::{Fault, Method, Name, Rule, Scheme, Text, Via, limits, quick, scan};
+
+/// How many lines a head has at most, usually.
+const LINES_USUAL: usize = 20;
 
 /// Reads one datagram (RFC 3261 §18.3): line ends before the start line are skipped, bytes behind the body that Content-Length announces are
 /// ignored, a body that is shorter is a fault.
@@ -61,10 +65,12 @@ impl Draft {
     fn read_plain(raw: &Bytes) -> Option<Draft> {
         let bytes: &[u8] = raw;
         let start_end = memchr::memchr(b'\n', bytes)?.checked_sub(1)?;
-        let mut lines = Vec::with_capacity(24);
+        let mut lines = Vec::with_capacity(LINES_USUAL);
         let mut at = start_end + 2;
+        let mut ends = memchr::memchr_iter(b'\n', bytes.get(at..)?);
+        let first = at;
         let head_end = loop {
-            let end = at + memchr::memchr(b'\n', bytes.get(at..)?)?;
+            let end = first + ends.next()?;
             if end == at + 1 && bytes[at] == b'\r' {
                 break end + 1;
             }
@@ -154,8 +160,11 @@ impl Draft {
         if !scan::is_token(method) || method.len() > limits::METHOD_MAX {
             return Err(Rule::Method);
         }
-        let uri = if uri.starts_with('<') { Err(Rule::RequestUri) } else { Uri::cut(&self.head, uri) }?;
-        if uri.is_sip() && uri.has_headers() {
+        if uri.starts_with('<') {
+            return Err(Rule::RequestUri);
+        }
+        let uri = UriShape::read(&self.head, self.span(uri)?)?;
+        if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) && uri.params_end < uri.span.end {
             return Err(Rule::RequestUri);
         }
         Ok(Start::Request { method: Method::cut(&self.head, method), uri })
@@ -166,7 +175,7 @@ impl Draft {
         let (status, phrase) = rest.split_once(' ').unwrap_or((rest, ""));
         let number = scan::number(status).filter(|_| status.len() == 3).and_then(|number| u16::try_from(number).ok());
         match number {
-            Some(status @ 100..=699) => Ok(Start::Response { status, phrase: self.head.part(phrase) }),
+            Some(status @ 100..=699) => Ok(Start::Response { status, phrase: self.span(phrase)? }),
             Some(_) | None => Err(Rule::Status),
         }
     }
@@ -184,23 +193,24 @@ impl Draft {
             if name.is_single() {
                 seen.once(name, value)?;
             } else if name == Name::Via {
-                self.each(name, value, &mut vias, |head, value| match &via {
-                    None => Via::cut(head, value).map(|one| via = Some(one)),
-                    Some(_) => Via::check(head, value),
+                self.each(name, value, &mut vias, |head, value| {
+                    let one = ViaShape::read(head, value)?;
+                    via.get_or_insert(one);
+                    Ok(())
                 })?;
             } else if name == Name::Contact && value != "*" {
                 self.each(name, value, &mut contacts, |head, value| {
-                    let one = NameAddr::cut(head, value)?;
+                    let one = AddrShape::read(head, value)?;
                     contact.get_or_insert(one);
                     Ok(())
                 })?;
             } else if name == Name::Route {
                 self.each(name, value, &mut hops, |head, value| {
-                    routes.push(NameAddr::cut(head, value)?);
+                    routes.push(AddrShape::read(head, value)?);
                     Ok(())
                 })?;
             } else if name == Name::RecordRoute {
-                self.each(name, value, &mut hops, |head, value| NameAddr::cut(head, value).map(drop))?;
+                self.each(name, value, &mut hops, |head, value| AddrShape::read(head, value).map(drop))?;
             }
         }
         let from = seen.from.ok_or(Rule::Missing(Name::From))?;
@@ -213,14 +223,23 @@ impl Draft {
         Ok(Typed {
             names,
             via: via.ok_or(Rule::Missing(Name::Via))?,
-            from: NameAddr::cut(&self.head, from).map_err(|_| Rule::Value(Name::From))?,
-            to: NameAddr::cut(&self.head, to).map_err(|_| Rule::Value(Name::To))?,
-            call_id: self.head.part(call_id),
+            from: self.address(Name::From, from)?,
+            to: self.address(Name::To, to)?,
+            call_id: self.span(call_id)?,
             cseq: CSeq::cut(&self.head, cseq).map_err(|_| Rule::Value(Name::CSeq))?,
             max_forwards: seen.max_forwards.map(max_forwards).transpose()?,
             contact,
             routes,
         })
+    }
+
+    fn address(&self, name: Name, value: &str) -> Result<AddrShape, Rule> {
+        self.span(value).and_then(|span| AddrShape::read(&self.head, span)).map_err(|_| Rule::Value(name))
+    }
+
+    /// Where a part of the head stands.
+    fn span(&self, part: &str) -> Result<Span, Rule> {
+        Span::of(&self.head, part)
     }
 
     #[inline]
@@ -229,7 +248,7 @@ impl Draft {
         name: Name,
         list: &str,
         count: &mut usize,
-        mut check: impl FnMut(&Text, &str) -> Result<(), Rule>,
+        mut check: impl FnMut(&Text, Span) -> Result<(), Rule>,
     ) -> Result<(), Rule> {
         // Without a comma, as nearly everywhere, there is one value.
         for value in scan::items(list, memchr::memchr(b',', list.as_bytes()).is_some()) {
@@ -237,7 +256,7 @@ impl Draft {
             if *count > limits::LIST_MAX {
                 return Err(Rule::TooLong);
             }
-            check(&self.head, value).map_err(|_| Rule::Value(name))?;
+            self.span(value).and_then(|span| check(&self.head, span)).map_err(|_| Rule::Value(name))?;
         }
         Ok(())
     }
@@ -285,14 +304,14 @@ struct Checked {
 
 struct Typed {
     names: Names,
-    via: Via,
-    from: NameAddr,
-    to: NameAddr,
-    call_id: Text,
+    via: ViaShape,
+    from: AddrShape,
+    to: AddrShape,
+    call_id: Span,
     cseq: CSeq,
     max_forwards: Option<u8>,
-    contact: Option<NameAddr>,
-    routes: Vec<NameAddr>,
+    contact: Option<AddrShape>,
+    routes: Vec<AddrShape>,
 }
 
 /// The values of headers that may be there once.

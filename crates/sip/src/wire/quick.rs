@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use super::alphabet::{BLANK, DIGIT, HOST, PLAIN_PARAM, PLAIN_USER, TOKEN, VALUE, is, run};
 use super::message::Line;
-use super::{Host, HostPort, Name, NameAddr, Params, Scheme, Text, Uri, Via, limits};
+use super::shape::{AddrShape, HostShape, Span, UriShape, ViaShape};
+use super::{Name, Scheme, limits};
 
 /// The header in `bytes[start..end]`, which is a line without its end; nothing for a continuation, or where there is no name.
 #[inline]
@@ -48,20 +49,20 @@ pub(super) fn is_clean(head: &[u8], ends: usize) -> bool {
     strange == 0 && returns == ends
 }
 
-/// The SIP URI that begins at `start`, and where it ends; whoever asks looks what stands there.
+/// The SIP URI that begins at `start`, and where it ends; whoever asks looks what stands there. All places are those of `bytes`, which is no longer
+/// than a [`Span`] can say.
 #[inline]
-fn uri(whole: &Text, text: &str, start: usize) -> Option<(Uri, usize)> {
-    let bytes = text.as_bytes();
-    let (scheme, scheme_end) = match bytes.get(start..)? {
-        [b's', b'i', b'p', b':', ..] => (Scheme::Sip, 3),
-        [b's', b'i', b'p', b's', b':', ..] => (Scheme::Sips, 4),
+fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
+    let (scheme, colon) = match bytes.get(start..)? {
+        [b's', b'i', b'p', b':', ..] => (Scheme::Sip, start + 3),
+        [b's', b'i', b'p', b's', b':', ..] => (Scheme::Sips, start + 4),
         _ => return None,
     };
-    let first = start + scheme_end + 1;
+    let first = colon + 1;
     let user_end = run(bytes, first, PLAIN_USER);
     let host_start = if user_end > first && bytes.get(user_end) == Some(&b'@') { user_end + 1 } else { first };
     let name_end = run(bytes, host_start, HOST);
-    let host = host(whole, text.get(host_start..name_end)?)?;
+    let host = host(bytes, host_start, name_end)?;
     let (port, host_end) = port(bytes, name_end)?;
     let mut end = host_end;
     while bytes.get(end) == Some(&b';') {
@@ -75,18 +76,17 @@ fn uri(whole: &Text, text: &str, start: usize) -> Option<(Uri, usize)> {
     if end - start > limits::URI_MAX {
         return None;
     }
-    let short = |at: usize| (at - start) as u16; // URI_MAX is less than 2^16
-    let uri = Uri {
-        text: whole.part(text.get(start..end)?),
+    let shape = UriShape {
+        span: Span::new(start, end),
         scheme,
-        scheme_end: scheme_end as u16,
-        host_start: short(host_start),
-        host_end: short(host_end),
-        params_end: short(end),
+        scheme_end: colon as u16,
+        host_start: host_start as u16,
+        host_end: host_end as u16,
+        params_end: end as u16,
         host: Some(host),
         port,
     };
-    Some((uri, end))
+    Some((shape, end))
 }
 
 /// The end of what must not be empty.
@@ -95,17 +95,24 @@ fn some(start: usize, end: usize) -> Option<usize> {
     (end > start).then_some(end)
 }
 
-/// A SIP URI that is all of `text`.
-pub(super) fn whole_uri(whole: &Text, text: &str) -> Option<Uri> {
-    uri(whole, text, 0).filter(|(_, end)| *end == text.len()).map(|(uri, _)| uri)
+/// Whether places in it can be said in 16 bits.
+#[inline(always)]
+fn is_short(bytes: &[u8]) -> bool {
+    bytes.len() <= usize::from(u16::MAX)
+}
+
+/// A SIP URI that is all of `bytes` from `start` on.
+#[inline]
+pub(super) fn whole_uri(bytes: &[u8], start: usize) -> Option<UriShape> {
+    uri(bytes, start).filter(|(_, end)| *end == bytes.len() && is_short(bytes)).map(|(uri, _)| uri)
 }
 
 #[inline]
-fn host(whole: &Text, text: &str) -> Option<Host> {
-    let bytes = text.as_bytes();
-    let last = bytes.last().filter(|_| bytes.len() <= limits::HOST_MAX)?;
-    let address = if last.is_ascii_digit() { v4(bytes) } else { None };
-    Some(address.map_or_else(|| Host::Name(whole.part(text)), Host::V4))
+fn host(bytes: &[u8], start: usize, end: usize) -> Option<HostShape> {
+    let name = bytes.get(start..end)?;
+    let last = name.last().filter(|_| name.len() <= limits::HOST_MAX)?;
+    let address = if last.is_ascii_digit() { v4(name) } else { None };
+    Some(address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4))
 }
 
 /// An IPv4 address as its standard wants it: four numbers, none with a zero in front.
@@ -142,9 +149,8 @@ fn port(bytes: &[u8], at: usize) -> Option<(Option<u16>, usize)> {
 
 /// Whether these are parameters of a header, without white space and quotes.
 #[inline]
-pub(super) fn are_params(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let mut at = 0;
+pub(super) fn are_params(bytes: &[u8], start: usize) -> bool {
+    let mut at = start;
     loop {
         let Some((_, end)) = param(bytes, at) else { return false };
         match bytes.get(end) {
@@ -197,85 +203,57 @@ pub(super) fn find<'a>(text: &'a str, name: &str) -> Found<'a> {
     Found::No
 }
 
-/// An address with angle brackets, and with no name or a quoted one.
+/// An address with angle brackets, and with no name or a quoted one, from `start` to the end.
 #[inline]
-pub(super) fn name_addr(whole: &Text, text: &str) -> Option<NameAddr> {
-    let bytes = text.as_bytes();
-    let (display, open) = match bytes.first()? {
-        b'<' => (Text::default(), 0),
+pub(super) fn name_addr(bytes: &[u8], start: usize) -> Option<AddrShape> {
+    let (display, open) = match bytes.get(start)? {
+        b'<' => (Span::default(), start),
         b'"' => {
-            let quote = 1 + bytes.get(1..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let quote = start + 1 + bytes.get(start + 1..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
             let open = run(bytes, quote + 1, BLANK);
             if bytes[quote] != b'"' || bytes.get(open) != Some(&b'<') {
                 return None;
             }
-            (whole.part(text.get(..=quote)?), open)
+            (Span::new(start, quote + 1), open)
         }
         _ => return None,
     };
-    let (uri, close) = uri(whole, text, open + 1)?;
-    if bytes.get(close) != Some(&b'>') {
+    let (uri, close) = uri(bytes, open + 1)?;
+    if bytes.get(close) != Some(&b'>') || !is_short(bytes) {
         return None;
     }
     let params = match bytes.get(close + 1) {
-        None => Params::default(),
-        Some(b';') => {
-            let text = text.get(close + 2..)?;
-            are_params(text).then(|| Params::checked(whole, text))?
-        }
+        None => Span::default(),
+        Some(b';') => are_params(bytes, close + 2).then(|| Span::new(close + 2, bytes.len()))?,
         Some(_) => return None,
     };
-    Some(NameAddr::of_parts(display, uri, params))
-}
-
-/// What stands where in a Via.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ViaShape {
-    transport_end: usize,
-    host_start: usize,
-    host_end: usize,
-    port: Option<u16>,
-    /// Behind the first semicolon; the length of the text where there is none.
-    params: usize,
+    Some(AddrShape { display, uri, params })
 }
 
 /// What every Via begins with.
 const PROTOCOL: &[u8] = b"SIP/2.0/";
 
-/// Looks at a Via.
+/// A Via, from `start` to the end.
 #[inline]
-pub(super) fn via_shape(text: &str) -> Option<ViaShape> {
-    let bytes = text.as_bytes();
-    if !bytes.starts_with(PROTOCOL) {
+pub(super) fn via(bytes: &[u8], start: usize) -> Option<ViaShape> {
+    if !bytes.get(start..)?.starts_with(PROTOCOL) || !is_short(bytes) {
         return None;
     }
-    let transport_end = some(PROTOCOL.len(), run(bytes, PROTOCOL.len(), TOKEN))?;
+    let transport = start + PROTOCOL.len();
+    let transport_end = some(transport, run(bytes, transport, TOKEN))?;
     if bytes.get(transport_end) != Some(&b' ') {
         return None;
     }
     let host_start = transport_end + 1;
-    let host_end = some(host_start, run(bytes, host_start, HOST)).filter(|end| end - host_start <= limits::HOST_MAX)?;
+    let host_end = some(host_start, run(bytes, host_start, HOST))?;
+    let host = host(bytes, host_start, host_end)?;
     let (port, end) = port(bytes, host_end)?;
     let params = match bytes.get(end) {
-        None => end,
-        Some(b';') => end + 1,
+        None => Span::default(),
+        Some(b';') => are_params(bytes, end + 1).then(|| Span::new(end + 1, bytes.len()))?,
         Some(_) => return None,
     };
-    let is_right = params == end || are_params(text.get(params..)?);
-    is_right.then_some(ViaShape { transport_end, host_start, host_end, port, params })
-}
-
-/// A Via.
-#[inline]
-pub(super) fn via(whole: &Text, text: &str) -> Option<Via> {
-    let shape = via_shape(text)?;
-    let host = host(whole, text.get(shape.host_start..shape.host_end)?)?;
-    let params = text.get(shape.params..).filter(|params| !params.is_empty());
-    Some(Via {
-        transport: whole.part(text.get(PROTOCOL.len()..shape.transport_end)?),
-        sent_by: HostPort { host, port: shape.port },
-        params: params.map_or_else(Params::default, |params| Params::checked(whole, params)),
-    })
+    Some(ViaShape { transport: Span::new(transport, transport_end), host, port, params })
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ pub struct Uri {
 impl Uri {
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Uri, Rule> {
-        if let Some(read) = quick::whole_uri(whole, text) {
-            return Ok(read);
+        if let Some(read) = quick::whole_uri(text.as_bytes(), 0) {
+            return Ok(read.owned(whole, text));
         }
         if text.len() > limits::URI_MAX || !scan::is_visible(text) {
             return Err(Rule::Uri);

@@ -24,26 +24,26 @@ impl Via {
     /// A Via with a branch, which asks for `rport` (RFC 3581).
     pub fn new(transport: &str, sent_by: HostPort, branch: &str) -> Via {
         let mut params = Params::default();
-        params.set("branch", Some(branch));
-        params.set("rport", None);
+        if scan::is_value(branch) {
+            let text = Text::from(format!("branch={branch};rport"));
+            params = Params::checked(&text, &text);
+        } else {
+            params.set("branch", Some(branch));
+            params.set("rport", None);
+        }
         let transport = if scan::is_token(transport) { transport } else { "UDP" };
         Via { transport: transport.into(), sent_by, params }
     }
 
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
-        if let Some(read) = quick::via(whole, text) {
-            return Ok(read);
+        if let Some(read) = quick::via(text.as_bytes(), 0) {
+            return Ok(read.owned(whole, text));
         }
         let (head, params) = scan::cut(text, b';').map_or((text, None), |(head, params)| (head, Some(params)));
         let (transport, sent_by) = cut_head(whole, head, |version| version == "2.0")?;
         let params = params.map_or(Ok(Params::default()), |params| Params::cut(whole, params))?;
         Ok(Via { transport, sent_by, params })
-    }
-
-    /// Whether `text` is one that [`Via::cut`] would read.
-    pub(crate) fn check(whole: &Text, text: &str) -> Result<(), Rule> {
-        if quick::via_shape(text).is_some() { Ok(()) } else { Via::cut(whole, text).map(drop) }
     }
 
     /// Reads as much of the first value in `text` as is needed to answer: what is malformed behind the sender is left out.
@@ -61,10 +61,7 @@ impl Via {
 
     /// The branch, if it names a transaction by RFC 3261 §8.1.1.7: the cookie, and something behind it.
     pub fn transaction(&self) -> Option<&str> {
-        self.branch().filter(|branch| {
-            let cookie = branch.get(..COOKIE.len()).unwrap_or_default();
-            branch.len() > COOKIE.len() && cookie.eq_ignore_ascii_case(COOKIE)
-        })
+        self.branch().filter(|branch| names_transaction(branch))
     }
 
     /// Whether `rport` is there, and what it says (RFC 3581).
@@ -99,6 +96,12 @@ impl Via {
             self.set_received(source.ip());
         }
     }
+}
+
+/// Whether a branch has the cookie, and something behind it.
+pub(super) fn names_transaction(branch: &str) -> bool {
+    let cookie = branch.get(..COOKIE.len()).unwrap_or_default();
+    branch.len() > COOKIE.len() && cookie.eq_ignore_ascii_case(COOKIE)
 }
 
 fn cut_head(whole: &Text, head: &str, is_known: impl Fn(&str) -> bool) -> Result<(Text, HostPort), Rule> {

@@ -1,5 +1,5 @@
 use super::{INVITE, lines};
-use crate::wire::{Framer, Message, Name};
+use crate::wire::{AddrRef, Framer, Message, Name, UriRef};
 
 /// A small generator of numbers (xorshift), the same in every run.
 struct Dice(u64);
@@ -71,8 +71,8 @@ fn mutant(dice: &mut Dice, seed: &[u8]) -> Vec<u8> {
 
 /// Asks a message for everything it has.
 fn read_all(message: &Message) -> usize {
-    let uris =
-        [message.request_uri().cloned(), message.contact().map(|contact| contact.uri.clone()), Some(message.from().uri.clone())];
+    let uris = [message.request_uri(), message.contact().map(AddrRef::uri), Some(message.from().uri())]
+        .map(|uri| uri.map(UriRef::owned));
     let mut seen = message.vias().len() + message.routes().len() + message.record_routes().len() + message.contacts().len();
     for uri in uris.into_iter().flatten() {
         let again = uri.to_string().parse().expect("what was read can be read again");
@@ -85,7 +85,7 @@ fn read_all(message: &Message) -> usize {
     seen += usize::from(message.refer_to().is_some_and(|refer| refer.replaces().is_some()));
     seen += usize::from(message.retry_after().is_some()) + usize::from(message.content_type().is_some());
     seen += usize::from(message.event().is_some()) + usize::from(message.subscription_state().is_some());
-    let again: crate::wire::NameAddr = message.to().to_string().parse().expect("what was read can be read again");
+    let again: crate::wire::NameAddr = message.to().owned().to_string().parse().expect("what was read can be read again");
     assert_eq!(again.tag(), message.to().tag());
     seen + message.headers(Name::Require).count() + message.phrase().len() + message.from().display().len()
 }

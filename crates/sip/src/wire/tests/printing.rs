@@ -51,7 +51,7 @@ fn a_response_repeats_what_the_rfc_says() {
     let request =
         lines(&INVITE.replace("Via: ", "Via: SIP/2.0/TCP p;branch=z9hG4bK0, SIP/2.0/UDP q ;branch=1\nTimestamp: 54\nv: "));
     let request = Message::parse(request.into()).expect("a request");
-    let mut via = request.via().clone();
+    let mut via = request.via().owned();
     via.stamp("198.51.100.7:4444".parse().expect("an address"));
     let answer = Builder::response_by(&request, 180, "Ringing", Some("mine"), Some(&via)).build();
     let expected = "SIP/2.0 180 Ringing\nVia: SIP/2.0/TCP p;branch=z9hG4bK0;received=198.51.100.7\nVia: SIP/2.0/UDP q ;branch=1\n\

@@ -22,10 +22,10 @@ fn fact(message: &Message, key: &str, behind_head: usize) -> String {
         "display" => message.from().display().into_owned(),
         "user" => or_none(uri.and_then(|uri| uri.user()).map(str::to_owned)),
         "scheme" => uri.map(|uri| format!("{:?}", uri.scheme()).to_lowercase()).unwrap_or_default(),
-        "host" => or_none(uri.and_then(|uri| uri.host()).map(ToString::to_string)),
+        "host" => or_none(uri.and_then(|uri| uri.host()).map(|host| host.to_string())),
         "port" => or_none(uri.and_then(|uri| uri.port()).map(|port| port.to_string())),
-        "via" => message.via().sent_by.to_string(),
-        "received" => or_none(message.via().received().map(|address| address.to_string())),
+        "via" => message.via().owned().sent_by.to_string(),
+        "received" => or_none(message.via().owned().received().map(|address| address.to_string())),
         "vias" => message.vias().len().to_string(),
         "contacts" => message.contacts().len().to_string(),
         "routes" => message.routes().len().to_string(),
@@ -33,7 +33,9 @@ fn fact(message: &Message, key: &str, behind_head: usize) -> String {
         "proxy-require" => count(Name::ProxyRequire),
         "max-forwards" => or_none(message.max_forwards().map(|hops| hops.to_string())),
         "transaction" => or_none(message.via().transaction().map(str::to_owned)),
-        "embedded" => or_none(message.contact().and_then(|contact| contact.uri.header("route").map(|value| value.into_owned()))),
+        "embedded" => {
+            or_none(message.contact().and_then(|contact| contact.uri().owned().header("route").map(|value| value.into_owned())))
+        }
         "body" if message.body().len() == behind_head => "@".to_owned(),
         "body" => message.body().len().to_string(),
         strange => panic!("{strange} is no word of the index"),
