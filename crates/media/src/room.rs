@@ -64,6 +64,7 @@ impl Room {
         match command {
             Command::Open { port, role, sources, seed, .. } => {
                 if self.index(port).is_none() {
+                    self.legs.reserve_exact(1);
                     self.legs.push(Leg::new(self.id, port, role, sources, seed));
                     self.swap_leg(self.legs.len() - 1);
                 }

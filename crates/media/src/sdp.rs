@@ -1,13 +1,16 @@
 //! Offer and answer (RFC 3264): one audio stream, G.711 and telephone-event.
 
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use sdp_types::{Attribute, Connection, Media, MediaType, Origin, Session, Time, TransportProto};
-
 use crate::Codec;
+
+mod description;
+
+use description::{Attribute, Description, Media};
 
 /// Our end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,9 +85,9 @@ impl Direction {
         }
     }
 
-    fn of(attributes: &[Attribute]) -> Option<Direction> {
+    fn of(attributes: &[Attribute<'_>]) -> Option<Direction> {
         let all = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
-        attributes.iter().find_map(|attribute| all.into_iter().find(|direction| direction.name() == attribute.attribute))
+        attributes.iter().find_map(|(name, _)| all.into_iter().find(|direction| direction.name() == *name))
     }
 
     /// Whether we may send.
@@ -173,20 +176,23 @@ pub fn offer(local: &Local, can: &Capabilities) -> Bytes {
     if can.telephone_event {
         types.push(Type { payload_type: KEYS_TYPE, kind: Kind::Keys });
     }
-    print(local, vec![audio(local, &types, local.direction, AVP, true)])
+    print(local, |out| audio(out, local, &types, local.direction, AVP, true))
 }
 
 /// Writes an offer within a session that has agreed on something: the same codec and the same payload types (RFC 3264 §8.3.2).
 pub fn offer_again(local: &Local, agreed: &Negotiated) -> Bytes {
     let mut types = vec![Type::sound(agreed.codec, agreed.payload_type)];
     types.extend(agreed.dtmf.map(|keys| Type { payload_type: keys.payload_type, kind: Kind::Keys }));
-    print(local, vec![audio(local, &types, local.direction, AVP, agreed.rtcp_mux)])
+    print(local, |out| audio(out, local, &types, local.direction, AVP, agreed.rtcp_mux))
 }
 
 /// Writes the answer to an offer: exactly one codec, telephone-event if it was offered, every other stream refused by port 0.
 pub fn answer(offer: &[u8], local: &Local, can: &Capabilities) -> Result<(Bytes, Negotiated), SdpError> {
-    let offer = read(offer)?;
-    let (index, stream) = first_audio(&offer)?;
+    description::read(offer, |offer| answer_to(offer, local, can))
+}
+
+fn answer_to(offer: &Description<'_>, local: &Local, can: &Capabilities) -> Result<(Bytes, Negotiated), SdpError> {
+    let (index, stream) = first_audio(offer)?;
     let kinds = |wanted: &[Kind]| stream.types.iter().find(|found| wanted.contains(&found.kind)).copied();
     let codecs: Vec<Kind> = can.codecs.iter().map(|codec| Kind::Sound(*codec)).collect();
     let sound = kinds(&codecs).ok_or(SdpError::NoCommonCodec)?;
@@ -195,20 +201,24 @@ pub fn answer(offer: &[u8], local: &Local, can: &Capabilities) -> Result<(Bytes,
         stream.agree(local.direction, (sound, sound), keys.map(|keys| (keys, keys))).ok_or(SdpError::NoCommonCodec)?;
     let types: Vec<Type> = [Some(sound), keys].into_iter().flatten().collect();
     let says = local.direction.meet(stream.direction);
-    let medias =
-        offer.medias.iter().enumerate().map(|(at, media)| {
-            if at == index { audio(local, &types, says, &media.proto, stream.rtcp_mux) } else { refused(media) }
-        });
-    Ok((print(local, medias.collect()), negotiated))
+    let answer = print(local, |out| {
+        offer.medias.iter().enumerate().try_for_each(|(at, media)| match at == index {
+            true => audio(out, local, &types, says, media.proto, stream.rtcp_mux),
+            false => refused(out, media),
+        })
+    });
+    Ok((answer, negotiated))
 }
 
 /// Reads the answer to the offer that we made.
 pub fn accept(offer: &[u8], answer: &[u8]) -> Result<Negotiated, SdpError> {
-    let ours = read(offer)?;
-    let (index, ours) = first_audio(&ours)?;
-    let answer = read(answer)?;
+    let (index, ours) = description::read(offer, first_audio)?;
+    description::read(answer, |answer| agreed_by(index, &ours, answer))
+}
+
+fn agreed_by(index: usize, ours: &Stream, answer: &Description<'_>) -> Result<Negotiated, SdpError> {
     let media = answer.medias.get(index).ok_or(SdpError::NotAnAnswer)?;
-    let theirs = Stream::read(&answer, media).ok_or(SdpError::NoAudio)?;
+    let theirs = Stream::read(answer, media).ok_or(SdpError::NoAudio)?;
     let sound = theirs.types.iter().find_map(|theirs| match theirs.kind {
         Kind::Sound(_) => Some((ours.of(theirs.kind)?, *theirs)),
         Kind::Keys => None,
@@ -241,16 +251,16 @@ impl Type {
     }
 
     /// What a payload type stands for in a stream; `None`: nothing that we know.
-    fn read(media: &Media, format: &str) -> Option<Type> {
+    fn read(media: &Media<'_>, format: &str) -> Option<Type> {
         let payload_type = format.parse::<u8>().ok().filter(|payload_type| *payload_type < 128)?;
-        let mapped = media.get_attribute_values("rtpmap").flatten().find_map(|value| {
+        let mapped = media.values("rtpmap").find_map(|value| {
             let (number, encoding) = value.trim().split_once(' ')?;
-            (number.parse() == Ok(payload_type)).then(|| encoding.trim().to_ascii_lowercase())
+            (number.parse() == Ok(payload_type)).then_some(encoding.trim())
         });
-        let kind = match mapped.as_deref() {
-            Some("pcmu/8000" | "pcmu/8000/1") => Kind::Sound(Codec::Pcmu),
-            Some("pcma/8000" | "pcma/8000/1") => Kind::Sound(Codec::Pcma),
-            Some("telephone-event/8000" | "telephone-event/8000/1") => Kind::Keys,
+        let kind = match mapped.map(|encoding| encoding.strip_suffix("/1").unwrap_or(encoding)) {
+            Some(encoding) if encoding.eq_ignore_ascii_case("pcmu/8000") => Kind::Sound(Codec::Pcmu),
+            Some(encoding) if encoding.eq_ignore_ascii_case("pcma/8000") => Kind::Sound(Codec::Pcma),
+            Some(encoding) if encoding.eq_ignore_ascii_case("telephone-event/8000") => Kind::Keys,
             Some(_) => return None,
             None => Kind::Sound(Codec::of_payload_type(payload_type)?),
         };
@@ -272,23 +282,22 @@ struct Stream {
 
 impl Stream {
     /// Reads an audio stream over RTP; `None` if it is another one, or is refused.
-    fn read(session: &Session, media: &Media) -> Option<Stream> {
-        let is_audio = media.media == "audio" && matches!(media.proto.as_str(), AVP | "RTP/AVPF");
+    fn read(session: &Description<'_>, media: &Media<'_>) -> Option<Stream> {
+        let is_audio = media.media == "audio" && matches!(media.proto, AVP | "RTP/AVPF");
         if !is_audio || media.port == 0 {
             return None;
         }
-        let connection = media.connections.first().or(session.connection.as_ref())?;
-        let ip = address(&connection.connection_address)?;
+        let ip = address(media.connection.or(session.connection)?)?;
         let stated = Direction::of(&media.attributes).or(Direction::of(&session.attributes)).unwrap_or_default();
         // RFC 3264 §8.4: the old way to put somebody on hold is an address that is none.
         let direction = if ip.is_unspecified() { Direction::SendOnly.meet_hold(stated) } else { stated };
         Some(Stream {
-            types: media.fmt.split_ascii_whitespace().filter_map(|format| Type::read(media, format)).collect(),
+            types: media.formats.split_ascii_whitespace().filter_map(|format| Type::read(media, format)).collect(),
             remote: SocketAddr::new(ip, media.port),
             remote_rtcp: rtcp(media, ip),
             direction,
             ptime_ms: ptime(media),
-            rtcp_mux: media.has_attribute("rtcp-mux"),
+            rtcp_mux: media.has("rtcp-mux"),
         })
     }
 
@@ -321,14 +330,7 @@ impl Direction {
     }
 }
 
-fn read(description: &[u8]) -> Result<Session, SdpError> {
-    if description.len() > OCTETS_MAX {
-        return Err(SdpError::TooLong);
-    }
-    Session::parse(description).map_err(|_| SdpError::Malformed)
-}
-
-fn first_audio(session: &Session) -> Result<(usize, Stream), SdpError> {
+fn first_audio(session: &Description<'_>) -> Result<(usize, Stream), SdpError> {
     let mut streams = session.medias.iter().enumerate();
     streams.find_map(|(index, media)| Stream::read(session, media).map(|stream| (index, stream))).ok_or(SdpError::NoAudio)
 }
@@ -339,8 +341,8 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// Where RTCP goes: what `a=rtcp` says (RFC 3605), else one port above.
-fn rtcp(media: &Media, ip: IpAddr) -> SocketAddr {
-    let said = media.get_first_attribute_value("rtcp").flatten().and_then(|value| {
+fn rtcp(media: &Media<'_>, ip: IpAddr) -> SocketAddr {
+    let said = media.value("rtcp").and_then(|value| {
         let mut words = value.split_ascii_whitespace();
         let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
         Some(SocketAddr::new(words.nth(2).and_then(address).unwrap_or(ip), port))
@@ -349,56 +351,51 @@ fn rtcp(media: &Media, ip: IpAddr) -> SocketAddr {
 }
 
 /// The packet time that the far end wants: what `a=ptime` says within 10 to 60 ms and `a=maxptime`, else 20 ms.
-fn ptime(media: &Media) -> u8 {
-    let number =
-        |name: &'static str| media.get_first_attribute_value(name).flatten().and_then(|value| value.trim().parse::<u8>().ok());
+fn ptime(media: &Media<'_>) -> u8 {
+    let number = |name: &str| media.value(name).and_then(|value| value.trim().parse::<u8>().ok());
     let most = number("maxptime").filter(|most| *most >= 10).unwrap_or(60);
     let wanted = number("ptime").filter(|wanted| (10..=60).contains(wanted) && wanted % 10 == 0).unwrap_or(20);
     wanted.min(most - most % 10)
 }
 
 /// Writes our audio stream.
-fn audio(local: &Local, types: &[Type], direction: Direction, proto: &str, rtcp_mux: bool) -> Media {
-    let formats: Vec<String> = types.iter().map(|entry| entry.payload_type.to_string()).collect();
-    let mut media = Media::new(MediaType::Audio, local.port, TransportProto::RtpAvp, formats.join(" "));
-    media.proto = proto.to_owned();
+fn audio(out: &mut String, local: &Local, types: &[Type], direction: Direction, proto: &str, rtcp_mux: bool) -> fmt::Result {
+    write!(out, "m=audio {} {proto}", local.port)?;
+    types.iter().try_for_each(|entry| write!(out, " {}", entry.payload_type))?;
+    out.push_str("\r\n");
     for Type { payload_type, kind } in types {
         match kind {
-            Kind::Sound(codec) => media.add_attribute_with_value("rtpmap", format!("{payload_type} {}", codec.name())),
+            Kind::Sound(codec) => write!(out, "a=rtpmap:{payload_type} {}\r\n", codec.name())?,
             Kind::Keys => {
-                media.add_attribute_with_value("rtpmap", format!("{payload_type} telephone-event/8000"));
-                media.add_attribute_with_value("fmtp", format!("{payload_type} 0-15"));
+                write!(out, "a=rtpmap:{payload_type} telephone-event/8000\r\na=fmtp:{payload_type} 0-15\r\n")?;
             }
         }
     }
-    media.add_attribute_with_value("ptime", "20");
-    media.add_attribute_from_str(direction.name());
-    media.add_attribute_with_value("rtcp", (local.port | 1).to_string());
+    write!(out, "a=ptime:20\r\na={}\r\na=rtcp:{}\r\n", direction.name(), local.port | 1)?;
     if rtcp_mux {
-        media.add_attribute_from_str("rtcp-mux");
+        out.push_str("a=rtcp-mux\r\n");
     }
-    media
+    Ok(())
 }
 
-/// Refuses a stream (RFC 3264 §6).
-fn refused(offered: &Media) -> Media {
-    let mut media = Media::new(MediaType::Audio, 0, TransportProto::RtpAvp, "0");
-    media.media.clone_from(&offered.media);
-    media.proto.clone_from(&offered.proto);
-    media.fmt.clone_from(&offered.fmt);
-    media
+/// Refuses a stream (RFC 3264 §6). What it repeats was read from one line, so that it cannot end another.
+fn refused(out: &mut String, offered: &Media<'_>) -> fmt::Result {
+    write!(out, "m={} 0 {} {}\r\n", offered.media, offered.proto, offered.formats)
 }
 
-fn print(local: &Local, medias: Vec<Media>) -> Bytes {
-    let mut session = Session::new(Origin::with_ip_addr(local.session_id, local.version, local.address), "baton");
-    session.connection = Some(Connection::from_ip_addr(local.address));
-    session.times = vec![Time::new(0, 0)];
-    session.medias = medias;
-    let mut text = Vec::new();
-    session.write(&mut text).expect("writing to memory does not fail");
+fn print(local: &Local, medias: impl FnOnce(&mut String) -> fmt::Result) -> Bytes {
+    let Local { address, session_id, version, .. } = local;
+    let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let mut text = String::with_capacity(TEXT_USUAL);
+    let head =
+        write!(text, "v=0\r\no=- {session_id} {version} IN {kind} {address}\r\ns=baton\r\nc=IN {kind} {address}\r\nt=0 0\r\n");
+    head.and_then(|()| medias(&mut text)).expect("writing to memory does not fail");
+    text.shrink_to_fit();
     Bytes::from(text)
 }
 
+/// Octets that a description of ours has at most, usually.
+const TEXT_USUAL: usize = 320;
 /// The payload type of telephone-event in our offers.
 const KEYS_TYPE: u8 = 101;
 const AVP: &str = "RTP/AVP";

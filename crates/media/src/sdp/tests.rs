@@ -162,7 +162,7 @@ fn no_garbage_makes_it_panic() {
             }
         }
         if let Ok((text, _)) = answer(&bad, &local(), &Capabilities::default()) {
-            assert!(Session::parse(&text).is_ok());
+            assert!(sdp_types::Session::parse(&text).is_ok());
         }
     }
 }
