@@ -18,7 +18,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use baton_media::{Command, Event, Fate, Port, RoomSettings, StreamMark, Tally, Tapped};
+use baton_media::{Command, Event, Fate, Port, RoomId, RoomSettings, StreamMark, Tally, Tapped};
 
 use crate::adopt::Marking;
 use crate::desk::{Desk, Order};
@@ -145,7 +145,9 @@ impl Relay {
 
     /// Hands a command to the room's media thread; never blocks.
     pub fn send(&self, command: Command) -> Result<(), Full> {
+        let room = command.room();
         self.leave(command)?;
+        self.desk_of(room).has_orders.store(true, Ordering::Relaxed);
         self.ring();
         Ok(())
     }
@@ -159,7 +161,9 @@ impl Relay {
 
     /// Leaves a command with the room's media thread without waking it: that is [`Relay::ring`], which whoever leaves several calls once.
     pub fn leave(&self, command: Command) -> Result<(), Full> {
-        let desk = &self.desks[(command.room().0 % self.desks.len() as u64) as usize];
+        let desk = self.desk_of(command.room());
+        // A leg that has agreed on nothing yet sends nothing: that there is one can be told with what comes next.
+        let may_wait = matches!(command, Command::Open { .. });
         let pair = match &command {
             Command::Open { port, .. } => self.stock.take(*port),
             Command::Connect { .. }
@@ -174,7 +178,9 @@ impl Relay {
         let Some(orders) = &desk.orders else { return Err(Full) };
         match orders.try_send(Order { command, pair }) {
             Ok(()) => {
-                desk.has_orders.store(true, Ordering::Relaxed);
+                if !may_wait {
+                    desk.has_orders.store(true, Ordering::Relaxed);
+                }
                 Ok(())
             }
             Err(TrySendError::Full(order) | TrySendError::Disconnected(order)) => {
@@ -184,6 +190,10 @@ impl Relay {
                 Err(Full)
             }
         }
+    }
+
+    fn desk_of(&self, room: RoomId) -> &Access {
+        &self.desks[(room.0 % self.desks.len() as u64) as usize]
     }
 
     /// Packets by fate, all rooms together, since the start.

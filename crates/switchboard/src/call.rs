@@ -250,6 +250,8 @@ impl Call {
         {
             self.legs.remove(oldest);
         }
+        // Two in nearly every call, which a vector would make room for four for.
+        self.legs.reserve_exact(1);
         self.legs.push(leg);
     }
 

@@ -20,9 +20,14 @@ impl<K: Ord + Clone> Default for Timers<K> {
 impl<K: Ord + Clone> Timers<K> {
     /// Sets the alarm of `key`, in place of the one it had.
     pub fn set(&mut self, key: K, at: Mono) {
-        self.clear(&key);
-        self.by_time.insert((at, key.clone()));
-        self.by_key.insert(key, at);
+        match self.by_key.insert(key.clone(), at) {
+            Some(set) if set == at => return,
+            Some(set) => {
+                self.by_time.remove(&(set, key.clone()));
+            }
+            None => {}
+        }
+        self.by_time.insert((at, key));
     }
 
     /// Takes the alarm of `key` away; says whether there was one.
