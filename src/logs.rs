@@ -2,12 +2,15 @@
 //! elsewhere to stderr, as JSON where `BATON_LOG_FORMAT=json`, as text otherwise. `RUST_LOG` sets the level.
 
 mod journal;
+mod lines;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub(crate) use lines::{gather, let_out};
 
 use journal::Journal;
 
@@ -32,7 +35,7 @@ pub(crate) fn begin() {
         Form::Journal => Journal::open(journal::SOCKET).ok(),
         Form::Json | Form::Text => None,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(lines::Lines);
     let registry = tracing_subscriber::registry().with(filter);
     let begun = match (journal, form(&wanted, is_journal)) {
         (Some(journal), _) => registry.with(journal).try_init(),

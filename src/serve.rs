@@ -59,7 +59,12 @@ pub(crate) fn serve(config: Config, file: Option<&Path>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(Arc::new(config), file.map(Path::to_owned), runtime.handle().clone())) {
+    if let Err(fault) = crate::logs::gather() {
+        eprintln!("baton: the log has no thread of its own: {fault}");
+    }
+    let ended = runtime.block_on(run(Arc::new(config), file.map(Path::to_owned), runtime.handle().clone()));
+    crate::logs::let_out();
+    match ended {
         Ok(Ending::Stopped) => ExitCode::SUCCESS,
         Ok(Ending::Left(outlets)) => leave(runtime, &outlets),
         Err(fault) => {
@@ -79,6 +84,7 @@ fn leave(runtime: Runtime, outlets: &Outlets) -> ExitCode {
     if outlets.keeper.say(LEFT) {
         std::thread::park_timeout(FOLLOWED_MAX);
     }
+    crate::logs::let_out();
     std::process::exit(LEFT_CODE);
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct Remembered {
     /// The far end.
     pub(crate) remote: SocketAddr,
     /// `INVITE`, or `200 INVITE`.
-    pub(crate) title: String,
+    pub(crate) title: Box<str>,
     /// Its Call-ID.
-    pub(crate) call_id: String,
+    pub(crate) call_id: Box<str>,
     /// How long it was, in bytes.
     pub(crate) bytes: usize,
 }
@@ -45,7 +45,8 @@ pub(crate) struct Book {
 impl Book {
     /// A book of so many rows; the oldest one is forgotten for a new one.
     pub(crate) fn new(rows_max: usize) -> Book {
-        Book { rows_max, rows: Mutex::default() }
+        // Room for all of them at once: a row of rows that grows leaves copies of itself behind.
+        Book { rows_max, rows: Mutex::new(VecDeque::with_capacity(rows_max)) }
     }
 
     /// Remembers a message.
@@ -58,8 +59,8 @@ impl Book {
             direction: wire.direction,
             transport: wire.transport,
             remote: wire.remote,
-            title: peek.title.chars().take(TITLE_MAX).collect(),
-            call_id: peek.call_id.to_owned(),
+            title: peek.title.chars().take(TITLE_MAX).collect::<String>().into(),
+            call_id: peek.call_id.into(),
             bytes: wire.bytes.len(),
         };
         let mut rows = self.rows.lock();
@@ -71,6 +72,6 @@ impl Book {
 
     /// The messages with one of these Call-IDs, in the order in which they were seen.
     pub(crate) fn of(&self, call_ids: &[String]) -> Vec<Remembered> {
-        self.rows.lock().iter().filter(|row| call_ids.contains(&row.call_id)).cloned().collect()
+        self.rows.lock().iter().filter(|row| call_ids.iter().any(|id| **id == *row.call_id)).cloned().collect()
     }
 }

@@ -191,8 +191,8 @@ mod tests {
         let (book, counts) = (scribe.book.clone(), scribe.tap.line.as_ref().unwrap().counts.clone());
         scribe.stop();
         assert_eq!(counts.results().map(|(_, count)| count), [0, 6, 0, 6, 0]);
-        let titles: Vec<String> = book.of(&["a".to_owned()]).into_iter().map(|row| row.title).collect();
-        assert_eq!(titles, ["OPTIONS", "OPTIONS"], "three are remembered, the last one is of another call");
+        let titles: Vec<Box<str>> = book.of(&["a".to_owned()]).into_iter().map(|row| row.title).collect();
+        assert_eq!(titles, ["OPTIONS".into(), "OPTIONS".into()], "three are remembered, the last one is of another call");
         let mut names: Vec<String> =
             std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();

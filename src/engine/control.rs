@@ -147,7 +147,7 @@ fn rung(row: Remembered, leg: &LegView) -> SipMessageView {
         },
         transport: row.transport.name().to_owned(),
         peer: row.remote.to_string(),
-        title: row.title,
+        title: row.title.into(),
         bytes: row.bytes,
     }
 }
@@ -199,7 +199,7 @@ impl Control for EngineControl {
     fn ladder(&self, call: &CallView) -> Vec<SipMessageView> {
         let call_ids: Vec<String> = call.legs.iter().map(|leg| leg.sip_call_id.clone()).collect();
         let rung = |row: Remembered| {
-            let leg = call.legs.iter().find(|leg| leg.sip_call_id == row.call_id)?;
+            let leg = call.legs.iter().find(|leg| leg.sip_call_id == *row.call_id)?;
             Some(rung(row, leg))
         };
         self.book.of(&call_ids).into_iter().filter_map(rung).collect()

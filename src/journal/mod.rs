@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use baton_contract::CallId;
 use baton_media::StreamMark;
 use baton_sip::AgentSnapshot;
-use baton_switchboard::{PhonesRecord, Standing, Switchboard};
+use baton_switchboard::{CallSnapshot, PhonesRecord, Standing, Switchboard};
 use baton_time::Mono;
 use parking_lot::Mutex;
 
@@ -71,6 +71,8 @@ pub(crate) struct Journal {
     waiting: BTreeSet<CallId>,
     /// When those are written down.
     due: Option<Mono>,
+    /// Where a call is encoded before it is copied in its length: lines wait in memory, and encoding grows as it goes.
+    scratch: Vec<u8>,
     metrics: Arc<Mutex<Metrics>>,
     clock: Clock,
 }
@@ -128,7 +130,8 @@ impl Open {
             .name("baton-journal".to_owned())
             .spawn(move || writer.run(&queue, clock, &told))
             .context("the journal's thread cannot be started")?;
-        Ok(Journal { lines: self.lines, written, waiting: BTreeSet::new(), due: None, metrics, clock })
+        let (waiting, scratch) = (BTreeSet::new(), Vec::new());
+        Ok(Journal { lines: self.lines, written, waiting, due: None, scratch, metrics, clock })
     }
 }
 
@@ -189,7 +192,7 @@ impl Journal {
                 // Of a call that is over before it was ever written nobody has to know.
                 None if !self.written.contains_key(&id) => continue,
                 None => Line::Gone(id),
-                Some(call) => match rmp_serde::to_vec_named(&call) {
+                Some(call) => match encode(&mut self.scratch, &call) {
                     Ok(bytes) => Line::Call(id, bytes),
                     Err(fault) => {
                         tracing::error!(call = %id, %fault, "a call cannot be written down");
@@ -228,6 +231,13 @@ impl Journal {
             tracing::error!("the journal is not on record to its end");
         }
     }
+}
+
+/// A call as it is written down.
+fn encode(scratch: &mut Vec<u8>, call: &CallSnapshot<'_>) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    scratch.clear();
+    rmp_serde::encode::write_named(scratch, call)?;
+    Ok(scratch.as_slice().to_vec())
 }
 
 /// The journal's file beside the file of the store.
