@@ -88,7 +88,7 @@ def stranger(desk):
     baton = desk.serve()
     knock = desk.stranger("stranger", "caller_refused", "127.0.0.9", baton.base + 8, status=403)
     knock.finish()
-    expect(re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), f"the log names it: {baton.log()[-300:]!r}")
+    baton.wait("the log names it", lambda: re.search(r"sip-reject src=127\.0\.0\.9 reason=\S+", baton.log()), 5)
     caught = caught_by_filter(desk.root, baton.log().splitlines())
     expect(caught == ["127.0.0.9"], f"the fail2ban filter of deploy/ catches it, once: {caught}")
     baton.wait("it is counted", lambda: 'baton_sip_rejected_total{reason="unknown-peer"} 1' in baton.get("/metrics"), 2)

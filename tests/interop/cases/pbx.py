@@ -52,7 +52,7 @@ def by_address(desk):
     both_hear(caller, ai, desk.let_them_talk(1))
     leg.finish(), ai_leg.finish()
     desk.stranger("stranger", "caller_refused", "127.0.0.9", baton.base + 8, status=403).finish()
-    expect("sip-reject src=127.0.0.9 reason=unknown-peer" in baton.log(), "and the log names who it was")
+    baton.wait("and the log names who it was", lambda: "sip-reject src=127.0.0.9 reason=unknown-peer" in baton.log(), 5)
 
 
 def behind(desk, recipe, calls, rings, while_up):
