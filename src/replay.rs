@@ -6,6 +6,7 @@ mod real;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,12 @@ pub(crate) struct ReplayArgs {
     /// Over real loopback sockets and by the clock of this machine, instead of in virtual time; many stories at the same time.
     #[arg(long)]
     pub(crate) real: bool,
+    /// How many stories play at the same time over real sockets; without it 16 for each processor.
+    #[arg(long, value_name = "N", requires = "real")]
+    pub(crate) at_once: Option<NonZeroUsize>,
+    /// Stories that last longer than so many seconds are left out where real time goes by.
+    #[arg(long, value_name = "SECONDS", requires = "real", default_value_t = 120)]
+    pub(crate) longest: u64,
     /// Makes and hears every packet of sound, also where nothing can change.
     #[arg(long, conflicts_with = "real")]
     pub(crate) every_packet: bool,
@@ -49,7 +56,7 @@ const EXTENSION: &str = "call";
 const DEPTH_MAX: usize = 16;
 
 /// How many stories play at the same time over real sockets on each processor: most of their time they wait.
-const AT_ONCE_EACH: usize = 4;
+const AT_ONCE_EACH: usize = 16;
 
 /// What became of one story.
 struct Played {
@@ -58,6 +65,8 @@ struct Played {
     /// The processor time of it.
     cpu: Duration,
     failure: Option<Box<Failure>>,
+    /// Why it was played in virtual time only.
+    apart: Option<String>,
     /// What was published, and what the caller heard, one after the other.
     road: Option<(Vec<String>, Vec<String>)>,
 }
@@ -75,15 +84,19 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     };
     let by = if args.every_packet { fixture::play_throughout } else { fixture::play };
     let played: Vec<Played> =
-        if args.real { play_really(&stories) } else { stories.iter().map(|story| play(story, by)).collect() };
+        if args.real { play_really(&stories, &args) } else { stories.iter().map(|story| play(story, by)).collect() };
     let failed = played.iter().filter(|one| one.failure.is_some()).count();
-    say(&format!("{} of {} hold ({:.1} s)", played.len() - failed, played.len(), begun.elapsed().as_secs_f64()));
+    let apart = played.iter().filter(|one| one.apart.is_some()).count();
+    let taken = played.len() - apart;
+    let left_out = if apart > 0 { format!(", {apart} left out") } else { String::new() };
+    say(&format!("{} of {taken} hold{left_out} ({:.1} s)", taken - failed, begun.elapsed().as_secs_f64()));
     if args.coverage {
         let roads: BTreeSet<_> = played.iter().filter_map(|one| one.road.as_ref()).collect();
         say(&format!("{} stories, {} distinct pairs of state path and scene path", played.len(), roads.len()));
     }
     if args.cpu {
-        let costs: Vec<(&str, Duration)> = played.iter().map(|one| (one.name.as_str(), one.cpu)).collect();
+        let costs: Vec<(&str, Duration)> =
+            played.iter().filter(|one| one.apart.is_none()).map(|one| (one.name.as_str(), one.cpu)).collect();
         cost::summary(&costs).iter().for_each(|line| say(line));
     }
     if let Some(file) = &args.junit
@@ -95,24 +108,51 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Plays many stories at the same time, each on sockets of its own; real time goes by anyway.
-fn play_really(stories: &[Story]) -> Vec<Played> {
+/// Plays many stories at the same time, each on sockets of its own; real time goes by anyway. Before that each is played in virtual time, which takes
+/// no time: what fails there need not be tried, and it says how long the story lasts. The longest begin first.
+fn play_really(stories: &[Story], args: &ReplayArgs) -> Vec<Played> {
+    let longest = Duration::from_secs(args.longest);
+    let mut played: Vec<Option<Played>> = stories.iter().map(|_| None).collect();
+    let mut wanted = Vec::new();
+    for (place, story) in stories.iter().enumerate() {
+        match fixture::play(story) {
+            Ok(passed) => match why_apart(story, passed.lasted, longest) {
+                Some(why) => played[place] = Some(leave_out(story, why)),
+                None => wanted.push((passed.lasted, place)),
+            },
+            Err(failure) => played[place] = Some(play(story, |_| Err(failure.clone()))),
+        }
+    }
+    wanted.sort_unstable_by_key(|(lasted, place)| (std::cmp::Reverse(*lasted), *place));
+    let each = AT_ONCE_EACH * std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let at_once = args.at_once.map_or(each, NonZeroUsize::get);
     let next = AtomicUsize::new(0);
-    let at_once = AT_ONCE_EACH * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let played: Mutex<Vec<Option<Played>>> = Mutex::new(stories.iter().map(|_| None).collect());
+    let played = Mutex::new(played);
     std::thread::scope(|scope| {
-        for _ in 0..at_once.min(stories.len()) {
+        for _ in 0..at_once.min(wanted.len()) {
             scope.spawn(|| {
-                loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(story) = stories.get(place) else { return };
-                    let one = play(story, on_loopback);
-                    played.lock()[place] = Some(one);
+                while let Some((_, place)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = play(&stories[*place], on_loopback);
+                    played.lock()[*place] = Some(one);
                 }
             });
         }
     });
     played.into_inner().into_iter().flatten().collect()
+}
+
+/// Why a story is not played where real time goes by; none: it is.
+fn why_apart(story: &Story, lasted: Duration, longest: Duration) -> Option<String> {
+    if lasted > longest {
+        return Some(format!("lasts {} s, longer than {} s", lasted.as_secs(), longest.as_secs()));
+    }
+    story.only_virtual().map(str::to_owned)
+}
+
+fn leave_out(story: &Story, why: String) -> Played {
+    say(&format!("apart {}: {why}", story.name));
+    let name = story.name.clone();
+    Played { name, took: Duration::ZERO, cpu: Duration::ZERO, failure: None, apart: Some(why), road: None }
 }
 
 fn on_loopback(story: &Story) -> Result<Passed, Box<Failure>> {
@@ -140,7 +180,7 @@ fn play(story: &Story, by: impl Fn(&Story) -> Result<Passed, Box<Failure>>) -> P
         None => say(&format!("ok    {}", story.name)),
         Some(failure) => say(&format!("FAIL  {}\n{failure}", story.name)),
     }
-    Played { name: story.name.clone(), took, cpu, failure, road }
+    Played { name: story.name.clone(), took, cpu, failure, apart: None, road }
 }
 
 /// Writes a line to stdout. A reader that has gone (`| head`) is no fault: the exit code tells the rest.
@@ -202,6 +242,12 @@ mod tests {
         folder
     }
 
+    fn args(path: &Path) -> ReplayArgs {
+        let paths = vec![path.to_owned()];
+        let (real, every_packet, coverage, cpu) = (false, false, false, false);
+        ReplayArgs { paths, real, at_once: None, longest: 120, every_packet, junit: None, coverage, cpu }
+    }
+
     const GOOD: &str = "in conversation\nai hangs up\ncaller <- BYE within 50ms\n";
 
     #[test]
@@ -213,14 +259,7 @@ mod tests {
         ] {
             let folder = written(name, &text);
             let junit = folder.join("junit.xml");
-            let got = run(ReplayArgs {
-                paths: vec![folder.clone()],
-                real: false,
-                every_packet: false,
-                junit: Some(junit.clone()),
-                coverage: true,
-                cpu: true,
-            });
+            let got = run(ReplayArgs { junit: Some(junit.clone()), coverage: true, cpu: true, ..args(&folder) });
             assert_eq!(format!("{got:?}"), format!("{code:?}"), "{name}");
             let report = std::fs::read_to_string(junit).unwrap_or_default();
             assert_eq!(report.contains("<failure"), name == "wrong", "{report}");
@@ -232,10 +271,22 @@ mod tests {
     #[test]
     fn a_fixture_that_fails_in_virtual_time_fails_over_real_sockets_too() {
         let stories = fixture::read("wrong", &GOOD.replace("BYE within 50ms", "INFO within 50ms")).unwrap();
-        let played = play_really(&stories);
+        let played = [play(&stories[0], on_loopback)];
         let failure = played[0].failure.as_ref().expect("no INFO comes");
         assert_eq!(failure.line, Some(3), "{failure}");
         assert!(failure.ladder.contains("BYE"), "{failure}");
+    }
+
+    /// What fails in virtual time, and what is left out, takes no real time.
+    #[test]
+    fn a_story_that_is_too_long_for_real_time_is_left_out_and_said_so() {
+        let long = fixture::read("long", &GOOD.replace("ai hangs up", "wait 5m\nai hangs up")).unwrap();
+        let wrong = fixture::read("wrong", &GOOD.replace("BYE", "INFO")).unwrap();
+        let played = play_really(&[long, wrong].concat(), &args(Path::new("nothing")));
+        assert_eq!(played[0].apart.as_deref(), Some("lasts 301 s, longer than 120 s"));
+        assert!(played[0].failure.is_none() && played[1].apart.is_none() && played[1].failure.is_some());
+        let report = junit::report(&played);
+        assert!(report.contains("skipped=\"1\"") && report.contains("<skipped message=\"lasts 301 s"), "{report}");
     }
 
     #[test]

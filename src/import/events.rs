@@ -20,6 +20,9 @@ pub(crate) enum NoEvents {
 /// How much longer than it took something may take when it is played.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// An AE who is asked for where nobody was tried: they do not work when worlds begin.
+const NOBODY: &str = "ae1";
+
 /// Shorter waits are left out.
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 
@@ -27,12 +30,23 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 pub(super) fn story(text: &str) -> Result<String, NoEvents> {
     let mut events = read(text)?;
     events.sort_by_key(|event| event.seq);
+    told(&events, "events")
+}
+
+/// The fixture of the first transfer among these, in their order; `from` is what they were read out of.
+pub(super) fn told(events: &[Event], from: &str) -> Result<String, NoEvents> {
     let first = events.iter().position(|event| event.kind == EventKind::TransferRequested).ok_or(NoEvents::NoTransfer)?;
     let begun = events[first].clone();
     let of_it =
         |event: &&Event| event.transfer == begun.transfer || event.kind == EventKind::CallEnded && event.call == begun.call;
-    let mut writer =
-        Writer { names: BTreeMap::new(), order: Vec::new(), lines: Vec::new(), last: begun.at.0.as_micros(), ended: false };
+    let mut writer = Writer {
+        names: BTreeMap::new(),
+        order: Vec::new(),
+        lines: Vec::new(),
+        last: begun.at.0.as_micros(),
+        answered: None,
+        ended: false,
+    };
     let events: Vec<&Event> = events[first..].iter().filter(of_it).collect();
     for event in events.iter().filter(|event| event.kind == EventKind::AttemptStarted) {
         writer.name(event);
@@ -40,7 +54,7 @@ pub(super) fn story(text: &str) -> Result<String, NoEvents> {
     for event in events {
         writer.event(event);
     }
-    Ok(writer.text())
+    Ok(writer.text(from))
 }
 
 /// A page of the API, an array, or one event a line.
@@ -60,6 +74,8 @@ struct Writer {
     lines: Vec<String>,
     /// The instant of the last line.
     last: i64,
+    /// Who of them has answered last.
+    answered: Option<String>,
     /// The caller has hung up.
     ended: bool,
 }
@@ -79,8 +95,9 @@ impl Writer {
         let at = event.at.0.as_micros();
         match event.kind {
             EventKind::TransferRequested => {
-                let to = self.order.first().cloned().unwrap_or_default();
-                let mode = text_of(event, "mode").filter(|mode| mode == "cold").map(|mode| format!(" mode={mode}"));
+                // Where nobody was tried, nobody could be.
+                let to = self.order.first().cloned().unwrap_or_else(|| NOBODY.to_owned());
+                let mode = text_of(event, "mode").filter(|mode| mode != "warm").map(|mode| format!(" mode={mode}"));
                 self.lines.push(format!("api transfer to={to}{} => 202", mode.unwrap_or_default()));
             }
             EventKind::AttemptStarted => {
@@ -94,6 +111,7 @@ impl Writer {
             EventKind::Answered => {
                 let name = self.name(event);
                 self.done(at, format!("{name} answers"));
+                self.answered = Some(name);
             }
             EventKind::Accepted => {
                 let name = self.name(event);
@@ -135,18 +153,17 @@ impl Writer {
     /// An attempt has failed: what the AE or the caller did, or what Baton did about somebody who did nothing.
     fn failed(&mut self, at: i64, event: &Event) {
         let name = self.name(event);
-        let status = event.data.get("sip_status").and_then(Value::as_u64);
-        match text_of(event, "outcome").as_deref() {
-            Some("declined") => self.done(at, format!("{name} presses 2")),
-            Some("later") => self.done(at, format!("{name} presses 3")),
-            Some("caller_gone") if !self.ended => self.hang_up(at),
-            Some("no_answer") => self.expected(at, format!("{name} <- CANCEL")),
-            Some("not_accepted") => self.expected(at, format!("{name} <- BYE")),
-            Some(_) | None => {
-                if let Some(status) = status.filter(|status| *status >= 300) {
-                    self.done(at, format!("{name} refuses {status}"));
-                }
-            }
+        let status = event.data.get("sip_status").and_then(Value::as_u64).filter(|status| *status >= 300);
+        let listens = self.answered.as_ref() == Some(&name);
+        match (text_of(event, "outcome").as_deref(), status) {
+            (Some("caller_gone"), _) if !self.ended => self.hang_up(at),
+            (_, Some(status)) if !listens => self.done(at, format!("{name} refuses {status}")),
+            (Some("declined"), _) if listens => self.done(at, format!("{name} presses 2")),
+            (Some("later"), _) if listens => self.done(at, format!("{name} presses 3")),
+            (Some("declined" | "later"), _) => self.done(at, "api decline => 200".to_owned()),
+            (Some("no_answer"), _) => self.expected(at, format!("{name} <- CANCEL")),
+            (Some("not_accepted"), _) => self.expected(at, format!("{name} <- BYE")),
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -178,8 +195,11 @@ impl Writer {
         self.last = at.max(self.last);
     }
 
-    fn text(self) -> String {
-        let mut text = "# Imported from events. Names are made up; look it over before you keep it.\n".to_owned();
+    fn text(self, from: &str) -> String {
+        let mut text = format!("# Imported from {from}. Names are made up; look it over before you keep it.\n");
+        if self.order.is_empty() {
+            text.push_str(&format!("ae {NOBODY} hours Sat-Sun 09:00-17:00\n"));
+        }
         for (place, name) in self.order.iter().enumerate() {
             let backup = self.order.get(place + 1).map(|next| format!(" backup {next}")).unwrap_or_default();
             text.push_str(&format!("ae {name}{backup}\n"));

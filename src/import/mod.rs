@@ -2,6 +2,7 @@
 
 mod capture;
 mod events;
+mod journal;
 mod network;
 mod story;
 #[cfg(test)]
@@ -15,10 +16,10 @@ use std::process::ExitCode;
 /// `baton fixture`
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum FixtureArgs {
-    /// Makes a fixture of the first call in a pcap or pcapng file, or of the first transfer in Baton's own events (JSON), scrubbed
-    /// of names, numbers and addresses.
+    /// Makes a fixture of the first call in a pcap or pcapng file, or of the first transfer in Baton's own events (JSON) or journal of calls,
+    /// scrubbed of names, numbers and addresses.
     Import {
-        /// The capture, or the events.
+        /// The capture, the events, or the journal.
         file: PathBuf,
         /// The address of the B2BUA; without it the one that both is called and calls.
         #[arg(long, value_name = "ADDRESS:PORT")]
@@ -48,6 +49,8 @@ enum Trouble {
     Story(#[from] story::NoStory),
     #[error("{0}")]
     Events(#[from] events::NoEvents),
+    #[error("{0}")]
+    Journal(#[from] journal::NoTrail),
 }
 
 /// Imports; what goes wrong is one sentence on stderr.
@@ -78,6 +81,9 @@ fn import(file: &Path, baton: Option<SocketAddr>) -> Result<String, Trouble> {
 }
 
 fn fixture_of(bytes: &[u8], baton: Option<SocketAddr>, name: &str) -> Result<String, Trouble> {
+    if crate::journal::is_journal(bytes) {
+        return Ok(journal::story(bytes)?);
+    }
     // JSON begins so, and no capture does.
     if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.trim_start().starts_with(['{', '['])) {
         return Ok(events::story(text)?);

@@ -1,11 +1,16 @@
 //! There and back: what a fixture says is captured, imported, and played again.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use baton_sim::fixture::{self, Story};
 use baton_sim::{BATON, Rung};
+use baton_switchboard::CallSnapshot;
 use baton_time::Wall;
 
 use super::fixture_of;
 use crate::capture::pcapng::{self, Header, Packet};
+use crate::journal;
 
 /// The messages of a story as a pcapng file; datagrams that were lost are not in it.
 fn captured(story: &Story) -> Vec<u8> {
@@ -103,6 +108,80 @@ fn events_are_imported_and_play_as_they_went() {
          michael hears voice\nwait 500ms\nmichael presses 2\nmichael <- BYE within 50ms\nevent transfer.ended outcome=returned_to_ai\n",
     );
     assert!(declined.contains("ae1 presses 2"), "{declined}");
+}
+
+/// Writes the journal of a story, as a process that dies at its end leaves it.
+fn journal_of(story: &Story) -> Vec<u8> {
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let own = lines.clone();
+    let write = move |id, call: Option<CallSnapshot<'_>>| {
+        let call = call.map(|call| rmp_serde::to_vec_named(&call).unwrap());
+        own.borrow_mut().push((id, call));
+    };
+    fixture::steps_of(story, write).unwrap_or_else(|failure| panic!("{failure}"));
+    journal::written(&lines.borrow())
+}
+
+/// Imports the journal of a story, and plays what comes of it.
+fn written_and_back(text: &str) -> String {
+    let imported = fixture_of(&journal_of(&stories(text)[0]), None, "baton.db.journal").unwrap();
+    if let Err(failure) = fixture::play(&stories(&imported)[0]) {
+        panic!("{failure}\n{imported}");
+    }
+    imported
+}
+
+#[test]
+fn a_journal_is_imported_and_plays_as_it_went() {
+    let imported = written_and_back(WARM);
+    for line in [
+        "ae ae1 backup ae2",
+        "ae1 refuses 486",
+        "ae2 rings",
+        "ae2 answers",
+        "ae2 presses 1",
+        "event transfer.bridged",
+        "caller hangs up",
+    ] {
+        assert!(imported.lines().any(|found| found.starts_with(line)), "{line}\n{imported}");
+    }
+    for span in ["wait 700ms", "wait 1500ms"] {
+        let spans = imported.lines().filter_map(|line| line.strip_prefix("wait ")?.strip_suffix("ms")?.parse::<i64>().ok());
+        let wanted: i64 = span["wait ".len()..span.len() - 2].parse().unwrap();
+        assert!(spans.into_iter().any(|found| (found - wanted).abs() < 60), "{span}\n{imported}");
+    }
+    for secret in ["michael", "sara", "15550123", "10.0.1", "sip:", "call_"] {
+        assert!(!imported.contains(secret), "{secret}\n{imported}");
+    }
+}
+
+#[test]
+fn what_a_dead_process_was_about_is_in_its_journal() {
+    let begin = "ae michael\n\nin conversation\napi transfer to=michael => 202\nmichael <- INVITE within 50ms\n";
+    for (rest, wanted) in [
+        ("michael rings\nwait 2s\n", "ae1 rings"),
+        ("michael answers\nmichael hears voice\nwait 500ms\n", "ae1 answers"),
+        (
+            "michael answers\nmichael hears voice\nwait 500ms\nmichael presses 2\nmichael <- BYE within 50ms\nwait 1s\n",
+            "ae1 presses 2",
+        ),
+        ("michael refuses 603\nwait 1s\n", "ae1 refuses 603"),
+        ("michael rings\nwait 2s\ncaller hangs up\nmichael <- CANCEL within 50ms\nwait 1s\n", "caller hangs up"),
+    ] {
+        let imported = written_and_back(&format!("{begin}{rest}"));
+        assert!(imported.lines().any(|line| line == wanted), "{wanted}\n{imported}");
+    }
+}
+
+#[test]
+fn a_journal_that_was_torn_is_read_up_to_there_and_one_of_another_version_is_not() {
+    let whole = journal_of(&stories(WARM)[0]);
+    let torn = fixture_of(&whole[..whole.len() - 40], None, "x").unwrap();
+    assert!(torn.contains("ae2 presses 1"), "{torn}");
+    let nothing = fixture_of(&journal::written(&[]), None, "x").unwrap_err().to_string();
+    assert!(nothing.starts_with("has no transfer in it"), "{nothing}");
+    let changed = journal::written_as(99, &[]);
+    assert_eq!(fixture_of(&changed, None, "x").unwrap_err().to_string(), "is a journal of another version of Baton");
 }
 
 #[test]

@@ -4,10 +4,14 @@
 mod file;
 mod past;
 mod poison;
+mod steps;
 mod writer;
 
 pub(crate) use past::Past;
 pub(crate) use poison::Recovery;
+pub(crate) use steps::{NoSteps, Step, is_journal, steps};
+#[cfg(test)]
+pub(crate) use steps::{written, written_as};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -15,15 +15,15 @@ use super::file::{self, Kind};
 use crate::clock::Clock;
 
 /// The layout of the file; one with another number is not read.
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// How long the id of a call is as text.
-const ID_LENGTH: usize = 34;
+pub(super) const ID_LENGTH: usize = 34;
 
 /// The beginning of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
-    version: u32,
+    pub(super) version: u32,
     /// Which start of the machine: after another one nobody is on the line.
     boot: String,
     /// Where this process's clock begins on the machine's own.

@@ -5,17 +5,19 @@ use super::Played;
 /// The report: one suite, one case for each story.
 pub(super) fn report(played: &[Played]) -> String {
     let failures = played.iter().filter(|one| one.failure.is_some()).count();
+    let skipped = played.iter().filter(|one| one.apart.is_some()).count();
     let time: f64 = played.iter().map(|one| one.took.as_secs_f64()).sum();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     xml.push_str(&format!(
-        "<testsuites>\n<testsuite name=\"baton replay\" tests=\"{}\" failures=\"{failures}\" time=\"{time:.3}\">\n",
+        "<testsuites>\n<testsuite name=\"baton replay\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{time:.3}\">\n",
         played.len()
     ));
     for one in played {
         xml.push_str(&format!("<testcase name=\"{}\" time=\"{:.3}\"", escaped(&one.name), one.took.as_secs_f64()));
-        match &one.failure {
-            None => xml.push_str("/>\n"),
-            Some(failure) => {
+        match (&one.failure, &one.apart) {
+            (None, None) => xml.push_str("/>\n"),
+            (None, Some(why)) => xml.push_str(&format!("><skipped message=\"{}\"/></testcase>\n", escaped(why))),
+            (Some(failure), _) => {
                 let message = escaped(&failure.expected);
                 xml.push_str(&format!(
                     "><failure message=\"{message}\">{}</failure></testcase>\n",

@@ -3,6 +3,7 @@
 //! [`read`] makes [`Story`]s of a text: one, or one for each value of its `for` line. [`play`] plays a story against the production
 //! switchboard, SIP, transfers and media. `docs/fixtures.md` teaches the format.
 
+mod asking;
 mod ladder;
 mod parse;
 mod pattern;
@@ -17,7 +18,7 @@ use baton_party::Step;
 use crate::{Setup, Store};
 
 pub use parse::{Unreadable, read};
-pub use perform::{Failure, Passed, SLACK, play, play_really, play_throughout, trail_of};
+pub use perform::{Failure, Passed, SLACK, play, play_really, play_throughout, steps_of, trail_of};
 
 /// One call to be played.
 #[derive(Debug, Clone)]
@@ -28,6 +29,13 @@ pub struct Story {
     pub(crate) setup: Setup,
     /// What is done and expected, in order.
     pub(crate) lines: Vec<Line>,
+}
+
+impl Story {
+    /// Why a story means what it says in virtual time only; none: it can be played where real time goes by, too.
+    pub fn only_virtual(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A line of a story.

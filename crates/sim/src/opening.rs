@@ -16,16 +16,7 @@ pub(crate) fn setup(aes: Vec<Ae>) -> Setup {
     Setup {
         caller: vec![Step::call("sip:+15550100@10.0.0.1"), Step::wait_for(Cue::Up, 10_000)],
         ai: vec![Step::wait_for(Cue::Invited, 10_000), Step::Ring { status: 180 }, Step::pause(200), Step::Answer],
-        ai_again: vec![],
-        aes,
-        groups: Vec::new(),
-        wiring: crate::world::Wiring::default(),
-        transfer: baton_transfer::Settings::default(),
-        cold: baton_switchboard::ColdWay::Bridge,
-        outside: None,
-        recording: Default::default(),
-        ports: 200,
-        seed: 7,
+        ..Setup::of(aes)
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod carrier;
 #[cfg(test)]
 mod crash;
 mod recorder;
+mod setup;
 pub(crate) mod stage;
 mod still;
 mod wiring;
@@ -17,13 +18,14 @@ use baton_contract::{AeState, CallId, CallView, CallbackId, CallbackView, Comman
 use baton_media::{Channel, Outbox, Outgoing, Port, Room, RoomId, RoomSettings};
 use baton_party::{Input as Cue, Message, Output as Act, Party, Step, Taken};
 use baton_sip::{Incoming, Transport};
-use baton_switchboard::{Input, Output, Spoken, Switchboard};
+use baton_switchboard::{CallSnapshot, Input, Output, Spoken, Switchboard};
 use baton_time::{Mono, Now, Wall};
 use bytes::Bytes;
 
 use still::Still;
 
 pub use carrier::{Arrival, Carrier};
+pub use setup::{Ae, Fate, Setup, Store};
 pub use still::Listening;
 pub use wiring::{AesAt, Wiring};
 
@@ -48,86 +50,8 @@ pub(crate) const BEGINNING: Mono = Mono::from_millis(1);
 /// The wall clock when the world begins: a Monday, 15:00 UTC.
 pub(crate) const MORNING: Wall = Wall::from_seconds(1_772_463_600);
 
-/// What becomes of a datagram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It arrives.
-    Arrives,
-    /// It is lost.
-    Lost,
-    /// It arrives twice.
-    Twice,
-    /// It arrives late by so much.
-    Late(Duration),
-}
-
-/// What the store does with commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// It writes them.
-    Well,
-    /// It refuses them.
-    Refuses,
-    /// It takes them in and never answers.
-    Silent,
-}
-
-/// An AE of the world.
-#[derive(Debug, Clone)]
-pub struct Ae {
-    /// Their id; also the user that their phone answers to.
-    pub id: String,
-    /// Who is tried after them.
-    pub backup: Option<String>,
-    /// What their phone does; none: there is no phone.
-    pub script: Option<Vec<Step>>,
-    /// When they work, in New York.
-    pub hours: String,
-    /// The language in which they are spoken to, where it is not everybody's.
-    pub language: Option<baton_transfer::Language>,
-}
-
-impl Ae {
-    /// An AE who always works; without a script there is no phone.
-    pub fn new(id: &str, script: Option<Vec<Step>>) -> Ae {
-        Ae { id: id.to_owned(), backup: None, script, hours: "Mon-Sun 00:00-24:00".to_owned(), language: None }
-    }
-
-    /// With somebody who is tried after them.
-    #[must_use]
-    pub fn with_backup(self, id: &str) -> Ae {
-        Ae { backup: Some(id.to_owned()), ..self }
-    }
-}
-
-/// What a world begins with.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The caller's script.
-    pub caller: Vec<Step>,
-    /// The AI's script.
-    pub ai: Vec<Step>,
-    /// What the AI does when it is called once more in the same call.
-    pub ai_again: Vec<Step>,
-    /// The AEs.
-    pub aes: Vec<Ae>,
-    /// Groups of them: name and members.
-    pub groups: Vec<(String, Vec<String>)>,
-    /// The trunk, the AI and the route.
-    pub wiring: Wiring,
-    /// The rules of a transfer.
-    pub transfer: baton_transfer::Settings,
-    /// How the caller's trunk passes callers on.
-    pub cold: baton_switchboard::ColdWay,
-    /// The AE behind whose phone all the outside world is: numbers at their host are dialled.
-    pub outside: Option<String>,
-    /// What is recorded.
-    pub recording: baton_switchboard::RecordingSettings,
-    /// How many legs can have media at the same time.
-    pub ports: u16,
-    /// From where everything random comes.
-    pub seed: u64,
-}
+/// Takes a call as it stands; none: it is over.
+type Writer = dyn FnMut(CallId, Option<CallSnapshot<'_>>);
 
 /// The world.
 pub struct World {
@@ -141,6 +65,7 @@ pub struct World {
     posted: u64,
     fate: Box<dyn FnMut(&Rung) -> Fate>,
     carrier: Option<Box<dyn Carrier>>,
+    writer: Option<Box<Writer>>,
     port_count: u16,
     dead: BTreeSet<usize>,
     /// From when to when messages were taken.
@@ -225,6 +150,7 @@ impl World {
             posted: 0,
             fate: Box::new(|_| Fate::Arrives),
             carrier: None,
+            writer: None,
             port_count: setup.ports,
             dead: BTreeSet::new(),
             messages: Vec::new(),
@@ -249,6 +175,11 @@ impl World {
     /// Lets `fate` decide about every SIP datagram.
     pub fn set_fate(&mut self, fate: impl FnMut(&Rung) -> Fate + 'static) {
         self.fate = Box::new(fate);
+    }
+
+    /// Hands every call over as it stands after each of its steps, as to the journal of calls; none: it is over.
+    pub fn set_writer(&mut self, writer: impl FnMut(CallId, Option<CallSnapshot<'_>>) + 'static) {
+        self.writer = Some(Box::new(writer));
     }
 
     /// What time it is.
@@ -488,6 +419,9 @@ impl World {
             while let Some(output) = self.board.poll() {
                 self.carry_out(output, &mut waiting);
             }
+        }
+        if let Some(write) = &mut self.writer {
+            self.board.take_touched().into_iter().for_each(|id| write(id, self.board.snapshot(id)));
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use baton_contract::{CallId, CallbackId};
+use baton_contract::{CallId, CallbackId, LegView, TransferView};
 use baton_sip::{AgentSnapshot, ReferId, SessionId, SessionRecord, SessionSnapshot};
 use baton_time::Mono;
 use baton_transfer::{CallbackRun, Fact, Held};
@@ -86,6 +86,17 @@ impl CallRecord {
     /// Who called, for whoever looks for one that cannot be taken up.
     pub fn from(&self) -> &str {
         &self.call.from
+    }
+
+    /// Its legs that have not been forgotten, as the API shows them.
+    pub fn legs(&self) -> Vec<LegView> {
+        self.call.view(None).legs
+    }
+
+    /// Its transfers, the one that runs last, as the API shows them.
+    pub fn transfers(&self) -> Vec<TransferView> {
+        let running = self.call.transfer.as_ref().map(|running| running.view());
+        self.call.past.iter().cloned().chain(running).collect()
     }
 }
 

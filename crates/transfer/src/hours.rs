@@ -128,6 +128,9 @@ impl Hours {
 
     /// Whether `wall` lies within these hours, as the clock in `zone` tells.
     pub fn contain(&self, wall: Wall, zone: &Zone) -> bool {
+        if self.never_end() {
+            return true; // Whatever the clock says there.
+        }
         let local = zone.at(wall);
         let minute = minute_of(local.time());
         self.of(local.date()).iter().any(|range| (range.from..range.to).contains(&minute))
@@ -143,6 +146,10 @@ impl Hours {
                 (first..range.to).step_by(usize::from(length)).filter(move |minute| minute + length <= range.to)
             })
             .filter_map(move |minute| zone.instant(date, minute))
+    }
+
+    fn never_end(&self) -> bool {
+        self.days.iter().all(|day| matches!(day[..], [Range { from: 0, to: MINUTES_PER_DAY }]))
     }
 
     fn of(&self, date: Date) -> &[Range] {

@@ -26,21 +26,7 @@ pub struct Stock {
 
 impl Default for Stock {
     fn default() -> Stock {
-        let aes = (0..AES_MAX).map(|at| Ae::new(&format!("ae{at}"), Some(Vec::new()))).collect();
-        let setup = Setup {
-            caller: Vec::new(),
-            ai: Vec::new(),
-            ai_again: Vec::new(),
-            aes,
-            groups: Vec::new(),
-            wiring: crate::world::Wiring::default(),
-            transfer: baton_transfer::Settings::default(),
-            cold: baton_switchboard::ColdWay::Bridge,
-            outside: None,
-            recording: baton_switchboard::RecordingSettings::default(),
-            ports: 0,
-            seed: 0,
-        };
+        let setup = Setup::of((0..AES_MAX).map(|at| Ae::new(&format!("ae{at}"), Some(Vec::new()))).collect());
         let mut settings = stage::settings(&setup);
         settings.prompts =
             Line::all().into_iter().map(|line| (line, said(&format!("{line:?}"), line.text()))).collect::<BTreeMap<_, _>>();

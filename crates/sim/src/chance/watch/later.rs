@@ -77,9 +77,19 @@ impl Run<'_> {
                 let over = failed || told.ended.is_some();
                 self.watch.must(over, || "a trunk has the caller, and they are still looked after".to_owned());
             }
+            Check::Dialled(at, place) => self.must_have_dialled(at, place),
             Check::AiRefused(at) => self.must_do_without_the_ai(at),
             Check::AiLetGo(call, bridged) => self.must_be_without_the_ai(call, bridged),
         }
+    }
+
+    /// Whoever an attempt is for is dialled at once.
+    fn must_have_dialled(&mut self, at: usize, place: usize) {
+        let told = &self.watch.transfers[at];
+        let attempt = &told.attempts[place];
+        let settled = attempt.leg.is_some() || attempt.failed.is_some() || told.ended.is_some();
+        let excused = self.caller_has_gone(at);
+        self.watch.must(settled || excused, || "an attempt is told, and nobody is dialled".to_owned());
     }
 
     /// The AIs that were there before the bridge are gone.
