@@ -82,6 +82,9 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
             return ExitCode::from(EXIT_UNREADABLE);
         }
     };
+    let spent = cost::spent();
+    fixture::make_ready();
+    let shared = cost::spent().saturating_sub(spent);
     let by = if args.every_packet { fixture::play_throughout } else { fixture::play };
     let played: Vec<Played> =
         if args.real { play_really(&stories, &args) } else { stories.iter().map(|story| play(story, by)).collect() };
@@ -97,7 +100,7 @@ pub(crate) fn run(args: ReplayArgs) -> ExitCode {
     if args.cpu {
         let costs: Vec<(&str, Duration)> =
             played.iter().filter(|one| one.apart.is_none()).map(|one| (one.name.as_str(), one.cpu)).collect();
-        cost::summary(&costs).iter().for_each(|line| say(line));
+        cost::summary(&costs, shared).iter().for_each(|line| say(line));
     }
     if let Some(file) = &args.junit
         && let Err(fault) = std::fs::write(file, junit::report(&played))

@@ -27,8 +27,8 @@ pub(crate) struct SimArgs {
     /// Tells everything that happens in the one seed: always the same bytes.
     #[arg(long, requires = "seed")]
     pub(crate) trace: bool,
-    /// Plays calls on one switchboard until there were so many transfers, and looks whether anything of them is left.
-    #[arg(long, value_name = "TRANSFERS", conflicts_with_all = ["seed", "seeds", "first"])]
+    /// Plays calls on one switchboard, from that of the first seed on, until there were so many transfers, and looks whether anything of them is left.
+    #[arg(long, value_name = "TRANSFERS", conflicts_with_all = ["seed", "seeds"])]
     pub(crate) soak: Option<u64>,
     /// One JSON object on stdout.
     #[arg(long)]
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
         return hunt(args.seeds, &stock);
     }
     if let Some(transfers) = args.soak {
-        return soak::run(transfers, args.json, &stock);
+        return soak::run(args.first, transfers, args.json, &stock);
     }
     if args.trace {
         let lines = chance::trace(args.seed.unwrap_or(args.first), &stock);

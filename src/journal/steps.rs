@@ -62,7 +62,8 @@ pub(crate) fn written(lines: &[(baton_contract::CallId, Option<Vec<u8>>)]) -> Ve
 /// The same, by a version of Baton that has this number for the layout.
 #[cfg(test)]
 pub(crate) fn written_as(version: u32, lines: &[(baton_contract::CallId, Option<Vec<u8>>)]) -> Vec<u8> {
-    let head = Head { version, ..Head::new(crate::clock::Clock::start()).unwrap() };
+    let mut head = Head::new(crate::clock::Clock::start()).unwrap();
+    head.version = version;
     let mut bytes = Vec::new();
     file::append(&mut bytes, Kind::Head, [&rmp_serde::to_vec_named(&head).unwrap(), &[]]);
     for (id, call) in lines {

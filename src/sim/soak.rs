@@ -10,11 +10,11 @@ use serde_json::json;
 const GROWTH_MAX: u64 = 5;
 
 /// Plays so many transfers and looks at the memory.
-pub(super) fn run(transfers: u64, is_json: bool, stock: &Stock) -> ExitCode {
+pub(super) fn run(first: u64, transfers: u64, is_json: bool, stock: &Stock) -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "how long it took is measured by the clock of the machine")]
     let begun = Instant::now();
     let mut early = None;
-    let soaked = chance::soak(transfers, stock, |done| {
+    let soaked = chance::soak(first, transfers, stock, |done| {
         if early.is_none() && done * 10 >= transfers {
             early = resident_kb();
         }

@@ -58,15 +58,16 @@ pub struct Soaked {
     pub tally: Tally,
 }
 
-/// Plays calls on one switchboard, one after the other, until there were so many transfers: after each of them nothing may be left.
-/// `look` is shown how many transfers there were, now and then.
-pub fn soak(transfers: u64, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked {
+/// Plays calls on one switchboard, one after the other, from the one of seed `first` on, until there were so many transfers: after each of them
+/// nothing may be left. `look` is shown how many transfers there were, now and then.
+pub fn soak(first: u64, transfers: u64, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked {
     let rules = Rules::of_many();
     let mut soaked = Soaked::default();
     let mut lived: Option<Lived> = None;
     while soaked.transfers < transfers && soaked.violation.is_none() {
         soaked.calls += 1;
-        let plan = Plan::draw_one_of_many(soaked.calls, &rules);
+        let seed = first + soaked.calls - 1;
+        let plan = Plan::draw_one_of_many(seed, &rules);
         let (run, violation) = match lived.take() {
             None => {
                 let mut run = Run::new(&plan, stock);
@@ -81,7 +82,7 @@ pub fn soak(transfers: u64, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked 
         };
         soaked.transfers += run.transfers() as u64;
         soaked.tally.add(&run.tally);
-        soaked.violation = violation.map(|what| (soaked.calls, what));
+        soaked.violation = violation.map(|what| (seed, what));
         lived = Some(run.lived());
         if soaked.calls % LOOK_EVERY == 0 {
             look(soaked.transfers);

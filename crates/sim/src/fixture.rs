@@ -18,7 +18,7 @@ use baton_party::Step;
 use crate::{Setup, Store};
 
 pub use parse::{Unreadable, read};
-pub use perform::{Failure, Passed, SLACK, play, play_really, play_throughout, steps_of, trail_of};
+pub use perform::{Failure, Passed, SLACK, make_ready, play, play_really, play_throughout, steps_of, trail_of};
 
 /// One call to be played.
 #[derive(Debug, Clone)]

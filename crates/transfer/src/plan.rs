@@ -100,7 +100,7 @@ pub fn check(roster: &Roster) -> Vec<PlanFault> {
             faults.push(PlanFault::UnknownBackup { ae: id.clone(), backup: backup.clone() });
         }
         faults.extend(circle(roster, id));
-        if callback::slots_within(roster, Now::default(), id, None).is_empty() {
+        if !callback::has_slots(roster, Now::default(), id) {
             faults.push(PlanFault::NoSlot { ae: id.clone(), hours: ae.hours.to_string() });
         }
     }

@@ -8,16 +8,14 @@ mod told;
 
 use std::time::Duration;
 
-use baton_contract::{AeId, CallId, CallbackId, Event, EventKind, Mode, Record, TransferId};
+use baton_contract::{AeId, CallId, CallbackId, Mode, Record, TransferId};
 use baton_media::{Port, Source};
 use baton_switchboard::Recorded;
 use baton_time::Mono;
-use serde_json::Value;
 
 use super::leg::{Leg, Phase};
-use super::plan::{AI, Api, CALLER, FIRST_AE, Rules};
+use super::plan::{AI, Api, Rules};
 use super::run::{Post, Run};
-use super::tally::Fault;
 use super::ways::Timer;
 use crate::Store;
 

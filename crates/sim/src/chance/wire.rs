@@ -54,8 +54,8 @@ impl<'a> Seen<'a> {
             if header.is_empty() {
                 break;
             }
-            let (name, value) = header.split_once(':').ok_or_else(|| format!("no header: {header}"))?;
-            seen.put(name, value.trim());
+            let colon = memchr::memchr(b':', header.as_bytes()).ok_or_else(|| format!("no header: {header}"))?;
+            seen.put(&header[..colon], &header[colon + 1..]);
         }
         seen.body = rest;
         seen.check()?;
@@ -80,7 +80,7 @@ impl<'a> Seen<'a> {
             "Retry-After" => &mut self.retry_after,
             _ => return,
         };
-        *place = value;
+        *place = value.trim();
     }
 
     /// What every message must have (RFC 3261 §8.1.1, §20.14).
@@ -148,7 +148,7 @@ impl<'a> Seen<'a> {
 
 /// Takes the next line, which ends with CR LF.
 fn line<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
-    let end = rest.find('\n').ok_or_else(|| "a message has no end of its headers".to_owned())?;
+    let end = memchr::memchr(b'\n', rest.as_bytes()).ok_or_else(|| "a message has no end of its headers".to_owned())?;
     let whole = rest[..end].strip_suffix('\r').ok_or_else(|| format!("a line does not end with CR LF: {}", &rest[..end]))?;
     *rest = &rest[end + 1..];
     Ok(whole)

@@ -41,6 +41,9 @@ static WORDS: LazyLock<Lines> = LazyLock::new(|| {
 /// The longest text that a voice says.
 const WORDS_MAX: usize = 200;
 
+/// Samples in a second.
+const RATE: usize = 8_000;
+
 /// Samples of a word: a second of sound for every three.
 const WORD: usize = 2_667;
 
@@ -83,9 +86,18 @@ fn tongues(setup: &Setup) -> BTreeMap<Language, BTreeMap<Line, Arc<Clip>>> {
     wanted.filter(|language| *language == Language::GERMAN).map(|language| (language, lines_in(language))).collect()
 }
 
-/// A tone without overtones: nothing of it lies where the pilots are.
+/// A tone without overtones: nothing of it lies where the pilots are. Of a whole number of hertz, so that it comes again after a second at the latest.
 fn tone(hertz: f64, amplitude: f64, samples: usize) -> Vec<i16> {
-    (0..samples).map(|n| (amplitude * (std::f64::consts::TAU * hertz * n as f64 / 8_000.0).sin()) as i16).collect()
+    let at = |n: usize| (amplitude * (std::f64::consts::TAU * hertz * n as f64 / RATE as f64).sin()) as i16;
+    let second: Vec<i16> = (0..samples.min(RATE)).map(at).collect();
+    second.iter().copied().cycle().take(samples).collect()
+}
+
+/// Makes what all worlds share, which is made once.
+pub(crate) fn make_ready() {
+    LazyLock::force(&ENGLISH);
+    LazyLock::force(&MUSIC);
+    LazyLock::force(&WORDS);
 }
 
 pub(super) fn address(host: u8, port: u16) -> SocketAddr {

@@ -7,5 +7,5 @@ mod slots;
 
 pub use run::{CallbackAction, CallbackEvent, CallbackRun, CallbackWhy, Change, NoBriefing, Said, Unchanged};
 pub use settings::{CallbackSettings, ConfirmBy};
-pub(crate) use slots::slots_within;
+pub(crate) use slots::has_slots;
 pub use slots::{ics, local, slots, spoken};

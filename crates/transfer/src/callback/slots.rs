@@ -26,27 +26,38 @@ const DAYS_AHEAD: i64 = 8;
 ///
 /// Fewer where their hours have no room in the next week. None lies outside of `window`, the hours in which the caller may be called.
 pub fn slots(roster: &Roster, now: Now, ae: &AeId, zone: Option<&Zone>, window: &Hours) -> Vec<Slot> {
-    let mut free = slots_within(roster, now, ae, zone);
-    let told_in = zone.or_else(|| roster.find(ae).map(|ae| &ae.timezone));
-    free.retain(|slot| told_in.is_some_and(|zone| window.contain(slot.at.0, zone)));
-    let Some(first) = free.first() else { return Vec::new() };
-    let apart = free.iter().find(|slot| slot.at.0 >= first.at.0 + APART);
-    std::iter::once(first).chain(apart.or(free.get(1))).cloned().collect()
+    let Some(told_in) = zone.or_else(|| roster.find(ae).map(|ae| &ae.timezone)) else { return Vec::new() };
+    let mut free = free(roster, now, ae).filter(|at| window.contain(*at, told_in));
+    let Some(first) = free.next() else { return Vec::new() };
+    let mut second = None;
+    for at in free {
+        second.get_or_insert(at);
+        if at >= first + APART {
+            second = Some(at);
+            break;
+        }
+    }
+    let slot = |at: Wall| Slot { ae: ae.clone(), at: At(at), timezone: told_in.name().to_owned(), local: local(at, told_in) };
+    std::iter::once(first).chain(second).map(slot).collect()
 }
 
-/// Every slot of the days that are looked at.
-pub(crate) fn slots_within(roster: &Roster, now: Now, ae: &AeId, zone: Option<&Zone>) -> Vec<Slot> {
-    let Some(settings) = roster.find(ae) else { return Vec::new() };
-    let told_in = zone.unwrap_or(&settings.timezone);
+/// Whether this AE could call back at any time at all.
+pub(crate) fn has_slots(roster: &Roster, now: Now, ae: &AeId) -> bool {
+    free(roster, now, ae).next().is_some()
+}
+
+/// Every beginning of a slot in the days that are looked at, soonest first. There are hundreds, and two are wanted: each is looked for when its turn comes.
+fn free<'a>(roster: &'a Roster, now: Now, ae: &'a AeId) -> impl Iterator<Item = Wall> + use<'a> {
     let earliest = now.wall + NOTICE;
-    let today = settings.timezone.at(now.wall).date();
-    let days = (0..DAYS_AHEAD).filter_map(|ahead| today.checked_add(ahead.days()).ok());
-    let mut begins: Vec<Wall> =
-        days.flat_map(|day| settings.hours.beginnings(day, &settings.timezone, SLOT_MINUTES).collect::<Vec<_>>()).collect();
+    let days = roster.find(ae).into_iter().flat_map(move |settings| {
+        let today = settings.timezone.at(now.wall).date();
+        let days = (0..DAYS_AHEAD).filter_map(move |ahead| today.checked_add(ahead.days()).ok());
+        days.flat_map(|day| settings.hours.beginnings(day, &settings.timezone, SLOT_MINUTES))
+    });
     // Where the clocks go forward two local times can mean one instant.
-    begins.dedup();
-    let slot = |at: Wall| Slot { ae: ae.clone(), at: At(at), timezone: told_in.name().to_owned(), local: local(at, told_in) };
-    begins.into_iter().filter(|at| *at >= earliest && !roster.is_booked(ae, At(*at))).map(slot).collect()
+    let mut last = None;
+    let apart = days.filter(move |at| last.replace(*at) != Some(*at));
+    apart.filter(move |at| *at >= earliest && !roster.is_booked(ae, At(*at)))
 }
 
 /// `at` as people read it in `zone`: `Monday, March 2, 10:00`.
@@ -195,7 +206,7 @@ mod tests {
         let id = AeId::from("michael");
         let first = slots(&roster, now, &id, None, &Hours::always())[0].at;
         roster.book(&id, first);
-        assert!(!slots_within(&roster, now, &id, None).iter().any(|slot| slot.at == first));
+        assert!(!free(&roster, now, &id).any(|at| At(at) == first));
         roster.unbook(&id, first);
         assert_eq!(slots(&roster, now, &id, None, &Hours::always())[0].at, first);
     }
