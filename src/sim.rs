@@ -30,6 +30,9 @@ pub(crate) struct SimArgs {
     /// Plays calls on one switchboard, from that of the first seed on, until there were so many transfers, and looks whether anything of them is left.
     #[arg(long, value_name = "TRANSFERS", conflicts_with_all = ["seed", "seeds"])]
     pub(crate) soak: Option<u64>,
+    /// Of these, tells everything that happens in the call of this seed.
+    #[arg(long, value_name = "K", requires = "soak")]
+    pub(crate) tell: Option<u64>,
     /// One JSON object on stdout.
     #[arg(long)]
     pub(crate) json: bool,
@@ -56,7 +59,7 @@ pub(crate) fn run(args: &SimArgs) -> ExitCode {
         return hunt(args.seeds, &stock);
     }
     if let Some(transfers) = args.soak {
-        return soak::run(args.first, transfers, args.json, &stock);
+        return soak::run(args, transfers, &stock);
     }
     if args.trace {
         let lines = chance::trace(args.seed.unwrap_or(args.first), &stock);

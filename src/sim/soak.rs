@@ -6,15 +6,17 @@ use std::time::Instant;
 use baton_sim::chance::{self, Stock};
 use serde_json::json;
 
+use super::SimArgs;
+
 /// The memory may be larger at the end than after the first tenth, when every cache is full, by so many parts of a hundred.
 const GROWTH_MAX: u64 = 5;
 
 /// Plays so many transfers and looks at the memory.
-pub(super) fn run(first: u64, transfers: u64, is_json: bool, stock: &Stock) -> ExitCode {
+pub(super) fn run(args: &SimArgs, transfers: u64, stock: &Stock) -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "how long it took is measured by the clock of the machine")]
     let begun = Instant::now();
     let mut early = None;
-    let soaked = chance::soak(first, transfers, stock, |done| {
+    let soaked = chance::soak(args.first, transfers, args.tell, stock, |done| {
         if early.is_none() && done * 10 >= transfers {
             early = resident_kb();
         }
@@ -23,7 +25,8 @@ pub(super) fn run(first: u64, transfers: u64, is_json: bool, stock: &Stock) -> E
     let is_back = late <= early + early * GROWTH_MAX / 100;
     let took = begun.elapsed().as_secs_f64();
     let violation = soaked.violation.as_ref().map(|(seed, what)| format!("call {seed}: {what}"));
-    if is_json {
+    soaked.trace.iter().for_each(|line| println!("{line}"));
+    if args.json {
         let report = json!({
             "transfers": soaked.transfers, "calls": soaked.calls, "violation": violation,
             "resident_kb": {"after_a_tenth": early, "at_the_end": late}, "seconds": took,

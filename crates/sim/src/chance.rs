@@ -54,13 +54,16 @@ pub struct Soaked {
     pub transfers: u64,
     /// What did not hold, and in the call of which seed; none: all held.
     pub violation: Option<(u64, String)>,
+    /// What happened in the call that was to be told.
+    pub trace: Vec<String>,
     /// The classes of faults that were met.
     pub tally: Tally,
 }
 
 /// Plays calls on one switchboard, one after the other, from the one of seed `first` on, until there were so many transfers: after each of them
 /// nothing may be left. `look` is shown how many transfers there were, now and then.
-pub fn soak(first: u64, transfers: u64, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked {
+/// The call of the seed `told` is told.
+pub fn soak(first: u64, transfers: u64, told: Option<u64>, stock: &Stock, mut look: impl FnMut(u64)) -> Soaked {
     let rules = Rules::of_many();
     let mut soaked = Soaked::default();
     let mut lived: Option<Lived> = None;
@@ -68,20 +71,23 @@ pub fn soak(first: u64, transfers: u64, stock: &Stock, mut look: impl FnMut(u64)
         soaked.calls += 1;
         let seed = first + soaked.calls - 1;
         let plan = Plan::draw_one_of_many(seed, &rules);
-        let (run, violation) = match lived.take() {
+        let (mut run, violation) = match lived.take() {
             None => {
                 let mut run = Run::new(&plan, stock);
+                run.trace = (told == Some(seed)).then(Vec::new);
                 let violation = run.play();
                 (run, violation)
             }
             Some(before) => {
                 let mut run = Run::after(&plan, stock, before);
+                run.trace = (told == Some(seed)).then(Vec::new);
                 let violation = run.play_on();
                 (run, violation)
             }
         };
         soaked.transfers += run.transfers() as u64;
         soaked.tally.add(&run.tally);
+        soaked.trace.extend(run.trace.take().into_iter().flatten());
         soaked.violation = violation.map(|what| (seed, what));
         lived = Some(run.lived());
         if soaked.calls % LOOK_EVERY == 0 {

@@ -287,7 +287,7 @@ impl Leg {
 
     /// Whether it was dialled, and has sent a re-INVITE.
     pub(super) fn has_offered_anew(&self) -> bool {
-        self.is_dialled() && !self.offered.is_empty()
+        self.is_dialled() && self.sdp_version > 1
     }
 
     /// Whether Baton has dialled it.

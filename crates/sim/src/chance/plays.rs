@@ -25,7 +25,7 @@ fn random_worlds_hold_and_meet_every_class_of_faults() {
 #[test]
 fn one_switchboard_has_many_calls_and_nothing_of_them_is_left() {
     let mut looks = 0;
-    let soaked = soak(1, seeds() / 4, &Stock::default(), |_| looks += 1);
+    let soaked = soak(1, seeds() / 4, None, &Stock::default(), |_| looks += 1);
     assert_eq!(soaked.violation, None);
     assert!(soaked.transfers >= seeds() / 4 && soaked.calls > 100, "{soaked:?}");
 }

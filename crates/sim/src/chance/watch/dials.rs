@@ -5,7 +5,8 @@ use std::time::Duration;
 use baton_contract::{CallId, CallbackState, CallbackView, TransferId};
 use bytes::Bytes;
 
-use super::{By, Check, Origin, Told};
+use super::{By, CallTold, Check, Origin, Told};
+use crate::chance::leg::Leg;
 use crate::chance::plan::{AI, FIRST_AE};
 use crate::chance::run::{Post, Run};
 use crate::chance::tally::Fault;
@@ -63,8 +64,14 @@ impl Run<'_> {
     fn call_behind(&self, phone: usize) -> Option<CallId> {
         let calls = self.watch.calls.iter().rev();
         if self.is_caller(phone) {
-            let mut dialled = calls.filter(|call| call.phone == phone && call.origin != Origin::Caller && !call.ended);
-            return dialled.next().map(|call| call.id);
+            let dialled = || calls.clone().filter(|call| call.phone == phone && call.origin != Origin::Caller && !call.ended);
+            // Of two callbacks at the same time it is the one whose AE has accepted and waits.
+            let is_of = |leg: &&Leg, call: &CallTold| leg.call == Some(call.id) && !leg.facts.is_closed();
+            let waits = |call: &&CallTold| {
+                let mut legs = self.legs.iter().filter(|leg| is_of(leg, call));
+                legs.clone().all(|leg| leg.who.phone != phone) && legs.any(|leg| leg.facts.accepts.is_some())
+            };
+            return dialled().find(waits).or_else(|| dialled().next()).map(|call| call.id);
         }
         let ae = phone.checked_sub(FIRST_AE)?;
         let wants = |told: &&Told| told.attempts.last().is_some_and(|last| last.ae == ae && last.leg.is_none());

@@ -183,8 +183,8 @@ impl Run<'_> {
         for at in 0..self.legs.len() {
             let leg = &self.legs[at];
             let facts = &leg.facts;
-            // Whoever dies with the ACK of their offer owing gets no BYE before that is given up (RFC 3261 §15).
-            let owes = self.dead[leg.who.phone] && leg.has_offered_anew();
+            // Whoever dies with the ACK of their offer owing, or has not got our answer yet, gets no BYE before that is settled (RFC 3261 §15).
+            let owes = (self.dead[leg.who.phone] || self.is_lossy()) && leg.has_offered_anew();
             if leg.call != Some(call) || owes || facts.is_closed() || (facts.provisional.is_none() && facts.answered.is_none()) {
                 continue;
             }
