@@ -242,7 +242,10 @@ impl Run<'_> {
         let Some(port) = self.legs.iter().find(own).map(|leg| Port(leg.port)) else { return };
         let alone = self.rooms.line(port).is_some_and(|line| line.hears == Source::Music);
         let speaks = |leg: &Leg| leg.who.phone == AI && leg.sends_sound() && !self.dead[AI];
-        let alone = alone && !self.legs.iter().any(speaks) && !self.is_lossy();
+        // An AI that has put its caller on hold owes no packets: that it has died is seen by what it leaves unanswered.
+        let holds =
+            |leg: &Leg| leg.who.phone == AI && leg.call == Some(call.id) && leg.talk != Talk::Both && !leg.facts.is_closed();
+        let alone = alone && !self.legs.iter().any(speaks) && !self.legs.iter().any(holds) && !self.is_lossy();
         self.watch.must(!alone, || "the caller hears music, and nobody is looked for (I1)".to_owned());
     }
 
