@@ -1,4 +1,4 @@
-"""Hands descriptors on as a service manager does: from 3 on, with LISTEN_FDS and LISTEN_PID, and becomes the program.
+"""Hands descriptors on as a service manager does: from 3 on, with LISTEN_FDS and LISTEN_PID, and becomes the program once its standard input ends.
 
     handing.py 7,9,12 PROGRAM ARGUMENTS...
 """
@@ -18,6 +18,8 @@ def main():
     for place, copy in enumerate(copies):
         os.dup2(copy, FIRST + place)
         os.close(copy)
+    while os.read(0, 64):
+        pass
     environment = dict(os.environ, LISTEN_FDS=str(len(numbers)), LISTEN_PID=str(os.getpid()))
     os.execve(sys.argv[2], sys.argv[2:], environment)
 

@@ -6,10 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from daemon import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def go(prepared):
+    prepared.stdin.close()
+    return prepared
 
 
 class Single(Daemon):
@@ -62,6 +68,11 @@ class Managed(Single):
                         self.held[known] = one
 
     def start(self, self_test=None, environment=None, wrapper=()):
+        self.process = go(self.prepare(self_test, environment, wrapper))
+        return self
+
+    def prepare(self, self_test=None, environment=None, wrapper=()):
+        """A process that becomes the daemon as soon as it is told to: a service manager needs no interpreter to start one."""
         with self.lock:
             held = list(self.held.values())
         for one in held:
@@ -72,17 +83,31 @@ class Managed(Single):
         if self_test:
             env["BATON_SELF_TEST"] = self_test
         command = [*handing, *wrapper, self.binary, "serve", "--config", self.config]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=env, pass_fds=held)
-        return self
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log, env=env, pass_fds=held)
+
+    def kill(self, number=signal.SIGKILL):
+        return self.follow(number)[0]
 
     def swap(self):
         """As `systemctl kill -s USR2`, and the restart that follows."""
-        old = self.process.pid
-        self.process.send_signal(signal.SIGUSR2)
-        if self.gone() != 75:
-            raise RuntimeError(f"the daemon left with {self.process.returncode}")
-        self.start()
+        old, code = self.follow(signal.SIGUSR2)
+        if code != 75:
+            raise RuntimeError(f"the daemon left with {code}")
         return old
+
+    def follow(self, number):
+        """Ends the daemon and starts it again; the process that has ended, and its code."""
+        old, following = self.process.pid, self.prepare()
+        try:
+            time.sleep(0.2)
+            os.kill(old, number)
+            code = self.gone()
+        except BaseException:
+            following.kill()
+            following.wait(5)
+            raise
+        self.process = go(following)
+        return old, code
 
     def stop(self):
         super().stop()
