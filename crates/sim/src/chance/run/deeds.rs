@@ -183,7 +183,7 @@ impl Run<'_> {
     }
 
     fn offer(&mut self, who: Who, talk: Talk, branch: u64) {
-        let Some(at) = self.leg_of(who) else { return };
+        let Some(at) = self.leg_of(who).filter(|_| !self.dead[who.phone]) else { return };
         let before = self.legs[at].sends_sound();
         let Some(bytes) = self.legs[at].offer(self.now.mono, branch, talk) else { return };
         self.tally.reach(if matches!(talk, Talk::SendOnly | Talk::Inactive | Talk::Both) { Fault::Hold } else { Fault::Sdp });
