@@ -345,7 +345,7 @@ fn a_step_that_does_not_fit_is_not_begun() {
     desk.rings().then().wait_for(Why::AttemptMustEnd);
     assert_eq!(desk.now.mono.since(MORNING.mono), Duration::from_millis(12_500));
     desk.dialed().after(1).then();
-    let mut late = with(|opening| opening.settings.budget.total.worst = Duration::from_millis(22_499));
+    let mut late = with(|opening| opening.settings.budget.total.worst = Duration::from_millis(22_249));
     late.expect(["commit Requested Process", "scene Offering", &late_offer(), "progress 100"]);
 }
 
