@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::shape::{AddrShape, HostShape, UriShape, ViaShape};
-use super::{Host, NameAddr, Scheme, Text, Uri, Via, params, scan, via};
+use super::{Host, NameAddr, Scheme, Text, Uri, Via, params, scan, uri, via};
 
 /// A host in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,13 +103,8 @@ impl<'m> UriRef<'m> {
     /// The user as written, without password; for `tel:` the number; none if there is none.
     #[inline]
     pub fn user(self) -> Option<&'m str> {
-        let (start, end) = match self.shape.scheme {
-            Scheme::Sip | Scheme::Sips => (self.shape.scheme_end + 1, self.shape.host_start.saturating_sub(1)),
-            Scheme::Tel => (self.shape.host_start, self.shape.host_end),
-            Scheme::Other => return None,
-        };
-        let user = self.head.get(start.into()..end.into()).filter(|user| !user.is_empty())?;
-        Some(scan::cut(user, b':').filter(|_| self.is_sip()).map_or(user, |(user, _)| user))
+        let UriShape { scheme, scheme_end, host_start, host_end, .. } = *self.shape;
+        uri::user(self.head, scheme, scheme_end, host_start..host_end)
     }
 
     /// The user with its escapes taken out.
