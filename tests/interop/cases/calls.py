@@ -27,34 +27,37 @@ def end_by_caller(caller_leg, ai_leg):
     expect(late <= 50, f"the AI's BYE follows the caller's within 50 ms; it took {late:.0f} ms")
 
 
+def talking(desk, scenario="caller", ai="answers", codec="pcmu", seconds=1.5, **how):
+    """A caller and the AI in a call in which both hear each other: (caller, caller's leg, AI, AI's leg, call)."""
+    baton = desk.serve()
+    caller, voice = desk.voice("caller", codec=codec), desk.voice("ai")
+    ai_leg = desk.party("ai", ai)
+    caller_leg = desk.party("caller", scenario, codec=codec, **how)
+    call = baton.call()
+    both_hear(caller, voice, desk.let_them_talk(seconds))
+    return caller, caller_leg, voice, ai_leg, call
+
+
 @case("a plain call carries sound both ways and ends with the caller's BYE")
 def plain(desk):
-    baton = desk.serve()
-    caller, ai = desk.voice("caller"), desk.voice("ai")
-    ai_leg = desk.party("ai", "answers")
-    caller_leg = desk.party("caller", "caller", hold=3500)
-    call = baton.call()
+    caller, caller_leg, ai, ai_leg, call = talking(desk, hold=3500, seconds=2)
     expect(call["id"].startswith("c_") and call["driver"] == "ai", f"the call is driven by the AI: {call}")
     roles = sorted(leg["role"] for leg in call["legs"])
     expect(roles == ["ai", "caller"], f"the call has a caller and an AI: {roles}")
-    both_hear(caller, ai, desk.let_them_talk(2))
     end_by_caller(caller_leg, ai_leg)
     invite = ai_leg.first("received", "INVITE")
     expect(header(invite, "X-Baton-Call") == call["id"], "the AI's INVITE carries X-Baton-Call with the call's id")
     expect(caller.heard[0].source == sdp_audio(caller_leg.first("received", "SIP/2.0 200")), "RTP comes from where the SDP says")
     expect(not caller.breaks() and not ai.breaks(), f"one stream for life: {caller.breaks()[:3]} {ai.breaks()[:3]}")
+    baton = desk.baton
     ended = baton.wait("the call is over", lambda: (c := baton.get(f"/v1/calls/{call['id']}"))["state"] == "ended" and c, 3)
     expect(ended["ended_at"], "an ended call says when")
 
 
 @case("texts go beside a call, and the AI rests from the moment a human writes")
 def texts(desk):
-    baton = desk.serve()
-    caller, ai = desk.voice("caller"), desk.voice("ai")
-    ai_leg = desk.party("ai", "answers_and_reads")
-    caller_leg = desk.party("caller", "caller_writes", hold=1500)
-    call = baton.call()
-    both_hear(caller, ai, desk.let_them_talk(1))
+    _, caller_leg, _, ai_leg, call = talking(desk, "caller_writes", ai="answers_and_reads", hold=1500, seconds=1)
+    baton = desk.baton
     where = f"/v1/calls/{call['id']}"
     baton.wait("the caller's text is known", lambda: baton.get(f"{where}/messages")["items"], 5)
     status, said = baton.ask("POST", f"{where}/messages", {"author": "human", "text": "Sara here."})
@@ -69,12 +72,7 @@ def texts(desk):
 
 @case("a caller with A-law and an AI with mu-law understand each other")
 def transcoded(desk):
-    desk.serve()
-    caller, ai = desk.voice("caller", codec="pcma"), desk.voice("ai")
-    ai_leg = desk.party("ai", "answers")
-    caller_leg = desk.party("caller", "caller", codec="pcma", hold=2500)
-    desk.baton.call()
-    both_hear(caller, ai, desk.let_them_talk(1.5))
+    caller, caller_leg, _, ai_leg, _ = talking(desk, codec="pcma", hold=2500)
     kinds = {packet.kind for packet in caller.heard}
     expect(kinds == {8}, f"the caller is sent A-law only: payload types {kinds}")
     end_by_caller(caller_leg, ai_leg)
@@ -82,12 +80,7 @@ def transcoded(desk):
 
 @case("an INVITE without an offer gets one in the 200")
 def delayed_offer(desk):
-    desk.serve()
-    caller, ai = desk.voice("caller"), desk.voice("ai")
-    ai_leg = desk.party("ai", "answers")
-    caller_leg = desk.party("caller", "caller_without_offer", hold=2500)
-    desk.baton.call()
-    both_hear(caller, ai, desk.let_them_talk(1.5))
+    _, caller_leg, _, ai_leg, _ = talking(desk, "caller_without_offer", hold=2500)
     end_by_caller(caller_leg, ai_leg)
     offer = body(caller_leg.first("received", "SIP/2.0 200"))
     expect("PCMU/8000" in offer and "telephone-event/8000" in offer, f"the offer has G.711 and telephone-event: {offer!r}")
@@ -95,12 +88,7 @@ def delayed_offer(desk):
 
 @case("a call over TCP")
 def over_tcp(desk):
-    desk.serve()
-    caller, ai = desk.voice("caller"), desk.voice("ai")
-    ai_leg = desk.party("ai", "answers")
-    caller_leg = desk.party("caller", "caller", transport="t1", hold=2500)
-    desk.baton.call()
-    both_hear(caller, ai, desk.let_them_talk(1.5))
+    _, caller_leg, _, ai_leg, _ = talking(desk, transport="t1", hold=2500)
     end_by_caller(caller_leg, ai_leg)
 
 
