@@ -124,7 +124,11 @@ impl Load {
                 self.look.answered(part);
                 self.let_go();
             }
-            Err(error) => tracing::error!(%error, "the delivery of an event has failed"),
+            // Nobody can say what it had in hand. The store can: events go at least once.
+            Err(error) => {
+                tracing::error!(%error, "webhooks begin again");
+                *self = Load::default();
+            }
         }
     }
 
@@ -240,6 +244,16 @@ mod tests {
         load.look = Look::Asked;
         load.take(found(vec![parcel(1, 1)]));
         assert_eq!(sent(&mut load), [1], "the store says when it may go again");
+    }
+
+    #[tokio::test]
+    async fn a_part_that_has_panicked_leaves_nothing_that_is_waited_for() {
+        let (mut load, _) = asked(vec![parcel(1, 1), parcel(2, 2)]);
+        let died = tokio::spawn(async { panic!("on purpose") }).await;
+        load.take(died);
+        assert_eq!((load.look, load.sent, load.commits), (Look::Seen, 0, 0));
+        load.take(found(vec![parcel(1, 1)]));
+        assert_eq!(sent(&mut load), [1], "what was in hand goes again");
     }
 
     #[test]

@@ -186,15 +186,15 @@ def phones_ring_in_turn(desk):
     expect(done["outcome"] == "bridged" and len(done["attempts"]) == 1, f"one attempt, and the mobile has the caller: {done['attempts']}")
 
 
-@case("an AE who is called by WebSocket: one is opened, the call and its end go by it", full_only=True)
-def called_by_web_socket(desk):
-    baton, _, _, call = conversation(desk, michael_parameters=";transport=ws", listen_more=', "ws:TLS"')
-    phone = WebSocketPhone(baton.ports["michael"], baton.rtp["michael"])
+def rung_by_web_socket(desk, via, tls=None, **settings):
+    """The AE is called by a WebSocket that is opened for that: the call goes on and ends by it."""
+    baton, _, _, call = conversation(desk, **settings)
+    phone = WebSocketPhone(baton.ports["michael"], baton.rtp["michael"], tls)
     desk.at_end(phone.close)
     transfer = baton.transfer(call)
     phone.accept()
     invite = phone.receive("INVITE")
-    expect(field(invite, "Via").startswith("SIP/2.0/WS ") and ";transport=ws>" in field(invite, "Contact"), f"by WebSocket: {invite[:400]!r}")
+    expect(field(invite, "Via").startswith(f"SIP/2.0/{via} ") and ";transport=ws>" in field(invite, "Contact"), f"by WebSocket: {invite[:400]!r}")
     phone.send(phone.response(invite, "180 Ringing"))
     phone.send(phone.response(invite, "200 OK", sdp=True))
     phone.receive("ACK")
@@ -203,8 +203,21 @@ def called_by_web_socket(desk):
     expect(baton.transfer_over(transfer["id"])["outcome"] == "bridged", "the transfer is bridged")
     contact = field(invite, "Contact").split("<")[1].split(">")[0]
     bye = phone.request("BYE", contact, field(invite, "To") + ";tag=phone", field(invite, "From"), field(invite, "Call-ID"), 2)
-    phone.send(bye.replace("SIP/2.0/UDP", "SIP/2.0/WS"))
+    phone.send(bye.replace("SIP/2.0/UDP", f"SIP/2.0/{via}"))
     phone.receive("SIP/2.0 200")
+
+
+@case("an AE who is called by WebSocket: one is opened, the call and its end go by it", full_only=True)
+def called_by_web_socket(desk):
+    rung_by_web_socket(desk, "WS", michael_parameters=";transport=ws", listen_more=', "ws:TLS"')
+
+
+@case("an AE who is called by WebSocket under TLS: the call and its end go by it", full_only=True, needs=("sipp", "openssl"))
+def called_by_secure_web_socket(desk):
+    authority = Authority(desk.folder)
+    phone = authority.sign("phone", "IP:127.0.0.1")
+    rung_by_web_socket(desk, "WSS", phone, listen_more=', "wss:TLS"', more=authority.configuration(), michael_parameters=";transport=ws",
+                       text_of=lambda made: made.usual.replace("sip:michael@", "sips:michael@"))
 
 
 def probe(desk, *words, config="baton.toml"):

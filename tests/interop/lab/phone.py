@@ -142,8 +142,8 @@ class StreamPhone(Phone):
 class WebSocketPhone(StreamPhone):
     """The same by one WebSocket (RFC 7118), which the other side opens."""
 
-    def __init__(self, port, rtp, ip="127.0.0.1"):
-        super().__init__(port, rtp, ip=ip)
+    def __init__(self, port, rtp, tls=None, ip="127.0.0.1"):
+        super().__init__(port, rtp, tls, ip)
         self.me = f"{ip}:{port};transport=ws"
         self.raw = b""
 
