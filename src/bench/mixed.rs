@@ -18,7 +18,7 @@ use super::kinds::Kind;
 use super::leftovers::Holdings;
 use super::receiver::{LAST_WITHIN, Receiver, Webhooks};
 use super::run::play;
-use super::setting::{Addresses, Folder, configuration};
+use super::setting::{Addresses, Folder, configuration, resident_mb};
 use super::trial::Trial;
 use super::{Sabotage, TransfersArgs};
 use crate::client::Api;
@@ -32,6 +32,10 @@ const CALLS: u32 = 1_000;
 const REST_WITHIN: Duration = Duration::from_secs(45);
 /// How long the daemon may take, from its start on, until it opens nothing more by itself.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+/// From so many transfers on everything that the daemon remembers on purpose (its last 1,000 calls, rows for ladders, pages of the store) is full.
+const FULL_AFTER: usize = 1_000;
+/// What the daemon may hold at the end, to what it held after a tenth of the transfers, where that is more than [`FULL_AFTER`].
+const MEMORY_MORE: f64 = 1.2;
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -42,6 +46,8 @@ struct Heard {
     ended: BTreeMap<String, Vec<String>>,
     /// The number of each event.
     seqs: Vec<u64>,
+    /// Resident memory when a tenth of the transfers had ended, in megabytes.
+    tenth_mb: Option<f64>,
 }
 
 /// What came of a run.
@@ -50,8 +56,25 @@ struct Tally {
     faults: Vec<String>,
     before: Holdings,
     after: Holdings,
+    tenth: Tenth,
     leases: usize,
     webhooks: Webhooks,
+}
+
+/// What was when a tenth of the transfers had ended.
+struct Tenth {
+    /// How many that are.
+    transfers: usize,
+    /// Resident memory in megabytes, if it was looked at.
+    resident_mb: Option<f64>,
+}
+
+impl Tenth {
+    fn left_over(&self, after: &Holdings) -> Option<String> {
+        let then = self.resident_mb.filter(|_| self.transfers >= FULL_AFTER)?;
+        (after.resident_mb > MEMORY_MORE * then)
+            .then(|| format!("{:.1} MB more than after a tenth of the transfers", after.resident_mb - then))
+    }
 }
 
 /// Plays; `true` if every transfer had its outcome and nothing is left over.
@@ -66,7 +89,7 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     let text = configuration(&at, folder.path(), floor.ai()?, &floor.phones()?) + &receiver.configuration();
     std::fs::write(folder.path().join("baton.toml"), text).context("baton.toml")?;
     let mut daemon = Daemon::start(folder.path(), at.http, args.sabotage.map(Sabotage::name), clock)?;
-    let tally = tally(&daemon, floor, receiver, (clock, start));
+    let tally = tally(&daemon, floor, receiver, plan.calls / 10, (clock, start));
     daemon.stop(clock);
     let tally = tally.and_then(|tally| Ok(Tally { leases: leases(&folder.path().join("baton.db"), clock.now())?, ..tally }));
     let ok = tally.as_ref().is_ok_and(Tally::ok);
@@ -83,8 +106,8 @@ pub(super) fn run(args: &TransfersArgs) -> anyhow::Result<bool> {
     Ok(ok)
 }
 
-fn tally(daemon: &Daemon, floor: Floor, receiver: Receiver, (clock, start): (Clock, Now)) -> anyhow::Result<Tally> {
-    let heard = follow(daemon.api, start)?;
+fn tally(daemon: &Daemon, floor: Floor, receiver: Receiver, tenth: usize, (clock, start): (Clock, Now)) -> anyhow::Result<Tally> {
+    let heard = follow(daemon.api, start, tenth, daemon.id())?;
     let before = settled(daemon, clock)?;
     let (played, asked) = play(floor, Askers::start(daemon.api, clock))?;
     let give_up = clock.now().mono + LAST_WITHIN;
@@ -93,10 +116,11 @@ fn tally(daemon: &Daemon, floor: Floor, receiver: Receiver, (clock, start): (Clo
     }
     let came = receiver.end();
     let after = at_rest(daemon, clock, &before)?;
-    let Heard { ended, seqs } = std::mem::take(&mut *heard.lock());
+    let Heard { ended, seqs, tenth_mb } = std::mem::take(&mut *heard.lock());
+    let tenth = Tenth { transfers: tenth, resident_mb: tenth_mb };
     let webhooks = Webhooks::of(&seqs, &came);
     let faults = webhooks.faults().to_vec();
-    let mut tally = Tally { kinds: BTreeMap::new(), faults, before, after, leases: 0, webhooks };
+    let mut tally = Tally { kinds: BTreeMap::new(), faults, before, after, tenth, leases: 0, webhooks };
     for trial in &played.trials {
         let mut faults = trial.faults();
         match asked.iter().find(|asked| asked.number == trial.number).map(|asked| &asked.verdict) {
@@ -160,8 +184,8 @@ fn at_rest(daemon: &Daemon, clock: Clock, before: &Holdings) -> anyhow::Result<H
     }
 }
 
-/// Keeps the end of every transfer as it is told, and the numbers of all events.
-fn follow(api: Api, start: Now) -> anyhow::Result<Arc<Mutex<Heard>>> {
+/// Keeps the end of every transfer as it is told, the numbers of all events, and what memory the daemon has when so many have ended.
+fn follow(api: Api, start: Now, tenth: usize, process: u32) -> anyhow::Result<Arc<Mutex<Heard>>> {
     let heard = Arc::<Mutex<Heard>>::default();
     let kept = Arc::clone(&heard);
     let each = move |line: &str| {
@@ -171,6 +195,9 @@ fn follow(api: Api, start: Now) -> anyhow::Result<Arc<Mutex<Heard>>> {
             if seen.kind() == "transfer.ended" {
                 let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 kept.ended.entry(word(&seen.event["transfer"])).or_default().push(word(&seen.event["data"]["outcome"]));
+                if kept.ended.len() == tenth && kept.tenth_mb.is_none() {
+                    kept.tenth_mb = resident_mb(process).ok();
+                }
             }
         }
         true
@@ -202,7 +229,7 @@ fn leases(file: &std::path::Path, now: Now) -> anyhow::Result<usize> {
 impl Tally {
     fn left_over(&self) -> Vec<String> {
         let leases = (self.leases > 0).then(|| format!("{} leases in the store", self.leases));
-        self.after.left_over(&self.before).into_iter().chain(leases).collect()
+        self.after.left_over(&self.before).into_iter().chain(leases).chain(self.tenth.left_over(&self.after)).collect()
     }
 
     fn ok(&self) -> bool {
@@ -234,6 +261,9 @@ impl Tally {
             before.resident_mb,
             after.resident_mb
         ));
+        if let Tenth { transfers, resident_mb: Some(mb) } = self.tenth {
+            text.push_str(&format!("{:<34} {mb:>8.1}\n", format!("the same after {transfers} transfers")));
+        }
         text.push_str(&self.webhooks.row());
         let left = self.left_over();
         let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
@@ -246,7 +276,8 @@ impl Tally {
     fn json(&self) -> Value {
         let kinds: BTreeMap<&str, Value> =
             self.kinds.iter().map(|(kind, (made, good))| (kind.name(), json!({"made": made, "right": good}))).collect();
-        json!({"ok": self.ok(), "kinds": kinds, "before": self.before.json(), "after": self.after.json(), "left_over": self.left_over(), "webhooks": self.webhooks.json(),
+        json!({"ok": self.ok(), "kinds": kinds, "before": self.before.json(), "after": self.after.json(),
+               "after_a_tenth": {"transfers": self.tenth.transfers, "resident_mb": self.tenth.resident_mb}, "left_over": self.left_over(), "webhooks": self.webhooks.json(),
                "faults": self.faults})
     }
 }
