@@ -121,6 +121,13 @@ impl ClientInvite {
         }
     }
 
+    /// It cannot be sent: nothing is repeated any more. Copies may have arrived before, so that whatever is said to it until timer B is heard.
+    pub(crate) fn silence(&mut self) {
+        if let State::Calling { again, .. } = &mut self.state {
+            *again = None;
+        }
+    }
+
     /// Nobody waits for the answer any more. A 2xx that comes late would ring on at the far side: it is still let through, to be ended.
     pub(crate) fn forsake(&mut self, now: Mono) {
         if let State::Calling { .. } | State::Proceeding { .. } = self.state {

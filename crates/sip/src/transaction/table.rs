@@ -126,6 +126,14 @@ impl<C: Clone, S> Transactions<C, S> {
         }
     }
 
+    /// Repeats an INVITE that cannot be sent no more; true if one is there, and it goes on listening.
+    pub(crate) fn silence(&mut self, key: ClientKey) -> bool {
+        let Some((ClientMachine::Invite(machine), _)) = self.clients.get_mut(&key) else { return false };
+        machine.silence();
+        self.rearm_client(key);
+        true
+    }
+
     /// Takes a client transaction out before its time.
     pub(crate) fn drop_client(&mut self, key: ClientKey) -> Option<C> {
         self.timers.clear(&Key::Client(key));

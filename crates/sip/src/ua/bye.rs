@@ -124,6 +124,22 @@ impl UserAgent {
         self.begin(now, request, session, Purpose::StrayBye, None);
     }
 
+    /// Our BYE was refused as out of order: something of ours with a higher number has overtaken it (RFC 3261 §12.2.2). For the far side the
+    /// session goes on, so it is told once more, with the next number; false where nothing can have overtaken it.
+    pub(crate) fn bye_overtaken(&mut self, now: Mono, session: &mut Session, seq: u32) -> bool {
+        match std::mem::replace(&mut session.stage, Stage::Over) {
+            Stage::Ending(ending) if ending.dialog.local_seq > seq => {
+                let Ending { dialog, reason, tell, .. } = ending;
+                self.send_bye(now, session, dialog, reason, tell);
+                true
+            }
+            other @ (Stage::Ending(_) | Stage::Dialing(_) | Stage::Called(_) | Stage::Up(_) | Stage::Over) => {
+                session.stage = other;
+                false
+            }
+        }
+    }
+
     /// Our BYE was answered finally, or never: either way the session is over.
     pub(crate) fn bye_settled(&mut self, session: &mut Session, status: Option<u16>) {
         let Stage::Ending(ending) = std::mem::replace(&mut session.stage, Stage::Over) else { return };

@@ -240,7 +240,8 @@ impl UserAgent {
     /// The far side's re-INVITE.
     pub(crate) fn on_reinvite(&mut self, now: Mono, session: &mut Session, key: ServerKey, request: &Request) {
         session.far.learn(&request.message);
-        let unacked = session.unacked.is_some();
+        // Whoever makes the next offer has our answer to the last one, though its ACK is lost. An offer of ours is another matter, and so is the first 2xx.
+        let unacked = session.unacked.as_ref().is_some_and(|unacked| unacked.offers || unacked.brings != Brings::Nothing);
         let short = self.interval_too_small(request);
         let reply = match (&mut session.stage, &session.exchange) {
             (Stage::Up(up), Exchange::None) => {
@@ -253,6 +254,7 @@ impl UserAgent {
                     short
                 } else {
                     request.refresh(&mut up.dialog);
+                    session.unacked = None;
                     self.respond(now, key, request, Reply::new(100));
                     session.exchange = Exchange::Theirs { key, request: Box::new(request.clone()) };
                     return self.tell(Event::Offered { session: session.id, sdp: request.sdp() });
@@ -268,9 +270,26 @@ impl UserAgent {
         self.respond(now, key, request, reply);
     }
 
-    /// Nobody has answered a re-INVITE of ours, or it could not be sent.
-    pub(crate) fn reinvite_unanswered(&mut self, now: Mono, session: &mut Session, status: u16) {
-        self.lose(now, session, if status == 408 { Gone::TimedOut } else { Gone::TransportFailed });
+    /// Nobody has answered a re-INVITE or UPDATE of ours, or there is no stream by which it could be sent.
+    pub(crate) fn reinvite_unanswered(&mut self, now: Mono, session: &mut Session, key: ClientKey, status: u16) {
+        // One that could not be sent before has been dealt with.
+        if matches!(&session.exchange, Exchange::Ours { key: ours, .. } if *ours == key) {
+            self.lose(now, session, if status == 408 { Gone::TimedOut } else { Gone::TransportFailed });
+        }
+    }
+
+    /// A re-INVITE or UPDATE of ours did not leave: the session goes on as it was (RFC 3261 §14.1), and a refresh is tried again for as long as
+    /// the session lasts (RFC 4028 §10).
+    pub(crate) fn change_not_sent(&mut self, now: Mono, session: &mut Session, key: ClientKey) {
+        let by = match &session.exchange {
+            Exchange::Ours { key: ours, by, .. } if *ours == key => *by,
+            Exchange::Ours { .. } | Exchange::None | Exchange::AnswerDue { .. } | Exchange::Theirs { .. } => return,
+        };
+        session.exchange = Exchange::None;
+        if by != Change::Refresh {
+            self.tell(Event::OfferRefused { session: session.id, status: 503 });
+        }
+        self.offer_if_free(now, session);
     }
 }
 

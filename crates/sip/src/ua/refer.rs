@@ -98,8 +98,13 @@ impl UserAgent {
             }
         } else if let Some(mut dialog) = session.subscriptions().map(|(dialog, ..)| dialog.clone()) {
             self.ask(now, session, &mut dialog, Purpose::Notify(refer), ask);
+            let seq = dialog.local_seq;
             if let Some((known, ..)) = session.subscriptions() {
                 *known = dialog;
+            }
+            if let Stage::Ending(ending) = &mut session.stage {
+                // It may overtake the BYE.
+                ending.dialog.local_seq = ending.dialog.local_seq.max(seq);
             }
         }
     }

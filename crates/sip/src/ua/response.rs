@@ -4,7 +4,7 @@ use baton_time::Mono;
 
 use super::door::Response;
 use super::print::{self, Outgoing};
-use super::session::{Session, Stage};
+use super::session::{Cancel, Session, Stage};
 use super::tables::{AskAgain, Asked, Purpose};
 use super::{Gone, Rejected, SessionId, UserAgent};
 use crate::dialog::Dialog;
@@ -63,6 +63,7 @@ impl UserAgent {
             Purpose::Update => self.update_answered(now, &mut session, key, again, &response),
             Purpose::Bye | Purpose::Info | Purpose::Text | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack
                 if response.status < 200 => {}
+            Purpose::Bye if response.status == 500 && self.bye_overtaken(now, &mut session, response.message.cseq().number) => {}
             Purpose::Bye | Purpose::Info | Purpose::Text | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
                 match self.once_more(&session, again, purpose.method(), &response) {
                     Some(ask) => self.ask_once_more(now, &mut session, purpose, ask),
@@ -147,7 +148,7 @@ impl UserAgent {
         let Some(mut session) = self.sessions.remove(&asked.session) else { return };
         match asked.purpose {
             Purpose::Invite => self.invite_unanswered(now, &mut session, key, status),
-            Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, status),
+            Purpose::Reinvite | Purpose::Update => self.reinvite_unanswered(now, &mut session, key, status),
             Purpose::Bye => self.bye_settled(&mut session, None),
             Purpose::Info | Purpose::Text if status == 503 => self.lose(now, &mut session, Gone::TransportFailed),
             Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
@@ -166,16 +167,65 @@ impl UserAgent {
 
     /// Told by the owner of the sockets: nothing can be sent to this address. Requests that wait for an answer from there are given up
     /// (RFC 3261 §17.1.4: as if 503 had come), but those that only their length has sent by TCP go by UDP (RFC 3261 §18.1.1).
+    ///
+    /// A datagram that does not leave is as good as one that is lost, and the way may be free again for the next. So what ends a call, CANCEL and
+    /// BYE, is repeated as ever, an INVITE that was answered provisionally is let alone, and one that was given up is still listened for: whoever
+    /// got it and answers is told that it is over (RFC 3261 §9.1, §13.2.2.4).
     pub fn send_failed(&mut self, now: Mono, transport: Transport, remote: std::net::SocketAddr) {
         let keys = self.transactions.unanswered(|transmit| transmit.transport == transport && transmit.remote == remote);
         for key in keys {
             if let Some(plain) = self.transactions.client(key).and_then(|(_, asked)| asked.plain.take()) {
                 self.fall_back(now, key, *plain);
-            } else if let Some(asked) = self.transactions.drop_client(key) {
-                self.unanswered(now, key, &asked, 503);
-                self.forget_client(key, &asked);
+            } else if transport.is_reliable() {
+                self.give_up(now, key);
+            } else {
+                self.datagram_failed(now, key);
             }
         }
+    }
+
+    fn give_up(&mut self, now: Mono, key: ClientKey) {
+        if let Some(asked) = self.transactions.drop_client(key) {
+            self.unanswered(now, key, &asked, 503);
+            self.forget_client(key, &asked);
+        }
+    }
+
+    fn datagram_failed(&mut self, now: Mono, key: ClientKey) {
+        let Some((machine, asked)) = self.transactions.client(key) else { return };
+        let is_heard = matches!(machine, ClientMachine::Invite(machine) if machine.is_proceeding());
+        if is_heard || matches!(asked.purpose, Purpose::Cancel | Purpose::Bye | Purpose::StrayBye) {
+            return;
+        }
+        let asked = asked.clone();
+        if !self.transactions.silence(key) {
+            self.transactions.drop_client(key);
+        }
+        self.not_sent(now, key, &asked);
+        let Some(session) = self.sessions.get_mut(&asked.session) else { return };
+        let runs = matches!(&session.stage, Stage::Dialing(dialing) if dialing.runs(key));
+        let invite = session.invites.iter_mut().find(|invite| invite.key == key);
+        if let Some(invite) = invite.filter(|invite| !runs && asked.purpose == Purpose::Invite && invite.ending == Cancel::No) {
+            invite.ending = Cancel::Held(None);
+        }
+    }
+
+    /// A datagram of ours did not leave. What has changed by it, or was to be told, does not come about; the session goes on.
+    fn not_sent(&mut self, now: Mono, key: ClientKey, asked: &Asked) {
+        if self.unanswered_outside(now, asked.purpose, 503) {
+            return;
+        }
+        let Some(mut session) = self.sessions.remove(&asked.session) else { return };
+        match asked.purpose {
+            Purpose::Invite => self.invite_unanswered(now, &mut session, key, 503),
+            Purpose::Reinvite | Purpose::Update => self.change_not_sent(now, &mut session, key),
+            Purpose::Info | Purpose::Text | Purpose::Refer(_) | Purpose::Notify(_) | Purpose::Prack => {
+                self.settled(now, &mut session, asked.purpose, 503, None);
+            }
+            Purpose::Bye | Purpose::Cancel | Purpose::StrayBye => {}
+            Purpose::Register(_) | Purpose::Ping(_) | Purpose::Subscribe(_) => {}
+        }
+        self.put(now, session);
     }
 
     /// A long request again as a datagram, to a peer that takes no streams; it is remembered as such for a while.

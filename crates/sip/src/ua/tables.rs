@@ -133,12 +133,18 @@ impl UserAgent {
         }
         if session.abandon_at.is_some_and(|at| at <= now) {
             session.abandon_at = None;
-            // While a session is up only phones are given up that it was not for.
-            let is_up = matches!(session.stage, Stage::Up(_));
-            for invite in session.invites.iter().filter(|invite| !is_up || invite.ending != Cancel::No) {
+            // While a session goes on only phones are given up that it is not for.
+            let goes_on = match &session.stage {
+                Stage::Up(_) => true,
+                Stage::Dialing(dialing) => !dialing.is_cancelled(),
+                Stage::Called(_) | Stage::Ending(_) | Stage::Over => false,
+            };
+            for invite in session.invites.iter().filter(|invite| !goes_on || invite.ending != Cancel::No) {
                 self.transactions.forsake(now, invite.key);
             }
-            self.never_cancelled(session);
+            if !goes_on {
+                self.never_cancelled(session);
+            }
         }
     }
 

@@ -20,5 +20,6 @@ mod streams;
 mod subscribing;
 mod texts;
 mod timers;
+mod unsendable;
 mod up;
 mod updates;
