@@ -102,6 +102,8 @@ impl Switching {
             Event::Switched => self.bridged(turn).into(),
             Event::LegGone { why, .. } => {
                 turn.driver(if turn.case.ai == Ai::Up { Driver::Ai } else { Driver::Paused });
+                // An introduction has held them.
+                turn.case.budget.go_on();
                 not_bridged(turn, &self.attempt, why).into()
             }
             Event::CallerGone => caller_gone(turn, self.attempt).into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{AttemptOutcome, Driver, EventKind, Mode, Outcome, TransferState};
+use baton_contract::{AttemptOutcome, Driver, EventKind, Mode, Outcome, Stage, TransferState};
 use serde_json::json;
 
 use super::desk::{Desk, Opening};
@@ -456,6 +456,16 @@ fn an_introduction_ends_by_key_and_by_time_and_with_the_ae() {
         "finished caller_abandoned",
         "drop ai",
     ]);
+}
+
+#[test]
+fn whoever_follows_an_ae_who_left_between_introduction_and_bridge_has_only_so_long_to_accept() {
+    let mut desk = with(|opening| opening.settings.introduce = true);
+    desk.answers().key(Key::ONE).after(300).key(Key::HASH);
+    let leg = desk.leg();
+    desk.tell(Event::LegGone { leg, why: LegEnd::HungUp }).answers().wait_for(Why::StageWorst(Stage::Accept));
+    let outcomes: Vec<_> = desk.transfer.view().attempts.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [Some(AttemptOutcome::NotAccepted), Some(AttemptOutcome::BudgetExceeded)]);
 }
 
 #[test]
