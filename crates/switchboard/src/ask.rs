@@ -11,7 +11,7 @@ use baton_transfer::{
 use serde_json::{Map, json};
 
 use crate::Output;
-use crate::call::{Asked, Phase, Referrer, Rests, Running};
+use crate::call::{Asked, Phase, Referrer, Running};
 use crate::destinations::{Denied, Over};
 use crate::switchboard::{DRAIN_RETRY_AFTER, Switchboard};
 
@@ -347,10 +347,10 @@ impl Switchboard {
             }
             return self.running_id(id);
         }
+        self.end_rest(now, id);
         let transfer_id = TransferId::new(&mut self.ids, now.wall);
         let cold_by = self.cold_by(self.calls.get(&id)?);
         let call = self.calls.get_mut(&id)?;
-        call.rests = Rests::No;
         if let Some(context) = wanted.context {
             call.context.merge(context);
         }

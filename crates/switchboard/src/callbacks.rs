@@ -50,6 +50,9 @@ impl Switchboard {
         if let Some(id) = new.call {
             let call = self.calls.get_mut(&id).ok_or_else(|| Problem::invalid("call", "this call has ended, or never was"))?;
             if let Some(running) = call.transfer.as_mut().filter(|running| !running.transfer.slots().is_empty()) {
+                if !running.transfer.slots().iter().any(|slot| slot.at == new.at) {
+                    return Err(Problem::conflict("the caller is being offered other times"));
+                }
                 running.pickers.push(asker);
                 self.tell(now, id, Event::SlotPicked(new.at));
                 return Ok(());

@@ -79,6 +79,16 @@ impl Switchboard {
         self.publish(now, EventKind::DriverChanged, Some(id), None, data);
     }
 
+    /// A transfer begins: the driver follows that, and an AI that rested is told as the driver first.
+    pub(crate) fn end_rest(&mut self, now: Now, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if std::mem::replace(&mut call.rests, Rests::No) == Rests::Paused {
+            call.driver = Driver::Ai;
+            let data = Map::from_iter([("driver".to_owned(), json!(call.driver))]);
+            self.publish(now, EventKind::DriverChanged, Some(id), None, data);
+        }
+    }
+
     /// The AE whose REFER moves the call hears how that went, before our BYE.
     pub(crate) fn settle_move(&mut self, now: Now, id: CallId, progress: &Progress) {
         let running = self.calls.get_mut(&id).and_then(|call| call.transfer.as_mut());
