@@ -120,6 +120,8 @@ pub(super) struct Leg {
     pub(super) pending: Vec<Pending>,
     sdp_version: u32,
     pub(super) talk: Talk,
+    /// How it was before the offer that is under way.
+    agreed: Talk,
     pub(super) muted: bool,
     /// Which of Baton's ports it sends to.
     pub(super) port: u16,
@@ -130,6 +132,8 @@ pub(super) struct Leg {
     pub(super) refer: Refer,
     /// Requests that a sound peer refuses, by their branches.
     pub(super) wrong: Vec<u64>,
+    /// The highest number of its requests that has come to Baton.
+    heard: u32,
     /// What was sent to its end without an answer, or an ACK.
     pub(super) unheeded: Option<&'static str>,
     /// A final answer had to be sent again.
@@ -190,6 +194,7 @@ impl Leg {
             pending: Vec::new(),
             sdp_version: 1,
             talk: Talk::Both,
+            agreed: Talk::Both,
             muted: false,
             port: 0,
             call: None,
@@ -197,6 +202,7 @@ impl Leg {
             facts: Facts::default(),
             refer: Refer::default(),
             wrong: Vec::new(),
+            heard: 0,
             unheeded: None,
             is_overdue: false,
             repeated: 0,
@@ -281,8 +287,7 @@ impl Leg {
     /// Whether this is the INVITE by which this phone has begun the call.
     pub(super) fn is_own_invite(&self, seen: &Seen<'_>) -> bool {
         let (branch, seq) = self.own_invite;
-        let own = seen.branch().and_then(|branch| u64::from_str_radix(branch.get(7..)?, 16).ok());
-        seen.method == "INVITE" && !self.is_dialled() && seen.seq() == seq && own == Some(branch)
+        seen.method == "INVITE" && !self.is_dialled() && seen.seq() == seq && branch_of(seen) == Some(branch)
     }
 
     /// Whether it was dialled, and has sent a re-INVITE.
@@ -312,6 +317,16 @@ impl Leg {
         Some(other.ask("BYE", branch, self.seq + 1, "", ""))
     }
 
+    /// A request of this dialog comes to Baton; says whether its number rises, as far as Baton can know. One that does not is refused, but one
+    /// that was to have been refused and whose predecessor is lost is as good as any.
+    pub(super) fn is_heard_in_turn(&mut self, seen: &Seen<'_>) -> bool {
+        let rises = seen.seq() > self.heard;
+        self.heard = self.heard.max(seen.seq());
+        let branch = branch_of(seen).filter(|_| rises);
+        self.wrong.retain(|wrong| Some(*wrong) != branch);
+        rises
+    }
+
     pub(super) fn last_seq(&self) -> u32 {
         self.seq
     }
@@ -327,7 +342,7 @@ impl Leg {
         let bytes = response(&seen, status, &self.tag, self.own, &body, "");
         if status >= 200 {
             self.phase = if status < 300 { Phase::Answered } else { Phase::Over };
-            self.talk = talk;
+            (self.talk, self.agreed) = (talk, talk);
             self.final_status = Some(status);
             self.unacked = Some((bytes.clone(), now + T1, T1, now + PATIENCE, seen.seq()));
         }
@@ -458,7 +473,7 @@ impl Leg {
         if seen.method == "ACK" {
             return self.acked(seen, turn);
         }
-        if seen.method == "REFER" && (self.refer_status == 0 || self.phase == Phase::Calling) {
+        if seen.method == "REFER" && (self.refer_status == 0 || matches!(self.phase, Phase::Calling | Phase::Cancelling)) {
             return; // It never answers; or our answer has not come to it, and it knows of no dialog.
         }
         if let Some((_, kept)) = self.served.iter().find(|(known, _)| *known == key) {
@@ -476,6 +491,11 @@ impl Leg {
                 turn.invited = true;
                 self.phase = Phase::Called;
                 response(seen, 100, &self.tag, self.own, "", "")
+            }
+            // What tells of a REFER outlives the call (RFC 5057 §3).
+            "NOTIFY" if self.phase == Phase::Over && self.refer.accepted.is_some() && self.refer.lasts < self.refer.asked => {
+                self.notified(seen, turn);
+                response(seen, 200, &self.tag, self.own, "", "")
             }
             _ if self.phase == Phase::Over => response(seen, 481, &self.tag, self.own, "", ""),
             "INVITE" if self.pending.iter().any(|pending| pending.method == "INVITE") => {
@@ -583,7 +603,7 @@ impl Leg {
     }
 
     fn response(&mut self, now: Mono, seen: &Seen<'_>, fresh: u64, turn: &mut Turn) {
-        let Some(branch) = seen.branch().and_then(|branch| u64::from_str_radix(&branch[7..], 16).ok()) else {
+        let Some(branch) = branch_of(seen) else {
             turn.fault = Some(format!("{} with a branch that is not ours", seen.title()));
             return;
         };
@@ -648,9 +668,12 @@ impl Leg {
             if is_first {
                 self.phase = Phase::Over;
             } else if is_new {
-                self.talk = Talk::Both;
+                self.talk = self.agreed; // The session goes on as it was (RFC 3261 §14.1).
             }
             return;
+        }
+        if is_new {
+            self.agreed = self.talk;
         }
         if is_first && is_new {
             if seen.contact.is_empty() || seen.port().is_none() {
@@ -682,6 +705,11 @@ impl Leg {
         let offered = self.offered.contains(&seen.seq());
         if offered { String::new() } else { sdp(self.own, self.sdp_version, self.talk) }
     }
+}
+
+/// The number in a branch of ours.
+fn branch_of(seen: &Seen<'_>) -> Option<u64> {
+    u64::from_str_radix(seen.branch()?.get(7..)?, 16).ok()
 }
 
 /// How a request is known again.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_contract::{Driver, EventKind, Mode, Presence};
+use baton_contract::{Author, Driver, EventKind, Mode, Presence};
 use baton_transfer::{AcceptBy, AfterAe};
 
 use super::dice::Dice;
@@ -90,6 +90,8 @@ pub(super) enum What {
     Clock(i64),
     Drain,
     Outage(Duration),
+    /// This phone writes a text.
+    Text(Who),
     /// From here on no voice can be had.
     NoVoice,
     /// Another node claims the callback, and has it for half a minute.
@@ -188,6 +190,8 @@ pub(super) enum Api {
     HandBack,
     Drive(Driver),
     Proceed,
+    /// Somebody writes to the caller.
+    Text(Author),
     /// Baton calls the caller for an AI.
     Place,
 }
@@ -250,6 +254,7 @@ impl Plan {
             drawing.trouble();
         }
         let fates = drawing.fates();
+        drawing.texts(seed);
         let Drawing { mut dice, rules, deeds, .. } = drawing;
         let end = promised.map_or(end, |promised| end.max(promised));
         // A phone that nobody takes up has to have its time.
@@ -548,6 +553,26 @@ impl Drawing {
             14 => Moment::Told(EventKind::TransferEnded, 0),
             _ => Moment::Told(EventKind::DriverChanged, 1),
         }
+    }
+
+    /// In some worlds people write to each other, too. What else happens in a world is drawn without regard to that.
+    fn texts(&mut self, seed: u64) {
+        let others = std::mem::replace(&mut self.dice, Dice::new(!seed));
+        let count = if self.dice.percent(8) { self.dice.between(1, 4) } else { 0 };
+        for _ in 0..count {
+            let when = match self.dice.below(3) {
+                0 => Moment::Up(leg(CALLER, 0)),
+                1 => Moment::Told(EventKind::Bridged, 0),
+                _ => self.moment(),
+            };
+            let what = match self.dice.below(6) {
+                0 => What::Api(Api::Text(self.dice.one(&[Author::Ai, Author::Human]))),
+                _ => What::Text(self.some_leg()),
+            };
+            let after = self.crossing();
+            self.on(when, after, what);
+        }
+        self.dice = others;
     }
 
     /// In every third world the network does something to some datagrams.

@@ -566,7 +566,6 @@ impl<'a> Run<'a> {
         self.watch_departure(phone, &bytes);
         if self.unsendable.take_if(|held| *held == phone).is_some() {
             self.tally.reach(Fault::SendFails);
-            self.watch.unsent.push(phone);
             let failed = Input::SendFailed { transport: Transport::Udp, remote: to };
             return self.post(Duration::ZERO, Post::Board(Box::new(failed)));
         }

@@ -55,11 +55,13 @@ pub enum Fault {
     Drain,
     /// F26: another node has claimed the callback, or the store has a newer epoch.
     OtherNode,
+    /// Somebody writes: no fault, but something more that may go wrong.
+    Text,
 }
 
 impl Fault {
     /// All classes.
-    pub const ALL: [Fault; 26] = [
+    pub const ALL: [Fault; 27] = [
         Fault::Datagram,
         Fault::FinalCode,
         Fault::NoAnswer,
@@ -86,6 +88,7 @@ impl Fault {
         Fault::CallbackRun,
         Fault::Drain,
         Fault::OtherNode,
+        Fault::Text,
     ];
 
     /// Its name, which begins with its class.
@@ -117,6 +120,7 @@ impl Fault {
             Fault::Presence => "F22-presence",
             Fault::Callback => "F23-callback",
             Fault::Drain => "F25-drain",
+            Fault::Text => "texts",
         }
     }
 }

@@ -4,6 +4,7 @@ mod datagrams;
 mod dials;
 mod later;
 mod scenes;
+mod texts;
 mod told;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::ways::Timer;
 use crate::Store;
 
 pub(super) use dials::TRUNK_RING_MAX;
+pub(super) use texts::Writer;
 
 /// Within this a caller's hang-up reaches everybody.
 const HANG_UP_MAX: Duration = Duration::from_millis(50);
@@ -133,6 +135,14 @@ struct Attempt {
     rang: Option<Mono>,
 }
 
+/// An attempt of a callback, which no transfer tells of.
+#[derive(Debug)]
+struct Tried {
+    ae: usize,
+    leg_id: String,
+    leg: Option<usize>,
+}
+
 #[derive(Debug)]
 struct CallTold {
     id: CallId,
@@ -182,8 +192,10 @@ pub(super) struct Watch {
     message: bool,
     /// Callbacks in which caller and AE were connected.
     kept: Vec<CallbackId>,
-    /// Phones to which something could not be sent: whatever it was is not sent again (RFC 3261 §17.1.4).
-    pub(super) unsent: Vec<usize>,
+    /// What was written.
+    texts: Vec<texts::Written>,
+    /// Whom callbacks have tried.
+    tried: Vec<Tried>,
 }
 
 impl Watch {
@@ -204,7 +216,8 @@ impl Watch {
             out_of_time: false,
             message: false,
             kept: Vec::new(),
-            unsent: Vec::new(),
+            texts: Vec::new(),
+            tried: Vec::new(),
         }
     }
 
@@ -298,8 +311,7 @@ impl Watch {
 
     /// What must have come of everything at the end.
     pub(super) fn last_look(&mut self, legs: &[Leg], dead: &[bool], lossy: bool) {
-        let unsent = std::mem::take(&mut self.unsent);
-        for leg in legs.iter().filter(|leg| !dead[leg.who.phone] && !unsent.contains(&leg.who.phone)) {
+        for leg in legs.iter().filter(|leg| !dead[leg.who.phone]) {
             let who = format!("leg {} of phone {}", leg.who.nth, leg.who.phone);
             let over = matches!(leg.phase, Phase::Over | Phase::Coming);
             self.must(lossy || !leg.is_overdue, || format!("{who} waits for an ACK that nothing keeps away (I5)"));
@@ -411,6 +423,7 @@ impl Run<'_> {
             | Api::HandBack
             | Api::Drive(_)
             | Api::Proceed
+            | Api::Text(_)
             | Api::Place => {}
         }
     }

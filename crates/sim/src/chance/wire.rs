@@ -199,6 +199,8 @@ fn datagram(body: &str, head: impl FnOnce(&mut String) -> std::fmt::Result) -> B
         "Content-Type: application/sdp\r\n"
     } else if body.starts_with("SIP/2.0") {
         "Content-Type: message/sipfrag\r\n"
+    } else if body.starts_with("text") {
+        "Content-Type: text/plain\r\n"
     } else {
         "Content-Type: application/dtmf-relay\r\n"
     };

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use baton_contract::{At, CallId, Command, NewCall, NewCallback, Reply, TransferRequest, UpdateCallback};
+use baton_contract::{At, Author, CallId, Command, NewCall, NewCallback, NewText, Reply, TransferRequest, UpdateCallback};
 
 use super::{Post, Run};
 use crate::Store;
 use crate::chance::plan::{Api, CALLER, Target};
 use crate::chance::tally::Fault;
-use crate::chance::watch::Check;
+use crate::chance::watch::{Check, Writer};
 
 impl Run<'_> {
     pub(super) fn api(&mut self, api: Api) {
@@ -52,7 +52,13 @@ impl Run<'_> {
                     Api::Cancel | Api::Transfer { .. } | Api::HangUp | Api::Presence(..) | Api::Pick | Api::Promise { .. } => {
                         Command::CancelTransfer(transfer)
                     }
-                    Api::Move { .. } | Api::Uncallback | Api::HandBack | Api::Drive(_) | Api::Proceed | Api::Place => {
+                    Api::Move { .. }
+                    | Api::Uncallback
+                    | Api::HandBack
+                    | Api::Drive(_)
+                    | Api::Proceed
+                    | Api::Text(_)
+                    | Api::Place => {
                         return None;
                     }
                 }
@@ -84,6 +90,15 @@ impl Run<'_> {
                 let transfer = transfer?;
                 self.act(|| "api proceed".to_owned());
                 Command::Proceed(transfer)
+            }
+            Api::Text(author) => {
+                let call = call?;
+                let text = self.next_text();
+                self.tally.reach(Fault::Text);
+                let name = if author == Author::Ai { "ai" } else { "human" };
+                self.act(|| format!("api message author={name} text={text}"));
+                self.watch_writing(Writer::Api(author), Some(call));
+                Command::SendText { call, text: NewText { author, text } }
             }
             Api::Place => {
                 self.act(|| "api call to=+15550123".to_owned());
@@ -149,6 +164,7 @@ impl Run<'_> {
             | Api::HandBack
             | Api::Drive(_)
             | Api::Proceed
+            | Api::Text(_)
             | Api::Place => return None,
         })
     }

@@ -11,7 +11,7 @@ use crate::Store;
 use crate::chance::leg::{Leg, Phase};
 use crate::chance::plan::{AI, By, CALLER, FIRST_AE, Strange, Target, What, Who};
 use crate::chance::tally::Fault;
-use crate::chance::watch::Check;
+use crate::chance::watch::{Check, Writer};
 use crate::chance::ways::{SESSION, Timer};
 use crate::chance::wire::Talk;
 use crate::world::TRAVEL;
@@ -39,6 +39,7 @@ impl Run<'_> {
             What::Offer(who, talk) => self.offer(who, talk, branch),
             What::Refer(who, target) => self.refer(who, target, branch),
             What::Notify(who, status) => self.notify(who, status, branch),
+            What::Text(who) => self.write(who, branch),
             What::Mute(who) => {
                 if let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].sends_sound()) {
                     self.legs[at].muted = true;
@@ -207,6 +208,16 @@ impl Run<'_> {
         self.act(|| format!("{name} refers to {uri}"));
         let extra = format!("Refer-To: <{uri}>\r\n");
         let bytes = self.legs[at].send(self.now.mono, "REFER", branch, &extra, "");
+        self.send(at, bytes);
+    }
+
+    fn write(&mut self, who: Who, branch: u64) {
+        let Some(at) = self.leg_of(who).filter(|at| self.legs[*at].phase == Phase::Up && !self.dead[who.phone]) else { return };
+        self.tally.reach(Fault::Text);
+        let (name, text, call) = (self.name(who), self.next_text(), self.call_of_writer(at));
+        self.act(|| format!("{name} writes {text}"));
+        let bytes = self.legs[at].send(self.now.mono, "MESSAGE", branch, "", &text);
+        self.watch_writing(Writer::Leg(at, self.legs[at].last_seq()), call);
         self.send(at, bytes);
     }
 

@@ -20,6 +20,8 @@ impl Run<'_> {
         let phone = self.legs[at].who.phone;
         if seen.is_request() {
             let known = seen.tag_of_from() == Some(self.legs[at].tag.as_str());
+            let counts = known && !matches!(seen.method, "ACK" | "CANCEL");
+            let in_turn = counts && self.legs[at].is_heard_in_turn(&seen);
             match seen.method {
                 "BYE" if known => self.leaves(at),
                 "INVITE" if self.legs[at].is_own_invite(&seen) && self.legs[at].facts.came.is_none() => {
@@ -34,7 +36,7 @@ impl Run<'_> {
                     let now = self.now.mono;
                     self.facts(at).acked.get_or_insert(now);
                 }
-                "INFO" => {
+                "INFO" if in_turn => {
                     if let Some(digit) = seen.body.strip_prefix("Signal=").and_then(|rest| rest.chars().next())
                         && self.legs[at].facts.answered.is_some()
                     {
@@ -174,6 +176,8 @@ impl Run<'_> {
                 self.watch.must(!early || waited, || "a BYE leaves before the ACK has come (RFC 3261 §15)".to_owned());
                 self.facts(at).bye_out.get_or_insert(now);
             }
+            ("MESSAGE", Some(at)) => self.text_leaves(at, &seen),
+            ("", Some(at)) if seen.cseq_method() == "MESSAGE" => self.text_answered(at, &seen),
             (method, None) if !method.is_empty() => {
                 self.watch.blame(format!("{method} for phone {phone} in no dialog of theirs"))
             }

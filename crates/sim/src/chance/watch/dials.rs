@@ -132,6 +132,9 @@ impl Run<'_> {
             return self.watch.must(accepted, || "a caller is called back before an AE has accepted (I8)".to_owned());
         }
         let ae = phone - FIRST_AE;
+        if let Some(tried) = self.watch.tried.iter_mut().rev().find(|tried| tried.ae == ae && tried.leg.is_none()) {
+            tried.leg = Some(at);
+        }
         let transfer = seen.transfer.parse::<TransferId>().ok();
         let leased =
             self.watch.leases.iter().any(|held| Some(held.transfer) == transfer && held.ae.as_str() == format!("ae{ae}"));

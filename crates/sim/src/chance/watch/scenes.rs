@@ -4,6 +4,7 @@ use baton_contract::Mode;
 use baton_media::{Command, Port, Role, Source};
 use baton_transfer::BriefingBy;
 
+use crate::chance::leg::Leg;
 use crate::chance::plan::FIRST_AE;
 use crate::chance::run::Run;
 
@@ -46,7 +47,9 @@ impl Run<'_> {
 
     /// Whether this caller leaves a message, or is about to.
     fn leaves_message(&self, port: Port) -> bool {
-        let leg = self.legs.iter().rev().find(|leg| leg.port == port.0 && self.is_caller(leg.who.phone));
+        // Ports are used again, and a caller who has not got our answer yet knows of none.
+        let is_theirs = |leg: &&Leg| leg.port == port.0 && self.is_caller(leg.who.phone) && !leg.facts.is_closed();
+        let leg = self.legs.iter().rev().find(is_theirs);
         let Some(leg) = leg else { return self.watch.transfers.iter().any(|told| told.mode == Mode::Voicemail) };
         let call = leg.call.or_else(|| self.watch.calls.iter().find(|call| call.phone == leg.who.phone).map(|call| call.id));
         self.watch.transfers.iter().any(|told| Some(told.call) == call && told.mode == Mode::Voicemail)

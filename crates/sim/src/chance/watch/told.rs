@@ -6,7 +6,7 @@ use baton_contract::{CallbackId, Event, EventKind, Mode, TransferId};
 use baton_time::Mono;
 use serde_json::Value;
 
-use super::{Attempt, By, CallTold, Check, EXPIRED_AFTER, LET_GO_MAX, NEXT_MAX, Origin, TRANSFER_MAX, Told};
+use super::{Attempt, By, CallTold, Check, EXPIRED_AFTER, LET_GO_MAX, NEXT_MAX, Origin, TRANSFER_MAX, Told, Tried};
 use crate::chance::leg::{Leg, Phase};
 use crate::chance::plan::{CALLER, FIRST_AE};
 use crate::chance::run::{Post, Run};
@@ -28,6 +28,9 @@ impl Run<'_> {
                 let call = self.watch.calls.iter_mut().find(|call| Some(call.id) == event.call);
                 let twice = call.is_none_or(|call| std::mem::replace(&mut call.ended, true));
                 self.watch.must(!twice, || "a call ends twice, or never began".to_owned());
+                // Who has not been heard of cannot be cancelled yet (RFC 3261 §9.1), and is given up.
+                let is_unheard = |leg: &&mut Leg| leg.call == event.call && leg.is_dialled() && leg.facts.provisional.is_none();
+                self.legs.iter_mut().filter(is_unheard).for_each(|leg| leg.facts.given_up = true);
             }
             EventKind::DriverChanged => self.driver_changed(event, text("driver")),
             EventKind::CallbackScheduled => {
@@ -61,8 +64,8 @@ impl Run<'_> {
                 };
                 self.watch.must(after_ms >= least, || format!("{limit:?} is told as missed after {after_ms} ms"));
             }
-            EventKind::Texted
-            | EventKind::TransferRequested
+            EventKind::Texted => self.text_told(event),
+            EventKind::TransferRequested
             | EventKind::AttemptStarted
             | EventKind::Ringing
             | EventKind::Answered
@@ -122,8 +125,10 @@ impl Run<'_> {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds say nothing about an attempt")]
     fn transfer_told(&mut self, event: &Event, now: Mono) {
-        let Some(id) = event.transfer else { return };
         let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+        let Some(id) = event.transfer else {
+            return self.callback_told(event.kind, text("ae"), text("leg"));
+        };
         if event.kind == EventKind::TransferRequested {
             return self.requested_told(id, event, now);
         }
@@ -174,6 +179,24 @@ impl Run<'_> {
             EventKind::AttemptFailed if text("leg").is_empty() => {}
             EventKind::AttemptFailed => self.failed_told(at, text("leg"), text("outcome"), event.data.get("sip_status")),
             EventKind::TransferEnded => self.ended_told(at, event),
+            _ => {}
+        }
+    }
+
+    /// A callback tries somebody, or gives them up.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds say nothing about an attempt")]
+    fn callback_told(&mut self, kind: EventKind, ae: &str, leg_id: &str) {
+        match kind {
+            EventKind::AttemptStarted => {
+                let Some(ae) = ae.strip_prefix("ae").and_then(|number| number.parse().ok()) else { return };
+                self.watch.tried.push(Tried { ae, leg_id: leg_id.to_owned(), leg: None });
+            }
+            EventKind::AttemptFailed => {
+                let tried = self.watch.tried.iter().find(|tried| tried.leg_id == leg_id);
+                if let Some(leg) = tried.and_then(|tried| tried.leg) {
+                    self.facts(leg).given_up = true;
+                }
+            }
             _ => {}
         }
     }
