@@ -71,7 +71,7 @@ pub(super) async fn settings(
         ai_routes,
         aes: aes.into_iter().collect::<BTreeMap<AeId, AeLine>>(),
         transfer: config.transfer.clone(),
-        prompts: spoken.prompts,
+        prompts: Arc::new(spoken.prompts),
         tongues: BTreeMap::new(),
         public_url: config.http.public_url.clone(),
         pop_link_ttl: POP_LINK_TTL,

@@ -134,6 +134,24 @@ fn a_second_request_joins_the_transfer_that_runs() {
 }
 
 #[test]
+fn whoever_follows_a_call_is_told_that_a_transfer_ends_its_pause() {
+    let mut world = in_conversation(setup(vec![michael(rings_only())]));
+    let call = world.call_id().unwrap();
+    for driver in [Driver::Paused, Driver::Ai, Driver::Paused] {
+        assert!(matches!(world.ask(Command::SetDriver { call, driver }), Some(Ok(_))));
+    }
+    let asked = request(&mut world, "michael");
+    world.ask(asked);
+    let names = world.event_names();
+    assert_eq!(
+        names[names.len() - 4..],
+        ["call.driver_changed", "call.driver_changed", "transfer.requested", "transfer.attempt_started"]
+    );
+    let drivers = world.events.iter().filter_map(|event| event.data.get("driver")?.as_str());
+    assert_eq!(drivers.collect::<Vec<_>>(), ["ai", "paused", "ai", "paused", "ai"]);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let trace = || {
         let mut world = in_transfer(setup(vec![michael(answers_and_accepts())]), "michael");

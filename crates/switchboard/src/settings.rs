@@ -31,8 +31,8 @@ pub struct Settings {
     pub aes: BTreeMap<AeId, AeLine>,
     /// Rules of a transfer.
     pub transfer: baton_transfer::Settings,
-    /// The spoken lines, in English.
-    pub prompts: BTreeMap<Line, Arc<Clip>>,
+    /// The spoken lines, in English; shared, because there are many and they are never changed.
+    pub prompts: Arc<BTreeMap<Line, Arc<Clip>>>,
     /// The same in other languages, as far as there are recordings of them.
     pub tongues: BTreeMap<Language, BTreeMap<Line, Arc<Clip>>>,
     /// Where screen-pop links point: scheme, host and port.

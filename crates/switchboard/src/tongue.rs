@@ -17,7 +17,7 @@ impl Settings {
     pub(crate) fn clips(&self, language: Language, lines: &[Line]) -> Vec<Arc<Clip>> {
         let own = self.tongues.get(&language);
         let in_own = |line: &Line| {
-            let lines = if *line == Line::Beep { Some(&self.prompts) } else { own };
+            let lines = if *line == Line::Beep { Some(&*self.prompts) } else { own };
             lines?.get(line).cloned()
         };
         let all: Option<Vec<Arc<Clip>>> = own.and_then(|_| lines.iter().map(in_own).collect());

@@ -473,8 +473,10 @@ impl Leg {
         if seen.method == "ACK" {
             return self.acked(seen, turn);
         }
-        if seen.method == "REFER" && (self.refer_status == 0 || matches!(self.phase, Phase::Calling | Phase::Cancelling)) {
-            return; // It never answers; or our answer has not come to it, and it knows of no dialog.
+        // Our answer has not come to it, and it knows of no dialog.
+        let is_early = matches!(self.phase, Phase::Calling | Phase::Cancelling) && matches!(seen.method, "REFER" | "MESSAGE");
+        if is_early || seen.method == "REFER" && self.refer_status == 0 {
+            return;
         }
         if let Some((_, kept)) = self.served.iter().find(|(known, _)| *known == key) {
             turn.out.push(kept.clone());

@@ -28,8 +28,10 @@ impl Default for Stock {
     fn default() -> Stock {
         let setup = Setup::of((0..AES_MAX).map(|at| Ae::new(&format!("ae{at}"), Some(Vec::new()))).collect());
         let mut settings = stage::settings(&setup);
-        settings.prompts =
-            Line::all().into_iter().map(|line| (line, said(&format!("{line:?}"), line.text()))).collect::<BTreeMap<_, _>>();
+        let prompts = Line::all().into_iter().map(|line| (line, said(&format!("{line:?}"), line.text())));
+        settings.prompts = Arc::new(prompts.collect::<BTreeMap<_, _>>());
+        // Nobody here speaks anything else, and each world has settings of its own.
+        settings.tongues.clear();
         let mut second: Trunk = settings.trunks[0].clone();
         second.name = "second".to_owned();
         second.sources = vec!["10.0.1.9".parse().expect("an address")];

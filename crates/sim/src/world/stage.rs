@@ -150,7 +150,7 @@ pub(crate) fn settings(setup: &Setup) -> Settings {
         ai_routes: setup.wiring.ai_routes(),
         aes: lines.collect(),
         transfer: setup.transfer.clone(),
-        prompts: lines_in(Language::ENGLISH),
+        prompts: Arc::new(lines_in(Language::ENGLISH)),
         tongues: tongues(setup),
         public_url: "http://10.0.0.1:8080".to_owned(),
         pop_link_ttl: Duration::from_secs(3_600),

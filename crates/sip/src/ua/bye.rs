@@ -148,14 +148,17 @@ impl UserAgent {
         }
     }
 
-    /// Ends a session because a request inside it has failed for good (RFC 3261 §12.2.1.2).
+    /// Ends a session because a request inside it has failed for good (RFC 3261 §12.2.1.2); the BYE waits for the ACK of our 2xx (§15).
     pub(crate) fn lose(&mut self, now: Mono, session: &mut Session, why: Gone) {
         match std::mem::replace(&mut session.stage, Stage::Over) {
             Stage::Up(mut up) => {
                 self.settle_requests(now, session, &mut up, Ears::Closed);
-                session.unacked = None;
                 session.remnant = None;
-                self.send_bye(now, session, up.dialog, None, false);
+                if session.unacked.is_some() {
+                    session.stage = Stage::Ending(Ending { dialog: up.dialog, bye: None, reason: None, tell: false });
+                } else {
+                    self.send_bye(now, session, up.dialog, None, false);
+                }
                 self.tell(Event::Gone { session: session.id, why });
             }
             other @ (Stage::Dialing(_) | Stage::Called(_) | Stage::Ending(_) | Stage::Over) => session.stage = other,

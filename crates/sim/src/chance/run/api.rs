@@ -58,9 +58,7 @@ impl Run<'_> {
                     | Api::Drive(_)
                     | Api::Proceed
                     | Api::Text(_)
-                    | Api::Place => {
-                        return None;
-                    }
+                    | Api::Place => return None,
                 }
             }
             Api::HangUp => {
@@ -91,15 +89,7 @@ impl Run<'_> {
                 self.act(|| "api proceed".to_owned());
                 Command::Proceed(transfer)
             }
-            Api::Text(author) => {
-                let call = call?;
-                let text = self.next_text();
-                self.tally.reach(Fault::Text);
-                let name = if author == Author::Ai { "ai" } else { "human" };
-                self.act(|| format!("api message author={name} text={text}"));
-                self.watch_writing(Writer::Api(author), Some(call));
-                Command::SendText { call, text: NewText { author, text } }
-            }
+            Api::Text(author) => self.text(author, call?),
             Api::Place => {
                 self.act(|| "api call to=+15550123".to_owned());
                 let request = NewCall {
@@ -113,6 +103,16 @@ impl Run<'_> {
             }
             Api::Pick | Api::Promise { .. } | Api::Move { .. } | Api::Uncallback => return self.of_callbacks(api, call),
         })
+    }
+
+    /// Somebody writes to the caller of this call.
+    fn text(&mut self, author: Author, call: CallId) -> Command {
+        let text = self.next_text();
+        self.tally.reach(Fault::Text);
+        let name = if author == Author::Ai { "ai" } else { "human" };
+        self.act(|| format!("api message author={name} text={text}"));
+        self.watch_writing(Writer::Api(author), Some(call));
+        Command::SendText { call, text: NewText { author, text } }
     }
 
     fn of_callbacks(&mut self, api: Api, call: Option<CallId>) -> Option<Command> {

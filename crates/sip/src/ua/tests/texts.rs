@@ -75,3 +75,19 @@ fn a_text_of_ours_costs_nobody_their_call() {
     desk.ua.hang_up(desk.now, session, None).unwrap();
     assert_eq!(desk.ua.text(desk.now, session, "Hello."), Err(VerbError::WrongState));
 }
+
+#[test]
+fn a_call_that_is_no_more_for_the_far_side_gets_its_bye_behind_the_ack() {
+    let mut desk = Desk::new();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER));
+    let session = desk.invited();
+    desk.ua.answer(desk.now, session, sdp(ANSWER), Vec::new()).unwrap();
+    let answer = desk.said().pop().unwrap();
+    desk.ua.text(desk.now, session, "Hello.").unwrap();
+    let message = desk.only();
+    desk.hear(&reply(&message, 481, "", "", ""));
+    assert_eq!((desk.brief(), desk.told()), (vec![], vec!["Gone TimedOut".to_owned()]));
+    desk.hear(&request("ACK", &answer, 1, "z9hG4bKack", "", ""));
+    assert_eq!(desk.brief(), ["BYE"]);
+    desk.settle();
+}
