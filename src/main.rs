@@ -1,5 +1,5 @@
 //! The `baton` binary.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bench;
 mod capture;
@@ -16,6 +16,7 @@ mod journal;
 mod keeper;
 mod latency;
 mod logs;
+mod memory;
 mod metrics;
 mod precedence;
 mod probe;

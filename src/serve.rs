@@ -28,6 +28,7 @@ use crate::capture::Scribe;
 use crate::config::Config;
 use crate::engine::{Door, Ending, Engine, EngineControl, EngineParts, Outlets, Phase, Request, Snapshot};
 use crate::keeper::{Keeper, LEFT};
+use crate::memory::{self, Tide};
 use crate::record::Recorder;
 use crate::watchdog;
 use load::Loading;
@@ -231,15 +232,19 @@ async fn until(gauges: &parking_lot::Mutex<Snapshot>, wanted: impl Fn(&Snapshot)
     }
 }
 
-/// Keeps the gauges fresh.
+/// Keeps the gauges fresh, and gives memory back when they have fallen.
 async fn look(door: Door, gauges: Arc<parking_lot::Mutex<Snapshot>>) {
     let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut tide = Tide::default();
     loop {
         looks.tick().await;
         let (sender, answer) = oneshot::channel();
         if door.send(Request::Gauges(sender)).is_ok()
             && let Ok(snapshot) = answer.await
         {
+            if tide.is_low(snapshot.gauges.sessions) {
+                drop(tokio::task::spawn_blocking(memory::give_back));
+            }
             *gauges.lock() = snapshot;
         }
     }
