@@ -91,17 +91,17 @@ impl Desk {
             while let Some(token) = self.sockets.ready(index) {
                 index += 1;
                 match token {
-                    BELL => {
-                        self.bell.silence();
-                        if self.take_orders().is_err() {
-                            return;
-                        }
-                    }
+                    BELL => self.bell.silence(),
                     ALARM => self.alarm.silence(),
                     local => self.receive(local as u16, &mut buffer),
                 }
                 self.tick();
             }
+            // Whatever has woken the thread: some orders wait until it is awake.
+            if self.take_orders().is_err() {
+                return;
+            }
+            self.tick();
             self.tell_untold();
             self.mark();
             self.set_alarm();
@@ -126,6 +126,7 @@ impl Desk {
     }
 
     fn take_orders(&mut self) -> Result<(), TryRecvError> {
+        self.bell.look();
         loop {
             match self.orders.try_recv() {
                 Ok(order) => self.obey(order),

@@ -152,18 +152,24 @@ impl Relay {
         Ok(())
     }
 
-    /// Wakes the media threads that commands were left for.
+    /// Wakes the media threads that commands were left for which cannot wait.
     pub fn ring(&self) {
         for desk in self.desks.iter().filter(|desk| desk.has_orders.swap(false, Ordering::Relaxed)) {
             desk.bell.ring();
         }
     }
 
+    /// Wakes the media threads that anything was left for and that have not looked since: what can wait is not to wait for ever.
+    pub fn ring_for_all(&self) {
+        self.desks.iter().for_each(|desk| desk.bell.ring_if_waiting());
+    }
+
     /// Leaves a command with the room's media thread without waking it: that is [`Relay::ring`], which whoever leaves several calls once.
     pub fn leave(&self, command: Command) -> Result<(), Full> {
         let desk = self.desk_of(command.room());
-        // A leg that has agreed on nothing yet sends nothing: that there is one can be told with what comes next.
-        let may_wait = matches!(command, Command::Open { .. });
+        // A leg that has agreed on nothing yet sends nothing, and nobody is at the far end of one that is closed: a thread that has anything to send is
+        // awake every 20 ms.
+        let may_wait = matches!(command, Command::Open { .. } | Command::Close { .. } | Command::CloseRoom { .. });
         let pair = match &command {
             Command::Open { port, .. } => self.stock.take(*port),
             Command::Connect { .. }
@@ -178,6 +184,7 @@ impl Relay {
         let Some(orders) = &desk.orders else { return Err(Full) };
         match orders.try_send(Order { command, pair }) {
             Ok(()) => {
+                desk.bell.leave();
                 if !may_wait {
                     desk.has_orders.store(true, Ordering::Relaxed);
                 }

@@ -14,12 +14,31 @@ pub(crate) struct Bell {
     bell: OwnedFd,
     /// It has been rung and not been heard yet: nobody need ask the kernel to ring it again.
     is_ringing: AtomicBool,
+    /// Something was left since the thread has looked last.
+    is_waiting: AtomicBool,
 }
 
 impl Bell {
     pub(crate) fn new() -> io::Result<Bell> {
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Bell { bell, is_ringing: AtomicBool::new(false) })
+        Ok(Bell { bell, is_ringing: AtomicBool::new(false), is_waiting: AtomicBool::new(false) })
+    }
+
+    /// Something was left that can wait until the thread is awake, or until [`Bell::ring_if_waiting`].
+    pub(crate) fn leave(&self) {
+        self.is_waiting.store(true, Ordering::SeqCst);
+    }
+
+    /// Wakes the thread if something waits for it.
+    pub(crate) fn ring_if_waiting(&self) {
+        if self.is_waiting.load(Ordering::SeqCst) {
+            self.ring();
+        }
+    }
+
+    /// The thread is about to look what was left.
+    pub(crate) fn look(&self) {
+        self.is_waiting.store(false, Ordering::SeqCst);
     }
 
     /// Wakes the thread; once is as good as often.
