@@ -370,7 +370,7 @@ impl Switchboard {
             ai_up: call.ai().is_some_and(crate::leg::Leg::is_up),
         };
         let transfer = Transfer::begin(now, begin, &self.settings.transfer, &mut self.roster, &mut self.ids);
-        call.transfer = Some(Running {
+        call.transfer = Some(Box::new(Running {
             transfer,
             askers: asker.into_iter().collect(),
             referrers: referrer.into_iter().collect(),
@@ -380,7 +380,7 @@ impl Switchboard {
             text: None,
             spoken: None,
             asked: Asked::Pending(Vec::new()),
-        });
+        }));
         self.transfers.insert(transfer_id, id);
         tracing::info!(transfer = %transfer_id, "transfer requested");
         self.perform(now, id);

@@ -47,7 +47,8 @@ pub(crate) struct Call {
     pub(crate) ae_speech: Option<(LegId, Speech)>,
     /// The AE leg that scenes mean.
     pub(crate) consult: Option<LegId>,
-    pub(crate) transfer: Option<Running>,
+    /// Boxed: most calls have none.
+    pub(crate) transfer: Option<Box<Running>>,
     /// The leg of the human who had the caller last.
     pub(crate) human_leg: Option<LegId>,
     /// Whether the AI was told to rest.
@@ -256,7 +257,7 @@ impl Call {
     }
 
     /// Puts the running transfer among the past ones.
-    pub(crate) fn retire_transfer(&mut self) -> Option<Running> {
+    pub(crate) fn retire_transfer(&mut self) -> Option<Box<Running>> {
         let running = self.transfer.take()?;
         if self.past.len() >= PAST_TRANSFERS_MAX {
             self.past.remove(0);
@@ -267,7 +268,7 @@ impl Call {
 
     /// The view of a transfer of this call.
     pub(crate) fn transfer_view(&self, id: TransferId) -> Option<TransferView> {
-        let running = self.transfer.as_ref().filter(|running| running.transfer.id() == id).map(Running::view);
+        let running = self.transfer.as_ref().filter(|running| running.transfer.id() == id).map(|running| running.view());
         running.or_else(|| self.past.iter().find(|view| view.id == id).cloned())
     }
 

@@ -10,7 +10,8 @@ const ENDED_CALLS_MAX: usize = 1_000;
 /// The last ended calls.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
-    calls: BTreeMap<CallId, EndedCall>,
+    /// Boxed: a map has room for twice as many as there are.
+    calls: BTreeMap<CallId, Box<EndedCall>>,
     order: VecDeque<CallId>,
     transfers: BTreeMap<TransferId, CallId>,
 }
@@ -25,7 +26,7 @@ pub(crate) struct EndedCall {
 
 impl Ended {
     /// Keeps a call, and lets go of the oldest one where there are too many.
-    pub(crate) fn keep(&mut self, call: EndedCall) {
+    pub(crate) fn keep(&mut self, call: Box<EndedCall>) {
         if self.order.len() >= ENDED_CALLS_MAX
             && let Some(oldest) = self.order.pop_front().and_then(|id| self.calls.remove(&id))
         {
@@ -41,12 +42,12 @@ impl Ended {
     }
 
     pub(crate) fn call(&self, id: CallId) -> Option<&EndedCall> {
-        self.calls.get(&id)
+        self.calls.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn by_transfer(&self, id: TransferId) -> Option<(&EndedCall, &TransferView)> {
         let call = self.calls.get(self.transfers.get(&id)?)?;
-        call.transfers.iter().find(|view| view.id == id).map(|view| (call, view))
+        call.transfers.iter().find(|view| view.id == id).map(|view| (call.as_ref(), view))
     }
 
     /// Puts a newer view of a transfer in place of the one that was kept.
@@ -59,6 +60,6 @@ impl Ended {
 
     /// Newest first.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &EndedCall> {
-        self.order.iter().rev().filter_map(|id| self.calls.get(id))
+        self.order.iter().rev().filter_map(|id| self.call(*id))
     }
 }

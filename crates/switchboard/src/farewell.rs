@@ -178,7 +178,7 @@ impl Switchboard {
         };
         call.end.get_or_insert_with(nobody);
         let view = call.view(Some(now.wall));
-        tracing::info!("call ended");
+        tracing::debug!("call ended");
         self.record_call(view.clone());
         let mut data = serde_json::Map::new();
         data.insert(
@@ -190,6 +190,6 @@ impl Switchboard {
             data.insert("sip_status".into(), serde_json::json!(end.sip_status));
         }
         self.publish(now, baton_contract::EventKind::CallEnded, Some(id), None, data);
-        self.ended.keep(EndedCall { view, transfers: call.past, context: call.context });
+        self.ended.keep(Box::new(EndedCall { view, transfers: call.past, context: call.context }));
     }
 }

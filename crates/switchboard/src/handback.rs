@@ -18,7 +18,7 @@ impl Switchboard {
     pub(crate) fn recall_headers(&self, id: CallId, resume: TransferId, purpose: Purpose, note: Option<&str>) -> Vec<Header> {
         let mut headers = vec![Header::new("X-Baton-Resume", resume.to_string()), Header::new("X-Baton-Purpose", purpose.name())];
         let Some(call) = self.calls.get(&id) else { return headers };
-        let view = call.transfer.as_ref().map(crate::call::Running::view);
+        let view = call.transfer.as_ref().map(|running| running.view());
         let last = view.as_ref().and_then(|view| view.attempts.last());
         headers.extend(last.map(|attempt| Header::new("X-Baton-Ae", attempt.ae.as_str())));
         headers.extend(note.map(|note| Header::new("X-Baton-Note", printable(note, NOTE_BYTES_MAX))));

@@ -67,9 +67,9 @@ impl Switchboard {
         let mut data = Map::new();
         data.insert("from".into(), json!(opening.from));
         data.insert("to".into(), json!(opening.to));
-        let call = Call::new(id, room, opening, now.wall);
+        let call = Box::new(Call::new(id, room, opening, now.wall));
         let _span = self.span(id, None).entered();
-        tracing::info!("call started");
+        tracing::debug!("call started");
         self.record_call(call.view(None));
         self.calls.insert(id, call);
         self.publish(now, EventKind::CallStarted, Some(id), None, data);

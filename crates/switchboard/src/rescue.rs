@@ -80,7 +80,7 @@ impl Switchboard {
         if silent_ms >= AI_LOST_AFTER_MS && counts && matches!(call.phase, Phase::Active) {
             tracing::warn!(silent_ms, "the AI's media is lost");
             let is_over = |running: &Running| running.transfer.outcome().is_some() && call.driver == Driver::Ai;
-            let is_parting = call.transfer.as_ref().is_some_and(is_over);
+            let is_parting = call.transfer.as_deref().is_some_and(is_over);
             let is_asked_for = call.transfer.is_some() && !is_parting;
             self.end_leg(now, id, leg, Some(Reason::sip(480, "Media lost")));
             if is_parting {

@@ -65,7 +65,7 @@ impl Switchboard {
             self.runs.take_back(*callback, run);
         }
         let unsaid = self.say_again(&mut call);
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
         self.open_media_again(id, marks);
         self.swap_scene(id);
         for (alarm, at) in alarms {

@@ -40,7 +40,7 @@ impl Switchboard {
             briefing: spoken.as_ref().map(|spoken| (spoken.full.duration(), spoken.short.duration())),
         };
         let transfer = Transfer::take_over(now, begin, from, &self.settings.transfer, &self.roster, &mut self.ids);
-        call.transfer = Some(Running {
+        call.transfer = Some(Box::new(Running {
             transfer,
             askers: Vec::new(),
             referrers: Vec::new(),
@@ -50,7 +50,7 @@ impl Switchboard {
             text: None,
             spoken,
             asked: Asked::Promised,
-        });
+        }));
         self.transfers.insert(attempt.transfer, call_id);
         self.perform(now, call_id);
     }
