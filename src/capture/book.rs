@@ -39,7 +39,38 @@ pub(crate) struct Remembered {
 #[derive(Debug)]
 pub(crate) struct Book {
     rows_max: usize,
-    rows: Mutex<VecDeque<Remembered>>,
+    rows: Mutex<VecDeque<Row>>,
+}
+
+/// A message as it is kept: there are many, and few are ever asked for.
+#[derive(Debug)]
+struct Row {
+    at: Wall,
+    remote: SocketAddr,
+    bytes: u32,
+    direction: Direction,
+    transport: Transport,
+    /// Where the title ends in the text, and the Call-ID begins.
+    title_end: u8,
+    text: Box<str>,
+}
+
+impl Row {
+    fn call_id(&self) -> &str {
+        self.text.get(usize::from(self.title_end)..).unwrap_or_default()
+    }
+
+    fn remembered(&self) -> Remembered {
+        Remembered {
+            at: self.at,
+            direction: self.direction,
+            transport: self.transport,
+            remote: self.remote,
+            title: self.text.get(..usize::from(self.title_end)).unwrap_or_default().into(),
+            call_id: self.call_id().into(),
+            bytes: self.bytes as usize,
+        }
+    }
 }
 
 impl Book {
@@ -54,14 +85,18 @@ impl Book {
         if self.rows_max == 0 || peek.call_id.is_empty() || peek.call_id.len() > CALL_ID_MAX {
             return;
         }
-        let row = Remembered {
+        let mut text = String::with_capacity(peek.title.len().min(TITLE_MAX) + peek.call_id.len());
+        text.extend(peek.title.chars().take(TITLE_MAX));
+        let Ok(title_end) = u8::try_from(text.len()) else { return };
+        text.push_str(peek.call_id);
+        let row = Row {
             at: wire.at.wall,
+            remote: wire.remote,
+            bytes: wire.bytes.len() as u32,
             direction: wire.direction,
             transport: wire.transport,
-            remote: wire.remote,
-            title: peek.title.chars().take(TITLE_MAX).collect::<String>().into(),
-            call_id: peek.call_id.into(),
-            bytes: wire.bytes.len(),
+            title_end,
+            text: text.into(),
         };
         let mut rows = self.rows.lock();
         if rows.len() >= self.rows_max {
@@ -72,6 +107,7 @@ impl Book {
 
     /// The messages with one of these Call-IDs, in the order in which they were seen.
     pub(crate) fn of(&self, call_ids: &[String]) -> Vec<Remembered> {
-        self.rows.lock().iter().filter(|row| call_ids.iter().any(|id| **id == *row.call_id)).cloned().collect()
+        let rows = self.rows.lock();
+        rows.iter().filter(|row| call_ids.iter().any(|id| id == row.call_id())).map(Row::remembered).collect()
     }
 }

@@ -126,13 +126,14 @@ pub(crate) struct Tap {
 
 #[derive(Debug, Clone)]
 struct Line {
-    queue: SyncSender<Seen>,
+    /// Boxed: the queue is memory from the beginning to the end.
+    queue: SyncSender<Box<Seen>>,
     counts: Arc<Counts>,
 }
 
 impl Tap {
     /// A tap that somebody listens to at the other end; what finds no room there is counted as lost.
-    fn open(counts: Arc<Counts>) -> (Tap, Receiver<Seen>) {
+    fn open(counts: Arc<Counts>) -> (Tap, Receiver<Box<Seen>>) {
         let (queue, seen) = sync_channel(WAITING_MAX);
         (Tap { line: Some(Line { queue, counts }) }, seen)
     }
@@ -174,7 +175,7 @@ impl Tap {
 
 impl Line {
     fn tell(&self, seen: Seen) {
-        if self.queue.try_send(seen).is_err() {
+        if self.queue.try_send(Box::new(seen)).is_err() {
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -68,25 +68,31 @@ struct Desk {
 
 impl Desk {
     /// Until nobody is left who could tell anything.
-    fn run(&mut self, seen: &Receiver<Seen>) {
+    fn run(&mut self, seen: &Receiver<Box<Seen>>) {
         while let Ok(first) = seen.recv() {
             std::thread::park_timeout(GATHER);
-            let batch: Vec<Seen> = std::iter::once(first).chain(seen.try_iter().take(BATCH_MAX)).collect();
+            let batch: Vec<Box<Seen>> = std::iter::once(first).chain(seen.try_iter().take(BATCH_MAX)).collect();
             self.take(batch);
         }
     }
 
-    fn take(&mut self, batch: Vec<Seen>) {
+    fn take(&mut self, batch: Vec<Box<Seen>>) {
         let mut wires = Vec::with_capacity(batch.len());
         for seen in batch {
-            match seen {
+            match *seen {
                 Seen::Wire(wire) => wires.push(wire),
-                Seen::Legs { call, sip } => sip.into_iter().for_each(|leg| self.legs.belongs(leg, &call)),
+                // Which call a leg belongs to is told to whoever messages are sent on to, and to nobody else.
+                Seen::Legs { call, sip } if self.hep.is_some() => {
+                    sip.into_iter().for_each(|leg| self.legs.belongs(leg, &call));
+                }
+                Seen::Legs { .. } => {}
             }
         }
         for wire in &wires {
             let peek = peek(&wire.bytes);
-            if let Some(Peek { call: Some(call), call_id, .. }) = &peek {
+            if let Some(Peek { call: Some(call), call_id, .. }) = &peek
+                && self.hep.is_some()
+            {
                 self.legs.belongs((*call_id).to_owned(), call);
             }
             if let Some(peek) = &peek {
