@@ -24,7 +24,7 @@ impl Kind {
     }
 }
 
-/// Appends a line to `buffer`.
+/// Appends a line to `buffer`; the parts are its last octets.
 pub(super) fn append(buffer: &mut Vec<u8>, kind: Kind, parts: [&[u8]; 2]) {
     let length = parts[0].len() + parts[1].len();
     buffer.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());

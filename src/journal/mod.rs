@@ -13,7 +13,7 @@ pub(crate) use steps::{NoSteps, Step, is_journal, steps};
 #[cfg(test)]
 pub(crate) use steps::{written, written_as};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -23,8 +23,8 @@ use anyhow::Context as _;
 use baton_contract::CallId;
 use baton_media::StreamMark;
 use baton_sip::AgentSnapshot;
-use baton_switchboard::{CallSnapshot, PhonesRecord, Standing, Switchboard};
-use baton_time::Mono;
+use baton_switchboard::{CallSnapshot, Haste, PhonesRecord, Standing, Switchboard};
+use baton_time::{Mono, Timers};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -59,9 +59,11 @@ pub(crate) struct TakenUp {
     pub(crate) marks: Vec<StreamMark>,
 }
 
-/// How long a step may wait on which no life hangs: provisional answers, acknowledgements, the last words of a call. As long as records wait that
-/// nobody waits for, so that the engine wakes once for both.
+/// What may wait until others wait too is written at multiples of this: provisional answers, acknowledgements, the last words of a call.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// How long a call may be there before its first line is written.
+const SOON: Duration = Duration::from_millis(20);
 
 /// How many calls that waited are written down at a time.
 const AT_ONCE_MAX: usize = 16;
@@ -71,10 +73,8 @@ pub(crate) struct Journal {
     lines: SyncSender<Line>,
     /// How each call stood when it was written down last; those that were taken up have not been written by us yet.
     written: BTreeMap<CallId, Option<Standing>>,
-    /// Calls that have made a step since then, and those whose line found the queue full.
-    waiting: BTreeSet<CallId>,
-    /// When those are written down.
-    due: Option<Mono>,
+    /// Calls that have made a step since then, and those whose line found the queue full: when they are to be written down.
+    waiting: Timers<CallId>,
     /// Where a call is encoded before it is copied in its length: lines wait in memory, and encoding grows as it goes.
     scratch: Vec<u8>,
     metrics: Arc<Mutex<Metrics>>,
@@ -134,8 +134,8 @@ impl Open {
             .name("baton-journal".to_owned())
             .spawn(move || writer.run(&queue, clock, &told))
             .context("the journal's thread cannot be started")?;
-        let (waiting, scratch) = (BTreeSet::new(), Vec::new());
-        Ok(Journal { lines: self.lines, written, waiting, due: None, scratch, metrics, clock })
+        let (waiting, scratch) = (Timers::default(), Vec::new());
+        Ok(Journal { lines: self.lines, written, waiting, scratch, metrics, clock })
     }
 }
 
@@ -147,53 +147,53 @@ enum Room {
 }
 
 impl Journal {
-    /// Writes down the calls that have changed: at once where somebody has come or is up, and every step of a transfer; else within a moment.
+    /// Writes down the calls that have changed: at once where somebody is up, and every step of a transfer; else within a moment.
     pub(crate) fn follow(&mut self, now: Mono, board: &mut Switchboard) {
         for record in board.take_rebound(now) {
             if self.lines.try_send(Line::Phones(record)).is_err() {
                 tracing::debug!("the journal takes no registrations; the next refresh is written");
             }
         }
-        let touched = board.take_touched();
-        if touched.is_empty() && self.due.is_none_or(|due| due > now) {
-            return;
-        }
         let mut pressing = Vec::new();
-        for id in touched {
-            if board.standing(id).is_pressing(self.written.get(&id).copied().flatten()) {
-                self.waiting.remove(&id);
-                pressing.push(id);
-            } else {
-                self.waiting.insert(id);
+        for id in board.take_touched() {
+            let standing = board.standing(id);
+            let due = match standing.haste(self.written.get(&id).copied().flatten()) {
+                Haste::Now => {
+                    self.waiting.clear(&id);
+                    pressing.push(id);
+                    continue;
+                }
+                // Of a call that is over before it was ever written nobody has to know.
+                Haste::Later if standing == Standing::Gone && !self.written.contains_key(&id) => {
+                    self.waiting.clear(&id);
+                    continue;
+                }
+                Haste::Soon => now + SOON,
+                Haste::Later => now.rounded_up(GATHER),
+            };
+            if self.waiting.get(&id).is_none_or(|set| due < set) {
+                self.waiting.set(id, due);
             }
         }
-        if self.due.is_some_and(|due| due <= now) {
-            // Not all of them at once: whoever calls meanwhile waits for it.
-            let some = std::iter::from_fn(|| self.waiting.pop_first()).take(AT_ONCE_MAX);
-            pressing.extend(some);
-            self.due = (!self.waiting.is_empty()).then_some(now);
-        }
-        if !pressing.is_empty() && self.write(pressing, board) == Room::None {
-            self.due = None;
-        }
-        if !self.waiting.is_empty() {
-            self.due.get_or_insert(now + GATHER);
+        // Not all of them at once: whoever calls meanwhile waits for it.
+        pressing.extend(std::iter::from_fn(|| self.waiting.pop_due(now)).map(|(_, id)| id).take(AT_ONCE_MAX));
+        if !pressing.is_empty() {
+            self.write(now, pressing, board);
         }
     }
 
     /// When [`Journal::follow`] is wanted, whatever happens.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
-        self.due
+        self.waiting.next().map(|(at, _)| at)
     }
 
-    fn write(&mut self, ids: Vec<CallId>, board: &Switchboard) -> Room {
+    fn write(&mut self, now: Mono, ids: Vec<CallId>, board: &Switchboard) -> Room {
         let mut room = Room::Some;
         let began = self.clock.now().mono;
         let count = ids.len();
         for id in ids {
             let standing = board.standing(id);
             let line = match board.snapshot(id) {
-                // Of a call that is over before it was ever written nobody has to know.
                 None if !self.written.contains_key(&id) => continue,
                 None => Line::Gone(id),
                 Some(call) => match encode(&mut self.scratch, &call) {
@@ -206,7 +206,7 @@ impl Journal {
             };
             match self.lines.try_send(line) {
                 Err(TrySendError::Full(_)) => {
-                    self.waiting.insert(id);
+                    self.waiting.set(id, now + GATHER);
                     room = Room::None;
                 }
                 Ok(()) | Err(TrySendError::Disconnected(_)) if standing == Standing::Gone => {
@@ -224,9 +224,10 @@ impl Journal {
 
     /// Waits until everything is on record, for a moment at most; the process is about to be replaced.
     pub(crate) fn leave(&mut self, board: &mut Switchboard) {
+        let now = self.clock.now().mono;
         let mut changed = board.take_touched();
-        changed.append(&mut self.waiting);
-        if !changed.is_empty() && self.write(changed.into_iter().collect(), board) == Room::None {
+        changed.extend(std::iter::from_fn(|| self.waiting.pop_due(now + SOON + GATHER)).map(|(_, id)| id));
+        if !changed.is_empty() && self.write(now, changed.into_iter().collect(), board) == Room::None {
             tracing::error!("the last steps of some calls are not on record");
         }
         let (done, written) = sync_channel(1);

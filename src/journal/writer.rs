@@ -1,9 +1,11 @@
-//! The thread that writes: it knows the last line of every call, so that the file can be begun anew when it has grown, or when the disk was full.
+//! The thread that writes: it knows where the last line of every call is, so that the file can be begun anew when it has grown, or when the disk was
+//! full.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -37,20 +39,53 @@ const MARK_AGE_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Writer {
     path: PathBuf,
     beginning: Vec<u8>,
-    calls: BTreeMap<CallId, Vec<u8>>,
+    calls: BTreeMap<CallId, Kept>,
     phones: BTreeMap<String, PhonesRecord>,
     marks: BTreeMap<(RoomId, Port), StreamMark>,
-    file: State,
+    /// Where lines are, once it has been begun.
+    file: Option<File>,
+    state: State,
     length: u64,
     /// Counts the lines of calls, for the self-test.
     counted: u64,
     dies: Option<Death>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Whole(File),
+    Whole,
     /// Not begun yet, or a write has failed: everything is to be written once more.
     Broken,
+}
+
+/// The last line of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kept {
+    /// It is in the file: a call that is up for an hour needs no memory for it.
+    There { at: u64, length: usize },
+    /// It is in no file yet.
+    Here(Vec<u8>),
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        match self {
+            Kept::There { length, .. } => *length,
+            Kept::Here(bytes) => bytes.len(),
+        }
+    }
+
+    /// Reads it, from this file where it is in one.
+    fn read(&self, file: Option<&File>) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Kept::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+            Kept::There { at, length } => {
+                let mut bytes = vec![0; *length];
+                file.ok_or(io::ErrorKind::NotFound)?.read_exact_at(&mut bytes, *at)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
 }
 
 /// The self-test: the process kills itself at a line, before or after it is written.
@@ -82,7 +117,7 @@ impl Writer {
                 Err(fault) => tracing::error!(%fault, "the journal cannot be begun"),
             }
         }
-        let calls = calls.into_iter().collect();
+        let calls = calls.into_iter().map(|(id, bytes)| (id, Kept::Here(bytes))).collect();
         let marks = marks.into_iter().map(|mark| ((mark.room, mark.port), mark)).collect();
         Writer {
             path,
@@ -90,7 +125,8 @@ impl Writer {
             calls,
             phones,
             marks,
-            file: State::Broken,
+            file: None,
+            state: State::Broken,
             length: 0,
             counted: 0,
             dies: Death::from_environment(),
@@ -103,7 +139,7 @@ impl Writer {
         loop {
             let first = match queue.recv_timeout(TRY_AGAIN) {
                 Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) if matches!(self.file, State::Broken) => {
+                Err(RecvTimeoutError::Timeout) if self.state == State::Broken => {
                     self.begin_anew(clock);
                     continue;
                 }
@@ -142,7 +178,8 @@ impl Writer {
             Line::Call(id, bytes) => {
                 self.die_before();
                 file::append(group, Kind::Call, [id.to_string().as_bytes(), &bytes]);
-                self.calls.insert(id, bytes);
+                let (end, length) = (self.length + group.len() as u64, bytes.len());
+                self.calls.insert(id, Kept::There { at: end - length as u64, length });
             }
             Line::Gone(id) => {
                 if self.calls.remove(&id).is_some() {
@@ -171,16 +208,30 @@ impl Writer {
     }
 
     fn write(&mut self, group: &[u8], clock: Clock) {
+        let begin = self.length;
         self.length += group.len() as u64;
-        let live: usize = if self.length > LENGTH_MAX { self.calls.values().map(Vec::len).sum() } else { 0 };
-        match &mut self.file {
-            State::Whole(file) if self.length <= LENGTH_MAX.max(live as u64 * 4) => {
-                if let Err(fault) = file.write_all(group) {
-                    tracing::error!(%fault, "the journal of calls cannot be written; calls go on, but would not survive the process");
-                    self.file = State::Broken;
-                }
+        let live: usize = if self.length > LENGTH_MAX { self.calls.values().map(Kept::len).sum() } else { 0 };
+        let fits = self.state == State::Whole && self.length <= LENGTH_MAX.max(live as u64 * 4);
+        let Some(file) = self.file.as_mut().filter(|_| fits) else {
+            self.keep_here(begin, group);
+            return self.begin_anew(clock);
+        };
+        if let Err(fault) = file.write_all(group) {
+            tracing::error!(%fault, "the journal of calls cannot be written; calls go on, but would not survive the process");
+            self.keep_here(begin, group);
+            self.state = State::Broken;
+        }
+    }
+
+    /// Keeps the lines of a group that is in no file, and would have begun there.
+    fn keep_here(&mut self, begin: u64, group: &[u8]) {
+        for kept in self.calls.values_mut() {
+            if let Kept::There { at, length } = kept
+                && let Some(start) = at.checked_sub(begin).and_then(|start| usize::try_from(start).ok())
+                && let Some(bytes) = group.get(start..start + *length)
+            {
+                *kept = Kept::Here(bytes.to_vec());
             }
-            State::Whole(_) | State::Broken => self.begin_anew(clock),
         }
     }
 
@@ -189,8 +240,17 @@ impl Writer {
         let now = clock.now().mono;
         self.marks.retain(|_, mark| now.since(mark.at) < MARK_AGE_MAX);
         let mut bytes = self.beginning.clone();
-        for (id, call) in &self.calls {
-            file::append(&mut bytes, Kind::Call, [id.to_string().as_bytes(), call]);
+        let mut there = BTreeMap::new();
+        for (id, kept) in &self.calls {
+            match kept.read(self.file.as_ref()) {
+                Ok(call) => {
+                    file::append(&mut bytes, Kind::Call, [id.to_string().as_bytes(), &call]);
+                    there.insert(*id, Kept::There { at: (bytes.len() - call.len()) as u64, length: call.len() });
+                }
+                Err(fault) => {
+                    tracing::error!(call = %id, %fault, "a line of the journal is lost; the next step of its call is written")
+                }
+            }
         }
         for record in self.phones.values() {
             if let Ok(record) = rmp_serde::to_vec_named(record) {
@@ -201,14 +261,16 @@ impl Writer {
         if let Ok(marks) = rmp_serde::to_vec_named(&marks) {
             file::append(&mut bytes, Kind::Marks, [&marks, &[]]);
         }
-        let was_broken = matches!(self.file, State::Broken) && self.length > 0;
+        let was_broken = self.state == State::Broken && self.length > 0;
         match self.replace(&bytes) {
-            Ok(file) => (self.file, self.length) = (State::Whole(file), bytes.len() as u64),
+            Ok(file) => {
+                (self.file, self.state, self.length, self.calls) = (Some(file), State::Whole, bytes.len() as u64, there);
+            }
             Err(fault) => {
                 if !was_broken {
                     tracing::error!(%fault, "the journal of calls cannot be begun anew");
                 }
-                self.file = State::Broken;
+                self.state = State::Broken;
             }
         }
     }
@@ -216,7 +278,7 @@ impl Writer {
     fn replace(&self, bytes: &[u8]) -> io::Result<File> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(bytes)?;
         std::fs::rename(&beside, &self.path)?;
         Ok(file)
@@ -240,5 +302,75 @@ impl Writer {
 fn die() {
     if let Err(fault) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL) {
         tracing::error!(%fault, "the self-test cannot kill the process");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use baton_contract::IdSource;
+    use baton_time::Wall;
+
+    use super::*;
+
+    /// The last line of each call in a file.
+    fn calls_in(path: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+        let bytes = std::fs::read(path).unwrap();
+        let (mut file, mut calls) = (&bytes[..], BTreeMap::new());
+        while let Some((kind, line)) = file::next(&mut file).unwrap() {
+            let (id, call) = line.split_at(line.len().min(crate::journal::past::ID_LENGTH));
+            match kind {
+                Kind::Call => drop(calls.insert(String::from_utf8_lossy(id).into_owned(), call.to_vec())),
+                Kind::Gone => drop(calls.remove(&*String::from_utf8_lossy(id))),
+                Kind::Head | Kind::Common | Kind::Phones | Kind::Marks => {}
+            }
+        }
+        calls
+    }
+
+    /// Has a writer write lines into a file of its own.
+    fn written(path: &std::path::Path, taken_up: Vec<(CallId, Vec<u8>)>, tell: impl FnOnce(&dyn Fn(Line))) {
+        let clock = Clock::start();
+        let common = serde_json::from_str(r#"{"secret": [1, 2], "last_session": 0, "last_refer": 0}"#).unwrap();
+        let taken_up = TakenUp { calls: taken_up, phones: BTreeMap::new(), marks: Vec::new() };
+        let writer = Writer::new(path.to_owned(), &Head::new(clock).unwrap(), &common, taken_up);
+        let (lines, queue) = sync_channel(16);
+        let thread = std::thread::spawn(move || writer.run(&queue, clock, &Arc::default()));
+        tell(&|line| lines.send(line).unwrap());
+        drop(lines);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_begun_anew_has_the_last_line_of_every_call() {
+        let path = std::env::temp_dir().join(format!("baton-writer-{}", std::process::id()));
+        let mut ids = IdSource::seeded(7);
+        let [talks, leaves, was_there] = [(); 3].map(|()| CallId::new(&mut ids, Wall::from_seconds(1)));
+        written(&path, vec![(was_there, b"as it was".to_vec())], |tell| {
+            for step in 0..60 {
+                tell(Line::Call(talks, vec![step; 200_000]));
+                tell(Line::Call(leaves, vec![step; 10]));
+            }
+            tell(Line::Gone(leaves));
+        });
+        let expected = [(talks.to_string(), vec![59; 200_000]), (was_there.to_string(), b"as it was".to_vec())];
+        assert!(calls_in(&path) == BTreeMap::from(expected), "{:?}", calls_in(&path).keys());
+        assert!(std::fs::metadata(&path).unwrap().len() <= LENGTH_MAX, "it was begun anew");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_when_it_can_be() {
+        let folder = std::env::temp_dir().join(format!("baton-writer-late-{}", std::process::id()));
+        let call = CallId::new(&mut IdSource::seeded(7), Wall::from_seconds(1));
+        let path = folder.join("journal");
+        written(&path, Vec::new(), |tell| {
+            tell(Line::Call(call, b"early".to_vec()));
+            std::fs::create_dir(&folder).unwrap();
+            tell(Line::Call(call, b"late".to_vec()));
+        });
+        assert_eq!(calls_in(&path), BTreeMap::from([(call.to_string(), b"late".to_vec())]));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

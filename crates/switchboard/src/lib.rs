@@ -68,7 +68,7 @@ pub use settings::{
     AI_LOST_AFTER_MS, AeLine, Ai, AiEnds, AiRoute, AiSilence, AnswerCaller, CallerId, Capacity, ColdWay, Credentials, Network,
     NetworkError, Outsiders, RING_MAX, Rescue, RescueBy, Route, Sabotage, Settings, Strangers, Trunk, UserToUser,
 };
-pub use snapshot::{CallRecord, CallSnapshot, Standing};
+pub use snapshot::{CallRecord, CallSnapshot, Haste, Standing};
 pub use switchboard::{Begin, DRAIN_RETRY_AFTER, Switchboard};
 pub use watch::{Named, Registering};
 

@@ -46,13 +46,27 @@ pub enum Standing {
     },
 }
 
+/// How soon a step is to be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Before anything else is done: somebody's life on the line hangs on it.
+    Now,
+    /// Within a moment, unless the call is over by then: it has only just come.
+    Soon,
+    /// Together with what follows: a provisional answer, an acknowledgement, the last words of a call.
+    Later,
+}
+
 impl Standing {
-    /// Whether a call that stands so must be written down at once, if it stood as `before` when it was written down last.
-    pub fn is_pressing(self, before: Option<Standing>) -> bool {
+    /// How soon a call that stands so must be written down, if it stood as `before` when it was written down last; none: it never was.
+    pub fn haste(self, before: Option<Standing>) -> Haste {
         match (self, before) {
-            (Standing::Gone, _) => false,
-            (Standing::Calm { legs, up }, Some(Standing::Calm { legs: known, up: were })) => legs > known || up > were,
-            (Standing::Busy | Standing::Calm { .. }, _) => true,
+            (Standing::Gone, _) => Haste::Later,
+            (Standing::Calm { .. }, None) => Haste::Soon,
+            (Standing::Calm { legs, up }, Some(Standing::Calm { legs: known, up: were })) if legs <= known && up <= were => {
+                Haste::Later
+            }
+            (Standing::Busy | Standing::Calm { .. }, _) => Haste::Now,
         }
     }
 }
@@ -193,15 +207,19 @@ pub(crate) mod playlist {
 
 #[cfg(test)]
 mod tests {
+    use super::Haste::{Later, Now, Soon};
     use super::Standing::{Busy, Calm, Gone};
 
     #[test]
-    fn whoever_comes_or_is_up_is_written_down_at_once_and_last_words_can_wait() {
+    fn whoever_is_up_is_written_down_at_once_and_last_words_can_wait() {
         let rings = Calm { legs: 2, up: 0 };
         let talks = Calm { legs: 2, up: 2 };
-        assert!(rings.is_pressing(None) && talks.is_pressing(Some(rings)) && Calm { legs: 3, up: 0 }.is_pressing(Some(rings)));
-        assert!(Busy.is_pressing(Some(Busy)) && Busy.is_pressing(Some(talks)) && talks.is_pressing(Some(Busy)));
-        assert!(!talks.is_pressing(Some(talks)) && !Calm { legs: 2, up: 1 }.is_pressing(Some(talks)));
-        assert!(!Gone.is_pressing(Some(Busy)) && !Gone.is_pressing(None));
+        assert_eq!([rings, talks].map(|comes| comes.haste(None)), [Soon; 2]);
+        let steps = [(talks, rings), (Calm { legs: 3, up: 0 }, rings), (Busy, Busy), (Busy, talks), (talks, Busy)];
+        assert_eq!(steps.map(|(stands, before)| stands.haste(Some(before))), [Now; 5]);
+        assert_eq!(Busy.haste(None), Now);
+        let words = [(talks, talks), (Calm { legs: 2, up: 1 }, talks), (Gone, Busy)];
+        assert_eq!(words.map(|(stands, before)| stands.haste(Some(before))), [Later; 3]);
+        assert_eq!(Gone.haste(None), Later);
     }
 }
