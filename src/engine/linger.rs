@@ -9,17 +9,26 @@ use baton_time::Mono;
 /// How long the first of them waits at most where somebody listens to events: they are told when their lines are on record.
 const LINGER_HEARD: Duration = Duration::from_millis(5);
 /// How long where nobody does.
-const LINGER: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(200);
 /// As many as this wait for nothing.
 const RECORDS_MAX: usize = 512;
 
 /// Whether anybody is to hear of events at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Listeners {
+    /// They are written down for later.
+    #[default]
+    None,
     /// Somebody follows them, or a webhook wants them.
     Some,
-    /// They are written down for later.
-    None,
+}
+
+/// Records that are handed over together.
+#[derive(Debug, PartialEq)]
+pub(super) struct Lot {
+    pub(super) level: CommitLevel,
+    pub(super) listeners: Listeners,
+    pub(super) records: Vec<Record>,
 }
 
 /// What waits.
@@ -27,6 +36,7 @@ pub(super) enum Listeners {
 pub(super) struct Linger {
     records: Vec<Record>,
     level: Option<CommitLevel>,
+    listeners: Listeners,
     until: Option<Mono>,
 }
 
@@ -38,13 +48,14 @@ impl Linger {
 
     /// Puts records behind those that wait.
     pub(super) fn put(&mut self, now: Mono, listeners: Listeners, level: CommitLevel, records: Vec<Record>) {
-        let span = match listeners {
-            Listeners::Some => LINGER_HEARD,
-            Listeners::None => LINGER,
+        let until = match listeners {
+            Listeners::Some => now + LINGER_HEARD,
+            // At multiples, so that the engine wakes once for all that waits.
+            Listeners::None => now.rounded_up(LINGER),
         };
-        let until = now + span;
         self.until = Some(self.until.map_or(until, |set| set.min(until)));
         self.level = self.level.max(Some(level));
+        self.listeners = self.listeners.max(listeners);
         self.records.extend(records);
     }
 
@@ -59,10 +70,10 @@ impl Linger {
     }
 
     /// Takes all of them out.
-    pub(super) fn take(&mut self) -> Option<(CommitLevel, Vec<Record>)> {
+    pub(super) fn take(&mut self) -> Option<Lot> {
         self.until = None;
         let level = self.level.take()?;
-        Some((level, std::mem::take(&mut self.records)))
+        Some(Lot { level, listeners: std::mem::take(&mut self.listeners), records: std::mem::take(&mut self.records) })
     }
 }
 
@@ -78,9 +89,10 @@ mod tests {
         assert!(linger.take().is_none() && !linger.is_due(start));
         linger.put(start, Listeners::None, CommitLevel::Power, Vec::new());
         linger.put(start + LINGER / 2, Listeners::None, CommitLevel::Process, Vec::new());
-        assert_eq!(linger.until(), Some(start + LINGER));
+        assert_eq!(linger.until(), Some(start.rounded_up(LINGER)));
         assert!(!linger.is_due(start + LINGER / 2) && linger.is_due(start + LINGER));
-        assert!(matches!(linger.take(), Some((CommitLevel::Power, _))));
+        let lot = Lot { level: CommitLevel::Power, listeners: Listeners::None, records: Vec::new() };
+        assert_eq!(linger.take(), Some(lot));
         assert!(linger.until().is_none() && linger.take().is_none());
     }
 
@@ -91,6 +103,7 @@ mod tests {
         linger.put(start, Listeners::None, CommitLevel::Power, Vec::new());
         linger.put(start + LINGER_HEARD, Listeners::Some, CommitLevel::Power, Vec::new());
         assert_eq!(linger.until(), Some(start + LINGER_HEARD * 2));
+        assert_eq!(linger.take().map(|lot| lot.listeners), Some(Listeners::Some));
     }
 
     #[test]

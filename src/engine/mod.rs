@@ -32,8 +32,8 @@ pub(crate) const QUEUE_MAX: usize = 8_192;
 pub(crate) enum Request {
     /// Carries out a command.
     Ask(Box<Command>, oneshot::Sender<Result<Reply, Problem>>),
-    /// A SIP message that came by a stream.
-    Stream(Incoming),
+    /// A SIP message that came by a stream. Boxed, as all that is large: the queue is memory from the beginning to the end.
+    Stream(Box<Incoming>),
     /// Somebody has opened a stream.
     StreamOpened(streams::Opened),
     /// A stream has ended, or never came up.
@@ -41,7 +41,7 @@ pub(crate) enum Request {
     /// The store has answered.
     Stored(baton_store::Ack),
     /// A media thread noticed something.
-    Media(baton_media::Event),
+    Media(Box<baton_media::Event>),
     /// A briefing was rendered, or could not be.
     Rendered {
         /// Of the question.
@@ -143,16 +143,19 @@ impl Door {
 
     /// Hands a request over without ever blocking; gives it back where the queue is full or the engine has ended.
     pub(crate) fn send(&self, request: Request) -> Result<(), Box<Request>> {
-        match self.queue.try_send(request) {
-            Ok(()) => {
-                if !self.is_woken.swap(true, Ordering::SeqCst)
-                    && let Err(fault) = self.waker.wake()
-                {
-                    tracing::error!(%fault, "cannot wake the engine");
-                }
-                Ok(())
-            }
-            Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) => Err(Box::new(request)),
+        self.leave(request)?;
+        if !self.is_woken.swap(true, Ordering::SeqCst)
+            && let Err(fault) = self.waker.wake()
+        {
+            tracing::error!(%fault, "cannot wake the engine");
         }
+        Ok(())
+    }
+
+    /// The same without waking the engine, for what nobody waits for: it is taken with what comes next, and within a second.
+    pub(crate) fn leave(&self, request: Request) -> Result<(), Box<Request>> {
+        self.queue.try_send(request).map_err(|refused| match refused {
+            TrySendError::Full(request) | TrySendError::Disconnected(request) => Box::new(request),
+        })
     }
 }

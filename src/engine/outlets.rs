@@ -16,7 +16,7 @@ use baton_transfer::Language;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
-use super::linger::{Linger, Listeners};
+use super::linger::{Linger, Listeners, Lot};
 use super::sockets::Sockets;
 use super::streams::Connections;
 use super::{Door, Recordings, Request};
@@ -28,6 +28,12 @@ use crate::webhook::Hooks;
 
 /// Tickets of commits that nobody waits for begin here, far above those of the switchboard.
 const UNWATCHED: u64 = 1 << 63;
+
+/// From here on nobody listens to what they bring either.
+const UNHEARD: u64 = UNWATCHED | 1 << 62;
+
+/// What media threads need not know at once they are told at multiples of this.
+const MEDIA_LATER: Duration = Duration::from_millis(50);
 
 /// How many ports are bound at a time.
 const PORTS_AT_ONCE: usize = 128;
@@ -59,6 +65,8 @@ pub(crate) struct Outlets {
     unwatched: u64,
     /// Records that nobody waits for.
     linger: Linger,
+    /// When media threads are told what they have not been woken for.
+    ring_at: Option<Mono>,
     /// Events whose audit lines have not been handed to the store, in their order.
     fresh: Vec<Event>,
     /// Events that wait for their audit lines to be on record, so that nobody who reads the past first misses one.
@@ -102,6 +110,7 @@ impl Outlets {
             asked: 0,
             unwatched: 0,
             linger: Linger::default(),
+            ring_at: None,
             fresh,
             held,
         }
@@ -119,6 +128,14 @@ impl Outlets {
         if let baton_media::Event::Switched { live: true, gap_us: Some(gap), .. } = event {
             self.metrics.lock().observe("baton_bridge_gap_seconds", &[], Duration::from_micros(*gap).as_secs_f64());
         }
+    }
+
+    /// Tells a media thread something: with the others of this turn, or a moment later where that is soon enough.
+    pub(crate) fn tell_media(&mut self, now: Mono, command: baton_media::Command) {
+        if let Err(fault) = self.relay.leave(command) {
+            tracing::error!(%fault, "the media threads are behind");
+        }
+        self.ring_at.get_or_insert(now.rounded_up(MEDIA_LATER));
     }
 
     /// Sends a SIP message; false where its stream is gone or cannot keep up.
@@ -141,17 +158,17 @@ impl Outlets {
     pub(crate) fn commit(&mut self, now: Mono, ticket: Option<u64>, level: CommitLevel, mut records: Vec<Record>) -> bool {
         let due = self.hooks.due(&records);
         let is_heard = !due.is_empty() || self.events.receiver_count() > 0;
+        let listeners = if is_heard { Listeners::Some } else { Listeners::None };
         records.extend(due);
         self.tap.recorded(&records);
         if ticket.is_none() && Linger::takes(&records) {
-            let listeners = if is_heard { Listeners::Some } else { Listeners::None };
             self.linger.put(now, listeners, level, records);
             self.settle(now);
             return true;
         }
         // What waits was there first.
         self.submit_lingering();
-        self.submit(ticket, level, records)
+        self.submit(ticket, Lot { level, listeners, records })
     }
 
     /// Hands over what has waited long enough.
@@ -159,17 +176,20 @@ impl Outlets {
         if self.linger.is_due(now) {
             self.submit_lingering();
         }
+        if self.ring_at.take_if(|at| *at <= now).is_some() {
+            self.relay.ring_for_all();
+        }
     }
 
     /// When [`Outlets::settle`] is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Mono> {
-        self.linger.until()
+        [self.linger.until(), self.ring_at].into_iter().flatten().min()
     }
 
     /// Hands over all that waits.
     pub(crate) fn submit_lingering(&mut self) {
-        if let Some((level, records)) = self.linger.take() {
-            self.submit(None, level, records);
+        if let Some(lot) = self.linger.take() {
+            self.submit(None, lot);
         }
     }
 
@@ -186,11 +206,14 @@ impl Outlets {
     }
 
     /// What nobody waits for has happened, whatever the store says: it keeps that until it can write it.
-    fn submit(&mut self, ticket: Option<u64>, level: CommitLevel, records: Vec<Record>) -> bool {
+    fn submit(&mut self, ticket: Option<u64>, Lot { level, listeners, records }: Lot) -> bool {
         let when_late = if ticket.is_some() { WhenLate::Refuse } else { WhenLate::Keep };
         let ticket = ticket.unwrap_or_else(|| {
             self.unwatched += 1;
-            UNWATCHED + self.unwatched
+            match listeners {
+                Listeners::Some => UNWATCHED + self.unwatched,
+                Listeners::None => UNHEARD + self.unwatched,
+            }
         });
         let told = records.iter().filter(|record| matches!(record, Record::Audit(_))).count().min(self.fresh.len());
         if told > 0 {
@@ -236,6 +259,11 @@ impl Outlets {
     /// Whether a ticket is one that nobody waits for.
     pub(crate) fn is_unwatched(ticket: u64) -> bool {
         ticket > UNWATCHED
+    }
+
+    /// Whether nobody listens to what a ticket brings either: the engine need not be woken for it.
+    pub(crate) fn is_unheard(ticket: u64) -> bool {
+        ticket > UNHEARD
     }
 
     /// Counts an event; it is told once its audit line is on record.

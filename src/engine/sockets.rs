@@ -24,6 +24,15 @@ const WAITING_MAX: usize = 8_192;
 /// How many bytes may wait at a socket while the engine is busy; the system may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
+/// Where the kernel writes who has sent what; made once, by the thread that reads.
+pub(crate) struct Envelopes(MultiHeaders<SockaddrStorage>);
+
+impl Envelopes {
+    pub(crate) fn new() -> Envelopes {
+        Envelopes(MultiHeaders::preallocate(BATCH_MAX, None))
+    }
+}
+
 /// What was read from a socket.
 #[derive(Debug)]
 pub(crate) struct Datagram {
@@ -70,13 +79,13 @@ impl Sockets {
     }
 
     /// Reads all that has come to these sockets, or to all of them, as far as there is room for it; says whether there may be more.
-    pub(crate) fn read(&mut self, places: Option<Vec<usize>>) -> bool {
+    pub(crate) fn read(&mut self, envelopes: &mut Envelopes, places: Option<Vec<usize>>) -> bool {
         let before = self.waiting.len();
         let mut is_more = false;
         for place in places.unwrap_or_else(|| (0..self.sockets.len()).collect()) {
             let mut here = true;
             while here && self.waiting.len() < WAITING_MAX {
-                here = self.receive(place);
+                here = self.receive(envelopes, place);
             }
             is_more |= here;
         }
@@ -95,11 +104,10 @@ impl Sockets {
     }
 
     /// Reads a batch, with one question to the kernel; says whether there may be more.
-    fn receive(&mut self, place: usize) -> bool {
+    fn receive(&mut self, envelopes: &mut Envelopes, place: usize) -> bool {
         let Some((local, socket)) = self.sockets.get(place) else { return false };
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH_MAX, None);
         let mut pieces = self.buffer.chunks_exact_mut(DATAGRAM_MAX).map(|piece| [IoSliceMut::new(piece)]).collect::<Vec<_>>();
-        match recvmmsg(socket.as_raw_fd(), &mut headers, pieces.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+        match recvmmsg(socket.as_raw_fd(), &mut envelopes.0, pieces.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
             Ok(received) => {
                 let mut read = 0;
                 for one in received {

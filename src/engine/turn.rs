@@ -6,19 +6,23 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use baton_contract::Problem;
-use baton_sip::{Incoming, Transport};
+use baton_sip::{Incoming, Transmit, Transport};
 use baton_switchboard::{DRAIN_RETRY_AFTER, Input, Output, Queue, Switchboard};
 use baton_time::Now;
 use mio::{Events, Poll, Token, Waker};
 
 use super::outlets::Outlets;
-use super::sockets::{Datagram, Sockets};
+use super::sockets::{Datagram, Envelopes, Sockets};
 use super::streams::End;
 use super::{Door, QUEUE_MAX, Request, Snapshot};
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::precedence;
 use crate::watchdog::Pulse;
+
+/// What an answer begins with, and the one that only says that something was heard.
+const ANSWER: &[u8] = b"SIP/2.0 ";
+const TRYING: &[u8] = b"SIP/2.0 100 ";
 
 /// The token of the waker.
 const WAKER: Token = Token(usize::MAX);
@@ -82,7 +86,7 @@ impl Engine {
         precedence::set(precedence::LIVE);
         let EngineParts { mut poll, queue, door } = parts;
         self.sockets.register(poll.registry())?;
-        let mut events = Events::with_capacity(64);
+        let (mut events, mut envelopes) = (Events::with_capacity(64), Envelopes::new());
         self.drain_outputs(self.clock.now());
         self.outlets.relay.ring();
         let (mut more, mut requests_wait) = (false, false);
@@ -93,7 +97,7 @@ impl Engine {
                 Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
                 Err(fault) => return Err(fault),
             }
-            more = self.read_sockets(&events, more);
+            more = self.read_sockets(&events, &mut envelopes, more);
             self.hear_some(requests_wait);
             self.write_down();
             door.is_looked_at();
@@ -126,9 +130,9 @@ impl Engine {
     }
 
     /// Reads where something has come; says whether there may be more.
-    fn read_sockets(&mut self, events: &Events, all: bool) -> bool {
+    fn read_sockets(&mut self, events: &Events, envelopes: &mut Envelopes, all: bool) -> bool {
         let told = || events.iter().filter(|event| event.token() != WAKER).map(|event| event.token().0).collect();
-        self.sockets.read((!all).then(told))
+        self.sockets.read(envelopes, (!all).then(told))
     }
 
     /// Hears what has waited longest. Each is answered before the next one is looked at: whoever spoke first does not wait for the others.
@@ -170,7 +174,7 @@ impl Engine {
                 let ticket = self.outlets.expect(asker);
                 self.handle(now, Input::Ask { ticket, command });
             }
-            Request::Stream(incoming) => self.hear(now, incoming),
+            Request::Stream(incoming) => self.hear(now, *incoming),
             Request::StreamOpened(opened) => self.outlets.streams.opened(opened),
             Request::StreamClosed(id, heard) => {
                 let end = self.outlets.streams.closed(id, heard);
@@ -183,7 +187,7 @@ impl Engine {
             Request::Stored(ack) => self.stored(now, ack),
             Request::Media(event) => {
                 self.outlets.count_media(&event);
-                self.handle(now, Input::Media(event));
+                self.handle(now, Input::Media(*event));
             }
             Request::Rendered { ticket, spoken } => self.handle(now, Input::Rendered { ticket, spoken }),
             Request::Recorded { tap, result } => {
@@ -273,19 +277,27 @@ impl Engine {
 
     /// Does everything that the switchboard wants done. What comes back at once is handed in again.
     fn drain_outputs(&mut self, now: Now) {
-        while let Some(output) = self.board.poll() {
+        // Nobody waits for a 100 as for the INVITE that follows it: it leaves after what is asked of others, and before any other answer.
+        let mut trying = None;
+        loop {
+            let Some(output) = self.board.poll() else {
+                let Some(last) = trying.take() else { return };
+                self.transmit(now, &last);
+                continue;
+            };
             match output {
+                Output::Transmit(transmit) if transmit.bytes.starts_with(TRYING) => {
+                    if let Some(first) = trying.replace(transmit) {
+                        self.transmit(now, &first);
+                    }
+                }
                 Output::Transmit(transmit) => {
-                    self.outlets.tap.sent(now, &transmit);
-                    if !self.outlets.transmit(&self.sockets, &transmit) {
-                        self.board.handle(now, Input::SendFailed { transport: transmit.transport, remote: transmit.remote });
+                    if let Some(first) = trying.take_if(|_| transmit.bytes.starts_with(ANSWER)) {
+                        self.transmit(now, &first);
                     }
+                    self.transmit(now, &transmit);
                 }
-                Output::Media(command) => {
-                    if let Err(fault) = self.outlets.relay.leave(command) {
-                        tracing::error!(%fault, "the media threads are behind");
-                    }
-                }
+                Output::Media(command) => self.outlets.tell_media(now.mono, command),
                 Output::Commit { ticket, level, records } => {
                     let taken = self.outlets.commit(now.mono, ticket, level, records);
                     if let Some(ticket) = ticket.filter(|_| !taken) {
@@ -312,6 +324,13 @@ impl Engine {
                     self.board.handle(now, Input::Ports(ports));
                 }
             }
+        }
+    }
+
+    fn transmit(&mut self, now: Now, transmit: &Transmit) {
+        self.outlets.tap.sent(now, transmit);
+        if !self.outlets.transmit(&self.sockets, transmit) {
+            self.board.handle(now, Input::SendFailed { transport: transmit.transport, remote: transmit.remote });
         }
     }
 

@@ -160,8 +160,13 @@ fn learn_languages(config: &Config, voices: &Arc<Voices>, door: &Door, runtime: 
 
 async fn open_store(config: &Config, door: &Door, receipts: Arc<Receipts>) -> anyhow::Result<Store> {
     let door = door.clone();
-    let on_ack = Box::new(move |ack| {
-        if !receipts.take(&ack) && door.send(Request::Stored(ack)).is_err() {
+    let on_ack = Box::new(move |ack: baton_store::Ack| {
+        if receipts.take(&ack) {
+            return;
+        }
+        let is_left = ack.result.is_ok() && Outlets::is_unheard(ack.ticket);
+        let told = if is_left { door.leave(Request::Stored(ack)) } else { door.send(Request::Stored(ack)) };
+        if told.is_err() {
             tracing::error!("the engine does not take the store's answers");
         }
     });
@@ -245,7 +250,11 @@ fn open_relay(
     marks: Marks,
 ) -> anyhow::Result<Relay> {
     let door = door.clone();
-    let sink = Arc::new(move |event| door.send(Request::Media(event)).is_ok());
+    let sink = Arc::new(move |event| match event {
+        // That a port is free again is worth no waking.
+        baton_media::Event::Closed { .. } => door.leave(Request::Media(Box::new(event))).is_ok(),
+        event => door.send(Request::Media(Box::new(event))).is_ok(),
+    });
     let settings = RelaySettings { address: config.media.address, threads: 1, rooms, epoch: clock.epoch() };
     let taps: baton_relay::TapSink = match recorder {
         Some(recorder) => Arc::new(move |tapped| recorder.hear(tapped)),

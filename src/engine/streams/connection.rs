@@ -355,7 +355,7 @@ impl Connection<'_> {
         let (transport, local, remote) = (self.transport, self.local, self.remote);
         let incoming = Incoming { transport, connection: Some(self.id), local, remote, bytes };
         let until = Instant::now() + ENGINE_MAX;
-        let mut request = Request::Stream(incoming);
+        let mut request = Request::Stream(Box::new(incoming));
         while let Err(again) = self.door.send(request) {
             if Instant::now() >= until {
                 return Err(io::ErrorKind::OutOfMemory.into());
