@@ -62,9 +62,6 @@ pub(crate) struct TakenUp {
 /// What may wait until others wait too is written at multiples of this: provisional answers, acknowledgements, the last words of a call.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// How long a call may be there before its first line is written.
-const SOON: Duration = Duration::from_millis(20);
-
 /// How many calls that waited are written down at a time.
 const AT_ONCE_MAX: usize = 16;
 
@@ -147,7 +144,7 @@ enum Room {
 }
 
 impl Journal {
-    /// Writes down the calls that have changed: at once where somebody is up, and every step of a transfer; else within a moment.
+    /// Writes down the calls that have changed: at once where somebody has come or is up, and every step of a transfer; else within a moment.
     pub(crate) fn follow(&mut self, now: Mono, board: &mut Switchboard) {
         for record in board.take_rebound(now) {
             if self.lines.try_send(Line::Phones(record)).is_err() {
@@ -168,7 +165,6 @@ impl Journal {
                     self.waiting.clear(&id);
                     continue;
                 }
-                Haste::Soon => now + SOON,
                 Haste::Later => now.rounded_up(GATHER),
             };
             if self.waiting.get(&id).is_none_or(|set| due < set) {
@@ -226,7 +222,7 @@ impl Journal {
     pub(crate) fn leave(&mut self, board: &mut Switchboard) {
         let now = self.clock.now().mono;
         let mut changed = board.take_touched();
-        changed.extend(std::iter::from_fn(|| self.waiting.pop_due(now + SOON + GATHER)).map(|(_, id)| id));
+        changed.extend(std::iter::from_fn(|| self.waiting.pop_due(now + GATHER * 2)).map(|(_, id)| id));
         if !changed.is_empty() && self.write(now, changed.into_iter().collect(), board) == Room::None {
             tracing::error!("the last steps of some calls are not on record");
         }

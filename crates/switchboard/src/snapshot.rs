@@ -51,8 +51,6 @@ pub enum Standing {
 pub enum Haste {
     /// Before anything else is done: somebody's life on the line hangs on it.
     Now,
-    /// Within a moment, unless the call is over by then: it has only just come.
-    Soon,
     /// Together with what follows: a provisional answer, an acknowledgement, the last words of a call.
     Later,
 }
@@ -62,7 +60,6 @@ impl Standing {
     pub fn haste(self, before: Option<Standing>) -> Haste {
         match (self, before) {
             (Standing::Gone, _) => Haste::Later,
-            (Standing::Calm { .. }, None) => Haste::Soon,
             (Standing::Calm { legs, up }, Some(Standing::Calm { legs: known, up: were })) if legs <= known && up <= were => {
                 Haste::Later
             }
@@ -207,17 +204,16 @@ pub(crate) mod playlist {
 
 #[cfg(test)]
 mod tests {
-    use super::Haste::{Later, Now, Soon};
+    use super::Haste::{Later, Now};
     use super::Standing::{Busy, Calm, Gone};
 
     #[test]
-    fn whoever_is_up_is_written_down_at_once_and_last_words_can_wait() {
+    fn whoever_comes_or_is_up_is_written_down_at_once_and_last_words_can_wait() {
         let rings = Calm { legs: 2, up: 0 };
         let talks = Calm { legs: 2, up: 2 };
-        assert_eq!([rings, talks].map(|comes| comes.haste(None)), [Soon; 2]);
+        assert_eq!([rings, talks, Busy].map(|comes| comes.haste(None)), [Now; 3]);
         let steps = [(talks, rings), (Calm { legs: 3, up: 0 }, rings), (Busy, Busy), (Busy, talks), (talks, Busy)];
         assert_eq!(steps.map(|(stands, before)| stands.haste(Some(before))), [Now; 5]);
-        assert_eq!(Busy.haste(None), Now);
         let words = [(talks, talks), (Calm { legs: 2, up: 1 }, talks), (Gone, Busy)];
         assert_eq!(words.map(|(stands, before)| stands.haste(Some(before))), [Later; 3]);
         assert_eq!(Gone.haste(None), Later);
