@@ -71,15 +71,14 @@ impl Desk {
     fn run(&mut self, seen: &Receiver<Box<Seen>>) {
         while let Ok(first) = seen.recv() {
             std::thread::park_timeout(GATHER);
-            let batch: Vec<Box<Seen>> = std::iter::once(first).chain(seen.try_iter().take(BATCH_MAX)).collect();
-            self.take(batch);
+            self.take(std::iter::once(first).chain(seen.try_iter().take(BATCH_MAX)).map(|seen| *seen));
         }
     }
 
-    fn take(&mut self, batch: Vec<Box<Seen>>) {
-        let mut wires = Vec::with_capacity(batch.len());
+    fn take(&mut self, batch: impl Iterator<Item = Seen>) {
+        let mut wires = Vec::new();
         for seen in batch {
-            match *seen {
+            match seen {
                 Seen::Wire(wire) => wires.push(wire),
                 // Which call a leg belongs to is told to whoever messages are sent on to, and to nobody else.
                 Seen::Legs { call, sip } if self.hep.is_some() => {

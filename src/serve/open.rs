@@ -250,10 +250,11 @@ fn open_relay(
     marks: Marks,
 ) -> anyhow::Result<Relay> {
     let door = door.clone();
-    let sink = Arc::new(move |event| match event {
+    let sink = Arc::new(move |event| {
         // That a port is free again is worth no waking.
-        baton_media::Event::Closed { .. } => door.leave(Request::Media(Box::new(event))).is_ok(),
-        event => door.send(Request::Media(Box::new(event))).is_ok(),
+        let can_wait = matches!(event, baton_media::Event::Closed { .. });
+        let request = Request::Media(Box::new(event));
+        if can_wait { door.leave(request) } else { door.send(request) }.is_ok()
     });
     let settings = RelaySettings { address: config.media.address, threads: 1, rooms, epoch: clock.epoch() };
     let taps: baton_relay::TapSink = match recorder {
