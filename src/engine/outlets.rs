@@ -24,13 +24,14 @@ use crate::capture::Tap;
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::voice::Voices;
-use crate::webhook::Hooks;
+use crate::webhook::{Hooks, TICKETS_FROM};
 
 /// Tickets of commits that nobody waits for begin here, far above those of the switchboard.
 const UNWATCHED: u64 = 1 << 63;
 
 /// From here on nobody listens to what they bring either.
-const UNHEARD: u64 = UNWATCHED | 1 << 62;
+const UNHEARD: u64 = UNWATCHED | 1 << 61;
+const _: () = assert!(UNHEARD < TICKETS_FROM, "answers to others must not be taken for answers to couriers");
 
 /// What media threads need not know at once they are told at multiples of this.
 const MEDIA_LATER: Duration = Duration::from_millis(50);

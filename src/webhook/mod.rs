@@ -96,7 +96,7 @@ impl Hooks {
 }
 
 /// Tickets of commits that couriers wait for begin here: above all others.
-const TICKETS_FROM: u64 = 0b11 << 62;
+pub(crate) const TICKETS_FROM: u64 = 0b11 << 62;
 
 /// Commits that tasks wait for: couriers, and whoever forgets.
 #[derive(Debug, Default)]
