@@ -24,12 +24,13 @@ const WAITING_MAX: usize = 8_192;
 /// How many bytes may wait at a socket while the engine is busy; the system may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
-/// Where the kernel writes who has sent what; made once, by the thread that reads.
-pub(crate) struct Envelopes(MultiHeaders<SockaddrStorage>);
+/// Where the kernel writes who has sent what; made once, by the thread that reads. Each socket has its own: there is only so much room in them as the
+/// last address needed, and those of IPv4 are shorter.
+pub(crate) struct Envelopes(Vec<MultiHeaders<SockaddrStorage>>);
 
 impl Envelopes {
-    pub(crate) fn new() -> Envelopes {
-        Envelopes(MultiHeaders::preallocate(BATCH_MAX, None))
+    pub(crate) fn of(sockets: &Sockets) -> Envelopes {
+        Envelopes(sockets.sockets.iter().map(|_| MultiHeaders::preallocate(BATCH_MAX, None)).collect())
     }
 }
 
@@ -105,9 +106,11 @@ impl Sockets {
 
     /// Reads a batch, with one question to the kernel; says whether there may be more.
     fn receive(&mut self, envelopes: &mut Envelopes, place: usize) -> bool {
-        let Some((local, socket)) = self.sockets.get(place) else { return false };
+        let (Some((local, socket)), Some(envelopes)) = (self.sockets.get(place), envelopes.0.get_mut(place)) else {
+            return false;
+        };
         let mut pieces = self.buffer.chunks_exact_mut(DATAGRAM_MAX).map(|piece| [IoSliceMut::new(piece)]).collect::<Vec<_>>();
-        match recvmmsg(socket.as_raw_fd(), &mut envelopes.0, pieces.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
+        match recvmmsg(socket.as_raw_fd(), envelopes, pieces.iter_mut(), MsgFlags::MSG_DONTWAIT, None) {
             Ok(received) => {
                 let mut read = 0;
                 for one in received {

@@ -86,7 +86,7 @@ impl Engine {
         precedence::set(precedence::LIVE);
         let EngineParts { mut poll, queue, door } = parts;
         self.sockets.register(poll.registry())?;
-        let (mut events, mut envelopes) = (Events::with_capacity(64), Envelopes::new());
+        let (mut events, mut envelopes) = (Events::with_capacity(64), Envelopes::of(&self.sockets));
         self.drain_outputs(self.clock.now());
         self.outlets.relay.ring();
         let (mut more, mut requests_wait) = (false, false);
