@@ -130,7 +130,7 @@ impl FromStr for NameAddr {
     type Err = Rule;
 
     fn from_str(text: &str) -> Result<NameAddr, Rule> {
-        let text = Text::from(text);
+        let text = scan::one_line(text)?;
         NameAddr::cut(&text, &text)
     }
 }

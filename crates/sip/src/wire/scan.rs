@@ -1,6 +1,7 @@
 //! Which bytes may stand where, and how lists are cut.
 
 use super::alphabet::{BLANK, DIGIT, HOST, PARAM, TOKEN, USER, VALUE, VISIBLE, all, is};
+use super::{Rule, Text};
 
 /// What comes before and after the first `byte` (ASCII).
 #[inline]
@@ -165,6 +166,14 @@ impl<'a> Iterator for Items<'a> {
                 Some(trim(rest))
             }
         }
+    }
+}
+
+/// A value by itself, as a text: in a message no value goes over a line (RFC 3261 §7.3.1), so none may be read that would end one where it is written.
+pub(super) fn one_line(text: &str) -> Result<Text, Rule> {
+    match memchr::memchr2(b'\r', b'\n', text.as_bytes()) {
+        Some(_) => Err(Rule::LineEnd),
+        None => Ok(Text::from(text)),
     }
 }
 

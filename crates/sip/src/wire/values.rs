@@ -274,7 +274,7 @@ macro_rules! read_from_text {
             type Err = Rule;
 
             fn from_str(text: &str) -> Result<Self, Rule> {
-                let text = Text::from(text);
+                let text = scan::one_line(text)?;
                 <$type>::cut(&text, scan::trim(&text))
             }
         }

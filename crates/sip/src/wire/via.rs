@@ -122,7 +122,7 @@ impl FromStr for Via {
     type Err = Rule;
 
     fn from_str(text: &str) -> Result<Via, Rule> {
-        let text = Text::from(text);
+        let text = scan::one_line(text)?;
         Via::cut(&text, scan::trim(&text))
     }
 }

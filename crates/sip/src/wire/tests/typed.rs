@@ -1,5 +1,5 @@
 use super::{INVITE, lines, parse};
-use crate::wire::{CSeq, Host, HostPort, Message, Name, NameAddr, ReferTo, Replaces, Rule, Scheme, Tel, Uri, Via};
+use crate::wire::{CSeq, Host, HostPort, Message, Name, NameAddr, Reason, ReferTo, Replaces, Rule, Scheme, Tel, Uri, Via};
 
 fn uri(text: &str) -> Uri {
     text.parse().unwrap_or_else(|rule: Rule| panic!("{text}: {rule}"))
@@ -240,4 +240,13 @@ fn a_host_is_read_from_text_of_its_own() {
         assert_eq!(text.parse::<Host>().map(|host| host.to_string()).as_deref(), Ok(written));
     }
     assert!("".parse::<Host>().is_err() && "a b".parse::<Host>().is_err() && "[::".parse::<Host>().is_err());
+}
+
+#[test]
+fn no_value_that_would_end_a_line_is_read() {
+    for end in ["\r\n", "\n", "\r"] {
+        assert_eq!(format!("sip:a.example;x=\"1{end}2\"").parse::<NameAddr>(), Err(Rule::LineEnd));
+        assert_eq!(format!("SIP/2.0/UDP a.example;branch=z9hG4bK1;x=\"1{end}2\"").parse::<Via>().err(), Some(Rule::LineEnd));
+        assert_eq!(format!("SIP;cause=200;text=\"1{end}2\"").parse::<Reason>().err(), Some(Rule::LineEnd));
+    }
 }
