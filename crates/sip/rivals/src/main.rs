@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release` prints messages per second, allocations and the ratio to the fastest rival; it fails if a bar is missed. Rounds
 //! alternate between the codecs and are measured in time of the processor, so that a noisy machine is noisy for all of them; the median round
-//! counts. With the name of a codec as argument only that one works, for a profiler.
+//! counts. With the name of a codec as argument only that one works, for a profiler; with a number behind it, on so many messages.
 
 mod baton;
 mod rsip04;
@@ -101,9 +101,12 @@ fn main() -> ExitCode {
     }
     if let Some(only) = std::env::args().nth(1) {
         let codec = CODECS.iter().find(|codec| codec.name.starts_with(&only)).expect("the name of a codec");
-        (0..ROUNDS * 4).for_each(|_| {
-            black_box(round(codec.work, &message));
-        });
+        match std::env::args().nth(2) {
+            Some(count) => (0..count.parse().expect("a number of messages")).for_each(|_: u32| one(codec.work, &message)),
+            None => (0..ROUNDS * 4).for_each(|_| {
+                black_box(round(codec.work, &message));
+            }),
+        }
         return ExitCode::SUCCESS;
     }
     let mut rates = [const { Vec::new() }; CODECS.len()];
@@ -140,13 +143,17 @@ fn round(work: Work, message: &bytes::Bytes) -> f64 {
     let mut done = 0_u32;
     while worked() - start < ROUND {
         for _ in 0..64 {
-            black_box(work(black_box(message), &mut |known| {
-                black_box(known);
-            }));
+            one(work, message);
         }
         done += 64;
     }
     f64::from(done) / (worked() - start).as_secs_f64()
+}
+
+fn one(work: Work, message: &bytes::Bytes) {
+    black_box(work(black_box(message), &mut |known| {
+        black_box(known);
+    }));
 }
 
 /// How long this thread has been running: what other programs do on the processor meanwhile does not count.

@@ -20,11 +20,20 @@ pub(super) const VISIBLE: Class = 1 << 7;
 pub(super) const PLAIN_USER: Class = 1 << 8;
 /// [`PARAM`] without escapes.
 pub(super) const PLAIN_PARAM: Class = 1 << 9;
+/// What stands between quotes and neither ends them nor is a control character.
+pub(super) const QUOTED: Class = 1 << 10;
 
 static CLASSES: [Class; 256] = classes();
 
 const fn classes() -> [Class; 256] {
     let mut table = [0; 256];
+    let mut byte = 0x20;
+    while byte < 256 {
+        if byte != 0x7f && !matches!(byte as u8, b'"' | b'\\') {
+            table[byte] |= QUOTED;
+        }
+        byte += 1;
+    }
     let mut byte = 0x21;
     while byte < 0x7f {
         if !matches!(byte as u8, b';' | b',' | b'"' | b'<' | b'>') {
@@ -72,10 +81,57 @@ pub(super) fn all(text: &str, class: Class) -> bool {
 #[inline(always)]
 pub(super) fn run(bytes: &[u8], from: usize, class: Class) -> usize {
     let mut at = from;
+    // Eight at a time need one look at where the bytes end.
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        for (place, byte) in eight.iter().enumerate() {
+            if !is(*byte, class) {
+                return at + place;
+            }
+        }
+        at += 8;
+    }
+    run_to_end(bytes, at, class)
+}
+
+/// The same for the last bytes.
+#[inline(never)]
+fn run_to_end(bytes: &[u8], from: usize, class: Class) -> usize {
+    let mut at = from;
     while let Some(byte) = bytes.get(at)
         && is(*byte, class)
     {
         at += 1;
     }
     at
+}
+
+/// Every byte a one.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+/// The highest bit of every byte.
+const HIGH: u64 = ONES << 7;
+
+/// Where the first byte from `from` on stands that is below `least`, no ASCII, or DEL: eight are looked at at a time.
+#[inline(always)]
+pub(super) fn printable(bytes: &[u8], from: usize, least: u8) -> usize {
+    let mut at = from;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*eight);
+        // What is borrowed or carried only goes to bytes behind the first that is found.
+        let odd = (word.wrapping_sub(ONES * u64::from(least)) | word.wrapping_add(ONES) | word) & HIGH;
+        if odd != 0 {
+            return at + odd.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|byte| (least..0x7f).contains(byte)) {
+        at += 1;
+    }
+    at
+}
+
+/// The bits before the highest one of the first byte of a word (which begins with its lowest) that is zero; none if there is no such byte.
+#[inline(always)]
+pub(super) fn before_zero(word: u64) -> Option<u64> {
+    let zero = word.wrapping_sub(ONES) & !word & HIGH;
+    (zero != 0).then(|| ((zero & zero.wrapping_neg()) - 1) >> 7)
 }

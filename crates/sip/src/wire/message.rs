@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::parse::parse_datagram;
 use super::scan;
-use super::shape::{AddrShape, Span, UriShape, ViaShape};
+use super::shape::{Span, UriShape};
+use super::typed::Typed;
 use super::values::{CSeq, ContentType, Event, Reason, ReferTo, Replaces, RetryAfter, SubscriptionState};
 use super::{AddrRef, Fault, Method, Name, NameAddr, Sought, Text, UriRef, Via, ViaRef};
 
@@ -21,36 +22,30 @@ pub(crate) struct Inner {
     /// The head: as it came, but continuation lines are joined. All places are in it.
     pub(super) head: Text,
     pub(super) lines: Vec<Line>,
-    /// Which names there are, by their numbers: most that is asked for is not there.
-    pub(super) names: Names,
     /// Whether lines can be repeated as they came: nothing in them could end a line or needs to be neutralised.
     pub(super) is_plain: bool,
     pub(super) start: Start,
-    pub(super) via: ViaShape,
-    pub(super) from: AddrShape,
-    pub(super) to: AddrShape,
-    pub(super) call_id: Span,
-    pub(super) cseq: CSeq,
-    pub(super) max_forwards: Option<u8>,
-    /// The first one.
-    pub(super) contact: Option<AddrShape>,
-    pub(super) routes: Vec<AddrShape>,
+    pub(super) typed: Typed,
     pub(super) body: Bytes,
 }
 
 /// A set of names.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Names(u128);
+pub(crate) struct Names([u64; 2]);
 
 impl Names {
+    #[inline]
     pub(crate) fn add(&mut self, name: Name) {
-        self.0 |= 1 << name as u8;
+        self.0[usize::from(name as u8 >> 6 & 1)] |= 1 << (name as u8 & 63);
     }
 
+    #[inline]
     pub(crate) fn has(self, name: Name) -> bool {
-        self.0 & (1 << name as u8) != 0
+        self.0[usize::from(name as u8 >> 6 & 1)] & 1 << (name as u8 & 63) != 0
     }
 }
+
+const _: () = assert!((Name::Other as u8) < 128, "a name has a bit of its own");
 
 /// The first line.
 pub(super) enum Start {
@@ -100,7 +95,7 @@ impl Message {
 
     /// The method: of the request, or of the request that it answers.
     pub fn method(&self) -> &str {
-        self.0.cseq.method.as_str()
+        self.0.typed.cseq.method.as_str()
     }
 
     /// The status of a response; 0 for a request.
@@ -129,7 +124,7 @@ impl Message {
 
     /// The topmost Via.
     pub fn via(&self) -> ViaRef<'_> {
-        ViaRef::new(&self.0.head, &self.0.via)
+        ViaRef::new(&self.0.head, &self.0.typed.via)
     }
 
     /// All Vias, topmost first.
@@ -139,32 +134,32 @@ impl Message {
 
     /// From.
     pub fn from(&self) -> AddrRef<'_> {
-        AddrRef::new(&self.0.head, &self.0.from)
+        AddrRef::new(&self.0.head, &self.0.typed.from)
     }
 
     /// To.
     pub fn to(&self) -> AddrRef<'_> {
-        AddrRef::new(&self.0.head, &self.0.to)
+        AddrRef::new(&self.0.head, &self.0.typed.to)
     }
 
     /// The Call-ID.
     pub fn call_id(&self) -> &str {
-        self.0.call_id.of_text(&self.0.head)
+        self.0.typed.call_id.of_text(&self.0.head)
     }
 
     /// The CSeq.
     pub fn cseq(&self) -> &CSeq {
-        &self.0.cseq
+        &self.0.typed.cseq
     }
 
     /// How many more elements it may pass; none if it does not say.
     pub fn max_forwards(&self) -> Option<u8> {
-        self.0.max_forwards
+        self.0.typed.max_forwards
     }
 
     /// The first Contact; none too if it is `*`.
     pub fn contact(&self) -> Option<AddrRef<'_>> {
-        self.0.contact.as_ref().map(|contact| AddrRef::new(&self.0.head, contact))
+        self.0.typed.contact.as_ref().map(|contact| AddrRef::new(&self.0.head, contact))
     }
 
     /// All Contacts; `*` is not among them.
@@ -174,7 +169,7 @@ impl Message {
 
     /// The Routes, nearest first.
     pub fn routes(&self) -> impl ExactSizeIterator<Item = AddrRef<'_>> {
-        self.0.routes.iter().map(|route| AddrRef::new(&self.0.head, route))
+        self.0.typed.routes.iter().map(|route| AddrRef::new(&self.0.head, route))
     }
 
     /// The Record-Routes, in the order of the message.
@@ -261,7 +256,7 @@ impl Message {
 
     /// All lines, if one of this name is among them.
     fn named(&self, name: Name) -> &[Line] {
-        if self.0.names.has(name) { &self.0.lines } else { &[] }
+        if self.0.typed.names.has(name) { &self.0.lines } else { &[] }
     }
 
     /// The value of a line.

@@ -43,28 +43,29 @@ pub enum Method {
 
 impl Method {
     /// The known method of this text.
-    fn known(text: &str) -> Option<Method> {
+    #[inline]
+    pub(super) fn of_bytes(text: &[u8]) -> Option<Method> {
         Some(match text {
-            "INVITE" => Method::Invite,
-            "ACK" => Method::Ack,
-            "BYE" => Method::Bye,
-            "CANCEL" => Method::Cancel,
-            "OPTIONS" => Method::Options,
-            "REGISTER" => Method::Register,
-            "PRACK" => Method::Prack,
-            "UPDATE" => Method::Update,
-            "REFER" => Method::Refer,
-            "NOTIFY" => Method::Notify,
-            "SUBSCRIBE" => Method::Subscribe,
-            "INFO" => Method::Info,
-            "MESSAGE" => Method::Message,
-            "PUBLISH" => Method::Publish,
+            b"INVITE" => Method::Invite,
+            b"ACK" => Method::Ack,
+            b"BYE" => Method::Bye,
+            b"CANCEL" => Method::Cancel,
+            b"OPTIONS" => Method::Options,
+            b"REGISTER" => Method::Register,
+            b"PRACK" => Method::Prack,
+            b"UPDATE" => Method::Update,
+            b"REFER" => Method::Refer,
+            b"NOTIFY" => Method::Notify,
+            b"SUBSCRIBE" => Method::Subscribe,
+            b"INFO" => Method::Info,
+            b"MESSAGE" => Method::Message,
+            b"PUBLISH" => Method::Publish,
             _ => return None,
         })
     }
 
     pub(crate) fn cut(whole: &Text, text: &str) -> Method {
-        Method::known(text).unwrap_or_else(|| Method::Other(whole.part(text)))
+        Method::of_bytes(text.as_bytes()).unwrap_or_else(|| Method::Other(whole.part(text)))
     }
 
     /// As written.
@@ -91,7 +92,7 @@ impl Method {
 
 impl From<&str> for Method {
     fn from(text: &str) -> Method {
-        Method::known(text).unwrap_or_else(|| Method::Other(text.into()))
+        Method::of_bytes(text.as_bytes()).unwrap_or_else(|| Method::Other(text.into()))
     }
 }
 

@@ -7,6 +7,7 @@ mod alphabet;
 mod builder;
 mod fault;
 mod framer;
+mod head;
 mod host;
 pub mod limits;
 mod message;
@@ -22,6 +23,7 @@ mod tel;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typed;
 mod uri;
 mod values;
 mod via;

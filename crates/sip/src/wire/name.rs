@@ -1,5 +1,7 @@
 //! Names of headers.
 
+use super::alphabet::before_zero;
+
 /// Declares [`Name`] with the long and the compact form of each.
 macro_rules! names {
     ($($(#[$doc:meta])* $variant:ident $text:literal $($compact:literal)?,)*) => {
@@ -109,54 +111,105 @@ names! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
-const LONGEST: usize = 24;
+/// A name as words that begin with their lowest byte, in small letters and with colons behind it: names are compared by three of them.
+type Key = [u64; KEY_BYTES / 8];
 
-/// Names by their length, so that a line is compared with a handful of candidates only.
-static BY_LENGTH: [[(&[u8], Name); 12]; LONGEST] = by_length();
+/// Bytes of a key; no name that is known is longer.
+pub(super) const KEY_BYTES: usize = 24;
+const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
+const NAMES: usize = LONG.len() + COMPACT.len();
 
-const fn by_length() -> [[(&'static [u8], Name); 12]; LONGEST] {
-    const NONE: (&[u8], Name) = (b"", Name::Other);
-    let mut table = [[NONE; 12]; LONGEST];
-    let mut used = [0; LONGEST];
+static KEYS: [(Key, Name); NAMES] = keys();
+
+const fn keys() -> [(Key, Name); NAMES] {
+    let mut table = [([COLONS; 3], Name::Other); NAMES];
     let mut at = 0;
-    while at < LONG.len() {
-        let length = LONG[at].0.len();
-        table[length][used[length]] = (LONG[at].0.as_bytes(), LONG[at].1);
-        used[length] += 1;
+    while at < NAMES {
+        let compact = [COMPACT[at.saturating_sub(LONG.len())].0];
+        let (text, name): (&[u8], Name) =
+            if at < LONG.len() { (LONG[at].0.as_bytes(), LONG[at].1) } else { (&compact, COMPACT[at - LONG.len()].1) };
+        let mut place = 0;
+        while place < text.len() {
+            let shift = place % 8 * 8;
+            let colon = (b':' as u64) << shift;
+            table[at].0[place / 8] ^= colon ^ (text[place].to_ascii_lowercase() as u64) << shift;
+            place += 1;
+        }
+        table[at].1 = name;
         at += 1;
     }
     table
 }
 
-static BY_LETTER: [Name; 26] = by_letter();
+/// Behind the last name, in [`PLACES`].
+const NOWHERE: u8 = u8::MAX;
 
-const fn by_letter() -> [Name; 26] {
-    let mut table = [Name::Other; 26];
+/// Where a key stands in [`KEYS`], from its hash on.
+static PLACES: [u8; 256] = places();
+
+const fn places() -> [u8; 256] {
+    let mut table = [NOWHERE; 256];
     let mut at = 0;
-    while at < COMPACT.len() {
-        table[(COMPACT[at].0 - b'a') as usize] = COMPACT[at].1;
+    while at < NAMES {
+        let mut place = hash(&KEYS[at].0);
+        while table[place as usize] != NOWHERE {
+            place = place.wrapping_add(1);
+        }
+        table[place as usize] = at as u8;
         at += 1;
     }
     table
+}
+
+#[inline(always)]
+const fn hash(key: &Key) -> u8 {
+    ((key[0] ^ key[1].rotate_left(31)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
+}
+
+#[inline(always)]
+fn known(key: &Key) -> Name {
+    let mut place = hash(key);
+    // Half of the places are free: the search ends.
+    while let Some((one, name)) = KEYS.get(usize::from(PLACES[usize::from(place)])) {
+        if one == key {
+            return *name;
+        }
+        place = place.wrapping_add(1);
+    }
+    Name::Other
+}
+
+/// Letters made small, and nothing else that could then be taken for a letter or a hyphen.
+#[inline(always)]
+fn small(word: u64) -> u64 {
+    word | word >> 1 & u64::from_ne_bytes([0x20; 8])
 }
 
 impl Name {
     /// The name written as `text`, in its long or compact form, in any case of letters.
     pub fn of(text: &str) -> Name {
-        // Among the bytes of tokens, one bit tells large letters from small ones, and nothing else from anything.
-        if super::scan::is_token(text) { Name::of_token(text.as_bytes()) } else { Name::Other }
+        let mut bytes = [b':'; KEY_BYTES];
+        match bytes.get_mut(..text.len()) {
+            Some(part) if !text.contains(':') => part.copy_from_slice(text.as_bytes()),
+            Some(_) | None => return Name::Other,
+        }
+        let (words, _) = bytes.as_chunks();
+        known(&[0, 1, 2].map(|place| small(u64::from_le_bytes(words[place]))))
     }
 
-    /// The same for bytes that may all stand in a token.
-    #[inline]
-    pub(super) fn of_token(bytes: &[u8]) -> Name {
-        if let [letter] = bytes {
-            let letter = letter.to_ascii_lowercase().wrapping_sub(b'a');
-            return BY_LETTER.get(usize::from(letter)).copied().unwrap_or(Name::Other);
+    /// The name that ends with the first colon of `bytes`, and how long it is; [`Name::Other`] is any other text. None without a colon.
+    #[inline(always)]
+    pub(super) fn before_colon(bytes: &[u8; KEY_BYTES]) -> Option<(Name, usize)> {
+        let mut key = [COLONS; 3];
+        for (place, eight) in bytes.as_chunks().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*eight);
+            if let Some(before) = before_zero(word ^ COLONS) {
+                key[place] = small(word) & before | COLONS & !before;
+                return Some((known(&key), place * 8 + before.trailing_ones() as usize / 8));
+            }
+            key[place] = small(word);
         }
-        let Some(candidates) = BY_LENGTH.get(bytes.len()) else { return Name::Other };
-        let is_it = |(known, _): &&(&[u8], Name)| is_alike(known, bytes);
-        candidates.iter().take_while(|(_, name)| *name != Name::Other).find(is_it).map_or(Name::Other, |(_, name)| *name)
+        None
     }
 
     /// Whether one line may hold several values with commas between them (RFC 3261 §7.3.1).
@@ -196,6 +249,23 @@ impl Name {
         )
     }
 
+    /// Whether routing needs its value.
+    pub(super) const fn is_needed(self) -> bool {
+        matches!(
+            self,
+            Name::Via
+                | Name::From
+                | Name::To
+                | Name::CallId
+                | Name::CSeq
+                | Name::Contact
+                | Name::MaxForwards
+                | Name::ContentLength
+                | Name::Route
+                | Name::RecordRoute
+        )
+    }
+
     /// Whether a message has at most one of it.
     pub(crate) const fn is_single(self) -> bool {
         matches!(
@@ -215,17 +285,6 @@ impl Name {
                 | Name::RSeq
                 | Name::SubscriptionState
         )
-    }
-}
-
-/// Whether two names of the same length are the same but for the bit that tells large letters from small ones; eight bytes at a time.
-#[inline]
-fn is_alike(known: &[u8], bytes: &[u8]) -> bool {
-    const SMALL: u64 = u64::from_ne_bytes([0x20; 8]);
-    let word = |eight: &[u8; 8]| u64::from_ne_bytes(*eight) | SMALL;
-    match (known.first_chunk(), bytes.first_chunk(), known.last_chunk(), bytes.last_chunk()) {
-        (Some(one), Some(two), Some(end), Some(other)) if known.len() <= 16 => word(one) == word(two) && word(end) == word(other),
-        _ => known.iter().zip(bytes).all(|(known, byte)| known | 0x20 == byte | 0x20),
     }
 }
 
@@ -271,7 +330,9 @@ mod tests {
             assert_eq!(Name::of(&char::from(*letter).to_string()), *name);
             assert_eq!(Name::of(&char::from(*letter).to_uppercase().to_string()), *name);
         }
-        for strange in ["", "z", "@", "X-Baton-Summary", "Vi\u{e4}", "Max_Forwards", "ＶＩＡ"] {
+        for strange in
+            ["", "z", "@", "X-Baton-Summary", "Vi\u{e4}", "Max_Forwards", "ＶＩＡ", "Via:", "Vi:", "V\0", "Max\rForwards"]
+        {
             assert_eq!(Name::of(strange), Name::Other, "{strange}");
         }
     }

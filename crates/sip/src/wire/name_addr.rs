@@ -27,7 +27,7 @@ impl NameAddr {
 
     /// Reads `text`, a part of `whole`: `"Name" <uri>;params`, `Name <uri>;params` or `uri;params`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<NameAddr, Rule> {
-        if let Some(read) = quick::name_addr(text.as_bytes(), 0) {
+        if let Some((read, _)) = quick::name_addr(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
             return Ok(read.owned(whole, text));
         }
         let text = scan::trim(text);

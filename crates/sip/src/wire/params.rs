@@ -15,7 +15,7 @@ pub struct Params {
 impl Params {
     /// Reads `text`, a part of `whole`, which begins behind the first semicolon.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Params, Rule> {
-        if quick::are_params(text.as_bytes(), 0) {
+        if quick::are_params(text.as_bytes()) {
             return Ok(Params::checked(whole, text));
         }
         let text = scan::trim(text);

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::fault::Refusal;
-use super::message::{Inner, Line, Message, Names, Start};
-use super::shape::{AddrShape, Span, UriShape, ViaShape};
-use super::values::CSeq;
-use super::{Fault, Method, Name, Rule, Scheme, Text, Via, limits, quick, scan};
-
-/// How many lines a head has at most, usually.
-const LINES_USUAL: usize = 20;
+use super::head::{Depth, Head};
+use super::message::{Inner, Line, Message, Start};
+use super::shape::{Span, UriShape};
+use super::typed::Typed;
+use super::{Fault, Method, Name, Rule, Scheme, Text, Via, limits, scan};
 
 /// Reads one datagram (RFC 3261 §18.3): line ends before the start line are skipped, bytes behind the body that Content-Length announces are
 /// ignored, a body that is shorter is a fault.
@@ -23,9 +21,10 @@ pub fn parse_datagram(bytes: Bytes) -> Result<Message, Fault> {
     if skip == bytes.len() {
         return Err(Fault::silent(Rule::Empty));
     }
-    let draft = Draft::read(bytes.slice(skip..)).map_err(Fault::silent)?;
-    match draft.checked() {
-        Ok(checked) => Ok(draft.sealed(checked)),
+    let bytes = if skip > 0 { bytes.slice(skip..) } else { bytes };
+    let (draft, mut said) = Draft::read(bytes, Depth::Values).map_err(Fault::silent)?;
+    match draft.checked(&mut said) {
+        Ok(checked) => Ok(draft.sealed(said.typed, checked)),
         Err(rule) => Err(draft.refuse(rule)),
     }
 }
@@ -44,6 +43,14 @@ struct Draft {
     is_plain: bool,
 }
 
+/// What was read while the lines were told apart.
+struct Said {
+    start: Option<Start>,
+    typed: Typed,
+    /// Of how many lines.
+    read: usize,
+}
+
 /// What stands where in the head.
 struct Lines {
     start_end: usize,
@@ -52,40 +59,17 @@ struct Lines {
 }
 
 impl Draft {
-    fn read(raw: Bytes) -> Result<Draft, Rule> {
-        match Draft::read_plain(&raw) {
-            Some(draft) => Ok(draft),
-            None => Draft::read_any(raw),
-        }
-    }
-
-    /// Reads a head as nearly all are: UTF-8, no line continued, every line ended as it should be and a header. None where it is another one, or
-    /// has no end.
     #[inline]
-    fn read_plain(raw: &Bytes) -> Option<Draft> {
-        let bytes: &[u8] = raw;
-        let start_end = memchr::memchr(b'\n', bytes)?.checked_sub(1)?;
-        let mut lines = Vec::with_capacity(LINES_USUAL);
-        let mut at = start_end + 2;
-        let mut ends = memchr::memchr_iter(b'\n', bytes.get(at..)?);
-        let first = at;
-        let head_end = loop {
-            let end = first + ends.next()?;
-            if end == at + 1 && bytes[at] == b'\r' {
-                break end + 1;
-            }
-            if end == at || bytes[end - 1] != b'\r' || lines.len() == limits::HEADERS_MAX {
-                return None;
-            }
-            lines.push(quick::line(bytes, at, end - 1)?);
-            at = end + 1;
-        };
-        let head = &bytes[..head_end];
-        if head_end > limits::HEAD_MAX || bytes[start_end] != b'\r' || !quick::is_clean(head, lines.len() + 2) {
-            return None;
+    fn read(raw: Bytes, depth: Depth) -> Result<(Draft, Said), Rule> {
+        if let Some(Head { start_end, end, start, lines, typed, read }) = Head::read(&raw, depth)
+            && let Some(head) = Text::from_utf8(raw.slice(..end))
+        {
+            return Ok((
+                Draft { raw, head, start_end, head_end: end, lines, broken: None, is_plain: true },
+                Said { start, typed, read },
+            ));
         }
-        let head = Text::from_utf8(raw.slice(..head_end))?;
-        Some(Draft { raw: raw.clone(), head, start_end, head_end, lines, broken: None, is_plain: true })
+        Draft::read_any(raw).map(|draft| (draft, Said { start: None, typed: Typed::empty(), read: 0 }))
     }
 
     fn read_any(raw: Bytes) -> Result<Draft, Rule> {
@@ -108,37 +92,33 @@ impl Draft {
     }
 
     #[inline]
-    fn checked(&self) -> Result<Checked, Rule> {
-        let start = self.start()?;
+    fn checked(&self, said: &mut Said) -> Result<Checked, Rule> {
+        let start = match said.start.take() {
+            Some(start) => start,
+            None => self.start()?,
+        };
         if let Some(rule) = self.broken {
             return Err(rule);
         }
-        let typed = self.typed()?;
+        said.typed.complete(&self.head, &self.lines[said.read..])?;
         match &start {
-            Start::Request { method, .. } if *method != typed.cseq.method => return Err(Rule::CSeqMethod),
+            Start::Request { method, .. } if *method != said.typed.cseq.method => return Err(Rule::CSeqMethod),
             Start::Request { .. } | Start::Response { .. } => {}
         }
-        Ok(Checked { start, typed, end: self.body_end()? })
+        let length = if said.read == self.lines.len() { said.typed.length } else { content_length(&self.lines, &self.head)? };
+        Ok(Checked { start, end: self.body_end(length)? })
     }
 
     #[inline]
-    fn sealed(self, Checked { start, typed, end }: Checked) -> Message {
+    fn sealed(self, typed: Typed, Checked { start, end }: Checked) -> Message {
         Message(Arc::new(Inner {
             body: self.raw.slice(self.head_end..end),
             raw: if end == self.raw.len() { self.raw } else { self.raw.slice(..end) },
             head: self.head,
-            names: typed.names,
             lines: self.lines,
             is_plain: self.is_plain,
             start,
-            via: typed.via,
-            from: typed.from,
-            to: typed.to,
-            call_id: typed.call_id,
-            cseq: typed.cseq,
-            max_forwards: typed.max_forwards,
-            contact: typed.contact,
-            routes: typed.routes,
+            typed,
         }))
     }
 
@@ -180,91 +160,14 @@ impl Draft {
         }
     }
 
-    /// Checks what must be there once, and everything that routing depends on.
-    #[inline]
-    fn typed(&self) -> Result<Typed, Rule> {
-        let (mut seen, mut names) = (Seen::default(), Names::default());
-        let (mut via, mut contact, mut routes) = (None, None, Vec::new());
-        let (mut vias, mut contacts, mut hops) = (0, 0, 0);
-        let head = self.head.as_str();
-        for line in &self.lines {
-            let (name, value) = (line.name, line.value_in(head));
-            names.add(name);
-            if name.is_single() {
-                seen.once(name, value)?;
-            } else if name == Name::Via {
-                self.each(name, value, &mut vias, |head, value| {
-                    let one = ViaShape::read(head, value)?;
-                    via.get_or_insert(one);
-                    Ok(())
-                })?;
-            } else if name == Name::Contact && value != "*" {
-                self.each(name, value, &mut contacts, |head, value| {
-                    let one = AddrShape::read(head, value)?;
-                    contact.get_or_insert(one);
-                    Ok(())
-                })?;
-            } else if name == Name::Route {
-                self.each(name, value, &mut hops, |head, value| {
-                    routes.push(AddrShape::read(head, value)?);
-                    Ok(())
-                })?;
-            } else if name == Name::RecordRoute {
-                self.each(name, value, &mut hops, |head, value| AddrShape::read(head, value).map(drop))?;
-            }
-        }
-        let from = seen.from.ok_or(Rule::Missing(Name::From))?;
-        let to = seen.to.ok_or(Rule::Missing(Name::To))?;
-        let call_id = seen.call_id.ok_or(Rule::Missing(Name::CallId))?;
-        let cseq = seen.cseq.ok_or(Rule::Missing(Name::CSeq))?;
-        if !is_call_id(call_id) {
-            return Err(Rule::Value(Name::CallId));
-        }
-        Ok(Typed {
-            names,
-            via: via.ok_or(Rule::Missing(Name::Via))?,
-            from: self.address(Name::From, from)?,
-            to: self.address(Name::To, to)?,
-            call_id: self.span(call_id)?,
-            cseq: CSeq::cut(&self.head, cseq).map_err(|_| Rule::Value(Name::CSeq))?,
-            max_forwards: seen.max_forwards.map(max_forwards).transpose()?,
-            contact,
-            routes,
-        })
-    }
-
-    fn address(&self, name: Name, value: &str) -> Result<AddrShape, Rule> {
-        self.span(value).and_then(|span| AddrShape::read(&self.head, span)).map_err(|_| Rule::Value(name))
-    }
-
     /// Where a part of the head stands.
     fn span(&self, part: &str) -> Result<Span, Rule> {
         Span::of(&self.head, part)
     }
 
-    #[inline]
-    fn each(
-        &self,
-        name: Name,
-        list: &str,
-        count: &mut usize,
-        mut check: impl FnMut(&Text, Span) -> Result<(), Rule>,
-    ) -> Result<(), Rule> {
-        // Without a comma, as nearly everywhere, there is one value.
-        for value in scan::items(list, memchr::memchr(b',', list.as_bytes()).is_some()) {
-            *count += 1;
-            if *count > limits::LIST_MAX {
-                return Err(Rule::TooLong);
-            }
-            self.span(value).and_then(|span| check(&self.head, span)).map_err(|_| Rule::Value(name))?;
-        }
-        Ok(())
-    }
-
-    fn body_end(&self) -> Result<usize, Rule> {
-        let there = self.raw.len() - self.head_end;
-        match content_length(&self.lines, &self.head)? {
-            Some(length) if length > there => Err(Rule::BodyShort),
+    fn body_end(&self, length: Option<usize>) -> Result<usize, Rule> {
+        match length {
+            Some(length) if length > self.raw.len() - self.head_end => Err(Rule::BodyShort),
             Some(length) => Ok(self.head_end + length),
             None => Ok(self.raw.len()),
         }
@@ -297,54 +200,8 @@ impl Draft {
 /// A draft that broke no rule.
 struct Checked {
     start: Start,
-    typed: Typed,
     /// Where the body ends.
     end: usize,
-}
-
-struct Typed {
-    names: Names,
-    via: ViaShape,
-    from: AddrShape,
-    to: AddrShape,
-    call_id: Span,
-    cseq: CSeq,
-    max_forwards: Option<u8>,
-    contact: Option<AddrShape>,
-    routes: Vec<AddrShape>,
-}
-
-/// The values of headers that may be there once.
-#[derive(Default)]
-struct Seen<'a> {
-    names: u128,
-    from: Option<&'a str>,
-    to: Option<&'a str>,
-    call_id: Option<&'a str>,
-    cseq: Option<&'a str>,
-    max_forwards: Option<&'a str>,
-}
-
-impl<'a> Seen<'a> {
-    fn once(&mut self, name: Name, value: &'a str) -> Result<(), Rule> {
-        let bit = 1 << name as u8;
-        if self.names & bit != 0 {
-            return Err(Rule::Twice(name));
-        }
-        self.names |= bit;
-        if name == Name::From {
-            self.from = Some(value);
-        } else if name == Name::To {
-            self.to = Some(value);
-        } else if name == Name::CallId {
-            self.call_id = Some(value);
-        } else if name == Name::CSeq {
-            self.cseq = Some(value);
-        } else if name == Name::MaxForwards {
-            self.max_forwards = Some(value);
-        }
-        Ok(())
-    }
 }
 
 /// Finds the start line and the end of the head, and whether lines are continued.
@@ -448,14 +305,6 @@ pub(super) fn content_length(lines: &[Line], head: &str) -> Result<Option<usize>
     Ok(agreed)
 }
 
-fn max_forwards(text: &str) -> Result<u8, Rule> {
-    scan::number(text).and_then(|number| u8::try_from(number).ok()).ok_or(Rule::Value(Name::MaxForwards))
-}
-
-fn is_call_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| (0x21..0x7f).contains(&byte))
-}
-
 fn is_status_line(line: &str) -> bool {
     line.get(..7).is_some_and(|version| version.eq_ignore_ascii_case("SIP/2.0"))
         && matches!(line.as_bytes().get(7), Some(b' ') | None)
@@ -469,7 +318,7 @@ fn is_version(text: &str) -> bool {
 
 /// The length of the body behind a head on a stream, where it must be said.
 pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
-    let draft = Draft::read(Bytes::copy_from_slice(head)).map_err(Fault::silent)?;
+    let (draft, _) = Draft::read(Bytes::copy_from_slice(head), Depth::Lines).map_err(Fault::silent)?;
     // A line that one reader takes for a header and another does not is how lengths are hidden.
     let length = match draft.broken {
         Some(rule) => Err(rule),
@@ -480,8 +329,8 @@ pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
 
 /// The fault of a head on a stream that breaks `rule`.
 pub(super) fn refuse_head(head: &[u8], rule: Rule) -> Fault {
-    match Draft::read(Bytes::copy_from_slice(head)) {
-        Ok(draft) => draft.refuse(rule),
+    match Draft::read(Bytes::copy_from_slice(head), Depth::Lines) {
+        Ok((draft, _)) => draft.refuse(rule),
         Err(rule) => Fault::silent(rule),
     }
 }

@@ -1,58 +1,16 @@
 //! The short way: values as nearly all peers write them, read in one pass over their bytes by a table. What is written in any other way is left
-//! to the readers that know every form; this one only ever says what they would say, or nothing.
+//! to the readers that know every form; this one only ever says what they would say, or nothing. Each reader says where its value ends: whoever
+//! asks looks what stands there.
 
 use std::net::Ipv4Addr;
 
-use super::alphabet::{BLANK, DIGIT, HOST, PLAIN_PARAM, PLAIN_USER, TOKEN, VALUE, is, run};
-use super::message::Line;
+use super::alphabet::{BLANK, HOST, PLAIN_PARAM, PLAIN_USER, QUOTED, TOKEN, VALUE, run};
 use super::shape::{AddrShape, HostShape, Span, UriShape, ViaShape};
-use super::{Name, Scheme, limits};
+use super::{Scheme, limits};
 
-/// The header in `bytes[start..end]`, which is a line without its end; nothing for a continuation, or where there is no name.
+/// The SIP URI that begins at `start`, and where it ends.
 #[inline]
-pub(super) fn line(bytes: &[u8], start: usize, end: usize) -> Option<Line> {
-    let name_end = run(bytes, start, TOKEN);
-    let name = bytes.get(start..name_end).filter(|name| !name.is_empty() && name.len() <= limits::NAME_MAX)?;
-    let colon = if bytes.get(name_end) == Some(&b':') { name_end } else { run(bytes, name_end, BLANK) };
-    if bytes.get(colon) != Some(&b':') || end - start > limits::HEADER_MAX || end > usize::from(u16::MAX) {
-        return None;
-    }
-    let value_start = run(bytes, colon + 1, BLANK);
-    let mut value_end = end;
-    while value_end > value_start && is(bytes[value_end - 1], BLANK) {
-        value_end -= 1;
-    }
-    Some(Line {
-        name: Name::of_token(name),
-        name_start: start as u16,
-        name_end: name_end as u16,
-        value_start: value_start as u16,
-        value_end: value_end as u16,
-    })
-}
-
-/// Whether a head may be read the short way: as many line ends as carriage returns, and no other control character but the tabulator.
-pub(super) fn is_clean(head: &[u8], ends: usize) -> bool {
-    // Without a way out in the middle the compiler looks at many bytes at once; a sum of 128 fits into a byte.
-    let mut returns = 0;
-    let mut strange = 0;
-    for piece in head.chunks(128) {
-        let (mut some, mut none) = (0_u8, 0_u8);
-        for byte in piece {
-            some += u8::from(*byte == b'\r');
-            none |= u8::from(*byte < 0x20) & u8::from(byte.wrapping_sub(b'\t') > 1) & u8::from(*byte != b'\r');
-            none |= u8::from(*byte == 0x7f);
-        }
-        returns += usize::from(some);
-        strange |= none;
-    }
-    strange == 0 && returns == ends
-}
-
-/// The SIP URI that begins at `start`, and where it ends; whoever asks looks what stands there. All places are those of `bytes`, which is no longer
-/// than a [`Span`] can say.
-#[inline]
-fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
+pub(super) fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
     let (scheme, colon) = match bytes.get(start..)? {
         [b's', b'i', b'p', b':', ..] => (Scheme::Sip, start + 3),
         [b's', b'i', b'p', b's', b':', ..] => (Scheme::Sips, start + 4),
@@ -60,9 +18,9 @@ fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
     };
     let first = colon + 1;
     let user_end = run(bytes, first, PLAIN_USER);
-    let host_start = if user_end > first && bytes.get(user_end) == Some(&b'@') { user_end + 1 } else { first };
-    let name_end = run(bytes, host_start, HOST);
-    let host = host(bytes, host_start, name_end)?;
+    let is_user = user_end > first && bytes.get(user_end) == Some(&b'@');
+    let (user, host_start) = if is_user { (Span::new(first, user_end), user_end + 1) } else { (Span::NONE, first) };
+    let (host, name_end) = host(bytes, host_start)?;
     let (port, host_end) = port(bytes, name_end)?;
     let mut end = host_end;
     while bytes.get(end) == Some(&b';') {
@@ -73,7 +31,7 @@ fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
             name_end
         };
     }
-    if end - start > limits::URI_MAX {
+    if end - start > limits::URI_MAX || !is_short(end) {
         return None;
     }
     let shape = UriShape {
@@ -83,6 +41,7 @@ fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
         host_start: host_start as u16,
         host_end: host_end as u16,
         params_end: end as u16,
+        user,
         host: Some(host),
         port,
     };
@@ -95,24 +54,20 @@ fn some(start: usize, end: usize) -> Option<usize> {
     (end > start).then_some(end)
 }
 
-/// Whether places in it can be said in 16 bits.
+/// Whether a place can be said in 16 bits.
 #[inline(always)]
-fn is_short(bytes: &[u8]) -> bool {
-    bytes.len() <= usize::from(u16::MAX)
+fn is_short(place: usize) -> bool {
+    place <= usize::from(u16::MAX)
 }
 
-/// A SIP URI that is all of `bytes` from `start` on.
+/// The host at `start`, and where it ends.
 #[inline]
-pub(super) fn whole_uri(bytes: &[u8], start: usize) -> Option<UriShape> {
-    uri(bytes, start).filter(|(_, end)| *end == bytes.len() && is_short(bytes)).map(|(uri, _)| uri)
-}
-
-#[inline]
-fn host(bytes: &[u8], start: usize, end: usize) -> Option<HostShape> {
+fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize)> {
+    let end = run(bytes, start, HOST);
     let name = bytes.get(start..end)?;
     let last = name.last().filter(|_| name.len() <= limits::HOST_MAX)?;
     let address = if last.is_ascii_digit() { v4(name) } else { None };
-    Some(address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4))
+    Some((address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4), end))
 }
 
 /// An IPv4 address as its standard wants it: four numbers, none with a zero in front.
@@ -125,10 +80,7 @@ fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
             (bytes.get(at) == Some(&b'.')).then_some(())?;
             at += 1;
         }
-        let end = run(bytes, at, DIGIT);
-        let digits =
-            bytes.get(at..end).filter(|digits| matches!(digits.len(), 1..=3) && (digits.len() == 1 || digits[0] != b'0'))?;
-        let number = digits.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0'));
+        let (number, end) = number(bytes, at, 3).filter(|(_, end)| *end == at + 1 || bytes[at] != b'0')?;
         *part = u8::try_from(number).ok()?;
         at = end;
     }
@@ -141,23 +93,44 @@ fn port(bytes: &[u8], at: usize) -> Option<(Option<u16>, usize)> {
     if bytes.get(at) != Some(&b':') {
         return Some((None, at));
     }
-    let end = run(bytes, at + 1, DIGIT);
-    let digits = bytes.get(at + 1..end).filter(|digits| matches!(digits.len(), 1..=5))?;
-    let number = digits.iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'));
-    Some((Some(u16::try_from(number).ok()?), end))
+    let (port, end) = number(bytes, at + 1, 5)?;
+    Some((Some(u16::try_from(port).ok()?), end))
+}
+
+/// The number of at most `most` digits (no more than nine) at `start`, and where it ends.
+#[inline(always)]
+pub(super) fn number(bytes: &[u8], start: usize, most: usize) -> Option<(u32, usize)> {
+    let (mut number, mut at) = (0, start);
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        if at - start == most {
+            return None;
+        }
+        number = number * 10 + u32::from(digit);
+        at += 1;
+    }
+    Some((number, some(start, at)?))
 }
 
 /// Whether these are parameters of a header, without white space and quotes.
 #[inline]
-pub(super) fn are_params(bytes: &[u8], start: usize) -> bool {
-    let mut at = start;
+pub(super) fn are_params(bytes: &[u8]) -> bool {
+    params(bytes, 0, b"").is_some_and(|(_, end)| end == bytes.len())
+}
+
+/// The parameters of a header from `start` on: the value of the first one that is named `sought`, and where they end.
+#[inline(always)]
+fn params(bytes: &[u8], start: usize, sought: &[u8]) -> Option<(Span, usize)> {
+    let (mut value, mut at) = (Span::NONE, start);
     loop {
-        let Some((_, end)) = param(bytes, at) else { return false };
-        match bytes.get(end) {
-            None => return true,
-            Some(b';') => at = end + 1,
-            Some(_) => return false,
+        let (name_end, end) = param(bytes, at)?;
+        if value.end == 0 && name_end - at == sought.len() && bytes[at..name_end].eq_ignore_ascii_case(sought) {
+            some(name_end, end)?;
+            value = Span::new(name_end + 1, end);
         }
+        if bytes.get(end) != Some(&b';') {
+            return Some((value, end));
+        }
+        at = end + 1;
     }
 }
 
@@ -169,6 +142,16 @@ fn param(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
         return Some((name_end, name_end));
     }
     Some((name_end, some(name_end + 1, run(bytes, name_end + 1, VALUE))?))
+}
+
+/// The parameters behind the semicolon at `at`, if one is there; see [`params`].
+#[inline(always)]
+fn params_behind(bytes: &[u8], at: usize, sought: &[u8]) -> Option<(Span, Span, usize)> {
+    if bytes.get(at) != Some(&b';') {
+        return Some((Span::NONE, Span::NONE, at));
+    }
+    let (value, end) = params(bytes, at + 1, sought).filter(|(_, end)| is_short(*end))?;
+    Some((Span::new(at + 1, end), value, end))
 }
 
 /// What the short way knows of a parameter that is looked for.
@@ -203,15 +186,15 @@ pub(super) fn find<'a>(text: &'a str, name: &str) -> Found<'a> {
     Found::No
 }
 
-/// An address with angle brackets, and with no name or a quoted one, from `start` to the end.
+/// An address with angle brackets, and with no name or a quoted one, at `start`, and where it ends.
 #[inline]
-pub(super) fn name_addr(bytes: &[u8], start: usize) -> Option<AddrShape> {
+pub(super) fn name_addr(bytes: &[u8], start: usize) -> Option<(AddrShape, usize)> {
     let (display, open) = match bytes.get(start)? {
-        b'<' => (Span::default(), start),
+        b'<' => (Span::NONE, start),
         b'"' => {
-            let quote = start + 1 + bytes.get(start + 1..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let quote = run(bytes, start + 1, QUOTED);
             let open = run(bytes, quote + 1, BLANK);
-            if bytes[quote] != b'"' || bytes.get(open) != Some(&b'<') {
+            if bytes.get(quote) != Some(&b'"') || bytes.get(open) != Some(&b'<') {
                 return None;
             }
             (Span::new(start, quote + 1), open)
@@ -219,24 +202,20 @@ pub(super) fn name_addr(bytes: &[u8], start: usize) -> Option<AddrShape> {
         _ => return None,
     };
     let (uri, close) = uri(bytes, open + 1)?;
-    if bytes.get(close) != Some(&b'>') || !is_short(bytes) {
+    if bytes.get(close) != Some(&b'>') {
         return None;
     }
-    let params = match bytes.get(close + 1) {
-        None => Span::default(),
-        Some(b';') => are_params(bytes, close + 2).then(|| Span::new(close + 2, bytes.len()))?,
-        Some(_) => return None,
-    };
-    Some(AddrShape { display, uri, params })
+    let (params, tag, end) = params_behind(bytes, close + 1, b"tag")?;
+    Some((AddrShape { display, uri, params, tag }, end))
 }
 
 /// What every Via begins with.
-const PROTOCOL: &[u8] = b"SIP/2.0/";
+const PROTOCOL: &[u8; 8] = b"SIP/2.0/";
 
-/// A Via, from `start` to the end.
+/// The Via at `start`, and where it ends.
 #[inline]
-pub(super) fn via(bytes: &[u8], start: usize) -> Option<ViaShape> {
-    if !bytes.get(start..)?.starts_with(PROTOCOL) || !is_short(bytes) {
+pub(super) fn via(bytes: &[u8], start: usize) -> Option<(ViaShape, usize)> {
+    if bytes.get(start..)?.first_chunk() != Some(PROTOCOL) {
         return None;
     }
     let transport = start + PROTOCOL.len();
@@ -244,16 +223,10 @@ pub(super) fn via(bytes: &[u8], start: usize) -> Option<ViaShape> {
     if bytes.get(transport_end) != Some(&b' ') {
         return None;
     }
-    let host_start = transport_end + 1;
-    let host_end = some(host_start, run(bytes, host_start, HOST))?;
-    let host = host(bytes, host_start, host_end)?;
-    let (port, end) = port(bytes, host_end)?;
-    let params = match bytes.get(end) {
-        None => Span::default(),
-        Some(b';') => are_params(bytes, end + 1).then(|| Span::new(end + 1, bytes.len()))?,
-        Some(_) => return None,
-    };
-    Some(ViaShape { transport: Span::new(transport, transport_end), host, port, params })
+    let (host, host_end) = host(bytes, transport_end + 1)?;
+    let (port, port_end) = port(bytes, host_end)?;
+    let (params, branch, end) = params_behind(bytes, port_end, b"branch")?;
+    is_short(end).then_some((ViaShape { transport: Span::new(transport, transport_end), host, port, params, branch }, end))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{Host, HostPort, NameAddr, Params, Rule, Scheme, Text, Uri, Via, limits, quick};
 
 /// A piece of a text that is no longer than 65,535 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) start: u16,
     pub(super) end: u16,
@@ -28,6 +28,8 @@ pub(super) struct UriShape {
     pub(super) host_start: u16,
     pub(super) host_end: u16,
     pub(super) params_end: u16,
+    /// Without password; for `tel:` the number; empty where there is none.
+    pub(super) user: Span,
     pub(super) host: Option<HostShape>,
     pub(super) port: Option<u16>,
 }
@@ -40,6 +42,8 @@ pub(super) struct AddrShape {
     pub(super) uri: UriShape,
     /// Without the first semicolon.
     pub(super) params: Span,
+    /// The value of the parameter; empty where there is none.
+    pub(super) tag: Span,
 }
 
 /// A Via.
@@ -50,9 +54,14 @@ pub(super) struct ViaShape {
     pub(super) port: Option<u16>,
     /// Without the first semicolon.
     pub(super) params: Span,
+    /// The value of the parameter; empty where there is none.
+    pub(super) branch: Span,
 }
 
 impl Span {
+    /// An empty one.
+    pub(super) const NONE: Span = Span { start: 0, end: 0 };
+
     /// From `start` to `end`, which whoever asks has seen to be within 65,535.
     #[inline(always)]
     pub(super) fn new(start: usize, end: usize) -> Span {
@@ -63,7 +72,7 @@ impl Span {
     #[inline]
     pub(super) fn of(whole: &str, part: &str) -> Result<Span, Rule> {
         if part.is_empty() {
-            return Ok(Span::default());
+            return Ok(Span::NONE);
         }
         let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize).ok_or(Rule::TooLong)?;
         let end = start + part.len();
@@ -71,6 +80,12 @@ impl Span {
             return Err(Rule::TooLong);
         }
         Ok(Span::new(start, end))
+    }
+
+    /// The piece, unless it is empty.
+    #[inline]
+    pub(super) fn some_of(self, whole: &str) -> Option<&str> {
+        Some(self.of_text(whole)).filter(|part| !part.is_empty())
     }
 
     /// The piece itself.
@@ -81,6 +96,9 @@ impl Span {
 }
 
 impl HostShape {
+    /// What stands where there is none yet.
+    const NONE: HostShape = HostShape::Name(Span::NONE);
+
     fn of(whole: &str, host: &Host) -> Result<HostShape, Rule> {
         Ok(match host {
             Host::Name(name) => HostShape::Name(Span::of(whole, name)?),
@@ -100,13 +118,26 @@ impl HostShape {
 }
 
 impl UriShape {
+    /// What stands where there is none yet.
+    const NONE: UriShape = UriShape {
+        span: Span::NONE,
+        scheme: Scheme::Sip,
+        scheme_end: 0,
+        host_start: 0,
+        host_end: 0,
+        params_end: 0,
+        user: Span::NONE,
+        host: None,
+        port: None,
+    };
+
     /// The URI that is `text[span]`.
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<UriShape, Rule> {
         let end = usize::from(span.end);
-        match quick::whole_uri(&whole.as_bytes()[..end], span.start.into()) {
-            Some(shape) => Ok(shape),
-            None => UriShape::of(whole, &Uri::cut(whole, span.of_text(whole))?),
+        match quick::uri(whole.as_bytes(), span.start.into()) {
+            Some((shape, read)) if read == end => Ok(shape),
+            Some(_) | None => UriShape::of(whole, &Uri::cut(whole, span.of_text(whole))?),
         }
     }
 
@@ -119,6 +150,7 @@ impl UriShape {
             host_start: span.start + uri.host_start,
             host_end: span.start + uri.host_end,
             params_end: span.start + uri.params_end,
+            user: Span::of(whole, uri.user().unwrap_or_default())?,
             host: uri.host.as_ref().map(|host| HostShape::of(whole, host)).transpose()?,
             port: uri.port,
         })
@@ -142,13 +174,17 @@ impl UriShape {
 }
 
 impl AddrShape {
+    /// What stands where there is none yet.
+    pub(super) const NONE: AddrShape =
+        AddrShape { display: Span::NONE, uri: UriShape::NONE, params: Span::NONE, tag: Span::NONE };
+
     /// The address that is `text[span]`.
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<AddrShape, Rule> {
         let end = usize::from(span.end);
-        match quick::name_addr(&whole.as_bytes()[..end], span.start.into()) {
-            Some(shape) => Ok(shape),
-            None => AddrShape::of(whole, &NameAddr::cut(whole, span.of_text(whole))?),
+        match quick::name_addr(whole.as_bytes(), span.start.into()) {
+            Some((shape, read)) if read == end => Ok(shape),
+            Some(_) | None => AddrShape::of(whole, &NameAddr::cut(whole, span.of_text(whole))?),
         }
     }
 
@@ -157,6 +193,7 @@ impl AddrShape {
             display: Span::of(whole, address.display_as_written())?,
             uri: UriShape::of(whole, &address.uri)?,
             params: Span::of(whole, address.params.as_str())?,
+            tag: Span::of(whole, address.tag().unwrap_or_default())?,
         })
     }
 
@@ -169,19 +206,24 @@ impl AddrShape {
 }
 
 impl ViaShape {
+    /// What stands where there is none yet.
+    pub(super) const NONE: ViaShape =
+        ViaShape { transport: Span::NONE, host: HostShape::NONE, port: None, params: Span::NONE, branch: Span::NONE };
+
     /// The Via that is `text[span]`.
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<ViaShape, Rule> {
         let end = usize::from(span.end);
-        match quick::via(&whole.as_bytes()[..end], span.start.into()) {
-            Some(shape) => Ok(shape),
-            None => {
+        match quick::via(whole.as_bytes(), span.start.into()) {
+            Some((shape, read)) if read == end => Ok(shape),
+            Some(_) | None => {
                 let via = Via::cut(whole, span.of_text(whole))?;
                 Ok(ViaShape {
                     transport: Span::of(whole, &via.transport)?,
                     host: HostShape::of(whole, &via.sent_by.host)?,
                     port: via.sent_by.port,
                     params: Span::of(whole, via.params.as_str())?,
+                    branch: Span::of(whole, via.branch().unwrap_or_default())?,
                 })
             }
         }

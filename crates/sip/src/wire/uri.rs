@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::str::FromStr;
 
 use super::host::split_port;
@@ -41,7 +40,7 @@ pub struct Uri {
 impl Uri {
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Uri, Rule> {
-        if let Some(read) = quick::whole_uri(text.as_bytes(), 0) {
+        if let Some((read, _)) = quick::uri(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
             return Ok(read.owned(whole, text));
         }
         if text.len() > limits::URI_MAX || !scan::is_visible(text) {
@@ -156,7 +155,14 @@ impl Uri {
 
     /// The user as written, without password; for `tel:` the number; none if there is none.
     pub fn user(&self) -> Option<&str> {
-        user(&self.text, self.scheme, self.scheme_end, self.host_start..self.host_end)
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let user = self.user_info()?;
+                Some(scan::cut(user, b':').map_or(user, |(user, _)| user))
+            }
+            Scheme::Tel => self.text.get(self.host_start.into()..self.host_end.into()),
+            Scheme::Other => None,
+        }
     }
 
     /// The user with its escapes taken out.
@@ -169,8 +175,10 @@ impl Uri {
         self.user_info()?.split_once(':').map(|(_, password)| password)
     }
 
+    /// What stands before the `@`, with the password.
     fn user_info(&self) -> Option<&str> {
-        user_info(&self.text, self.scheme_end, self.host_start)
+        let (start, end) = (usize::from(self.scheme_end) + 1, usize::from(self.host_start));
+        self.text.get(start..end.checked_sub(1)?).filter(|_| end > start)
     }
 
     /// The host of a `sip:` or `sips:` URI.
@@ -352,26 +360,6 @@ impl Uri {
         };
         Uri { text: self.text.detached(), host, ..self.clone() }
     }
-}
-
-/// The user of the URI whose scheme ends, and whose host stands, at these places of a text; see [`Uri::user`].
-#[inline]
-pub(super) fn user(text: &str, scheme: Scheme, scheme_end: u16, host: Range<u16>) -> Option<&str> {
-    match scheme {
-        Scheme::Sip | Scheme::Sips => {
-            let user = user_info(text, scheme_end, host.start)?;
-            Some(scan::cut(user, b':').map_or(user, |(user, _)| user))
-        }
-        Scheme::Tel => text.get(host.start.into()..host.end.into()),
-        Scheme::Other => None,
-    }
-}
-
-/// What stands before the `@`, with the password.
-#[inline]
-fn user_info(text: &str, scheme_end: u16, host_start: u16) -> Option<&str> {
-    let (start, end) = (usize::from(scheme_end) + 1, usize::from(host_start));
-    text.get(start..end.checked_sub(1)?).filter(|_| end > start)
 }
 
 /// Every parameter counts (RFC 3966 §4); the context is a part of the number.

@@ -37,7 +37,7 @@ impl Via {
 
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
-        if let Some(read) = quick::via(text.as_bytes(), 0) {
+        if let Some((read, _)) = quick::via(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
             return Ok(read.owned(whole, text));
         }
         let (head, params) = scan::cut(text, b';').map_or((text, None), |(head, params)| (head, Some(params)));

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::shape::{AddrShape, HostShape, UriShape, ViaShape};
-use super::{Host, NameAddr, Scheme, Text, Uri, Via, params, scan, uri, via};
+use super::{Host, NameAddr, Scheme, Text, Uri, Via, params, scan, via};
 
 /// A host in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +103,7 @@ impl<'m> UriRef<'m> {
     /// The user as written, without password; for `tel:` the number; none if there is none.
     #[inline]
     pub fn user(self) -> Option<&'m str> {
-        let UriShape { scheme, scheme_end, host_start, host_end, .. } = *self.shape;
-        uri::user(self.head, scheme, scheme_end, host_start..host_end)
+        self.shape.user.some_of(self.head)
     }
 
     /// The user with its escapes taken out.
@@ -179,7 +178,7 @@ impl<'m> AddrRef<'m> {
     /// The tag (RFC 3261 §19.3).
     #[inline]
     pub fn tag(self) -> Option<&'m str> {
-        self.param("tag").flatten()
+        self.shape.tag.some_of(self.head)
     }
 
     /// The value: it can be kept, and shares the message's bytes.
@@ -231,7 +230,7 @@ impl<'m> ViaRef<'m> {
     /// The branch.
     #[inline]
     pub fn branch(self) -> Option<&'m str> {
-        self.param("branch").flatten()
+        self.shape.branch.some_of(self.head)
     }
 
     /// The branch, if it names a transaction; see [`Via::transaction`].
