@@ -20,10 +20,6 @@ use crate::journal::Journal;
 use crate::precedence;
 use crate::watchdog::Pulse;
 
-/// What an answer begins with, and the one that only says that something was heard.
-const ANSWER: &[u8] = b"SIP/2.0 ";
-const TRYING: &[u8] = b"SIP/2.0 100 ";
-
 /// The token of the waker.
 const WAKER: Token = Token(usize::MAX);
 
@@ -277,26 +273,9 @@ impl Engine {
 
     /// Does everything that the switchboard wants done. What comes back at once is handed in again.
     fn drain_outputs(&mut self, now: Now) {
-        // Nobody waits for a 100 as for the INVITE that follows it: it leaves after what is asked of others, and before any other answer.
-        let mut trying = None;
-        loop {
-            let Some(output) = self.board.poll() else {
-                let Some(last) = trying.take() else { return };
-                self.transmit(now, &last);
-                continue;
-            };
+        while let Some(output) = self.board.poll() {
             match output {
-                Output::Transmit(transmit) if transmit.bytes.starts_with(TRYING) => {
-                    if let Some(first) = trying.replace(transmit) {
-                        self.transmit(now, &first);
-                    }
-                }
-                Output::Transmit(transmit) => {
-                    if let Some(first) = trying.take_if(|_| transmit.bytes.starts_with(ANSWER)) {
-                        self.transmit(now, &first);
-                    }
-                    self.transmit(now, &transmit);
-                }
+                Output::Transmit(transmit) => self.transmit(now, &transmit),
                 Output::Media(command) => self.outlets.tell_media(now.mono, command),
                 Output::Commit { ticket, level, records } => {
                     let taken = self.outlets.commit(now.mono, ticket, level, records);

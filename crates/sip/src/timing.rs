@@ -12,11 +12,19 @@ pub struct Timing {
     pub t2: Duration,
     /// How long a message may live in the network.
     pub t4: Duration,
+    /// How long a 100 waits for something better to say, where the INVITE came as a datagram; RFC 3261 §17.2.1 leaves 200 ms.
+    #[serde(default)]
+    pub trying: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Timing { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+        Timing {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            trying: Duration::from_millis(20),
+        }
     }
 }
 
@@ -37,6 +45,8 @@ impl Timing {
 pub enum Why {
     /// A message has not been answered yet and is sent again (timers A, E, G).
     SendAgain,
+    /// An INVITE has not been answered yet: 100 says that it is heard (RFC 3261 §17.2.1).
+    Trying,
     /// A message has not been answered for 32 s: given up (timers B, F, H).
     GiveUp,
     /// An answered transaction need not be remembered any longer (timers D, I, J, K, L, M).

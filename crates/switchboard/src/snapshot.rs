@@ -35,6 +35,8 @@ pub struct CallSnapshot<'a> {
 pub enum Standing {
     /// There is no such call any more.
     Gone,
+    /// Whoever calls has not been told anything: they come again by themselves.
+    Unheard,
     /// A transfer or a callback is at work, or was: every step counts.
     Busy,
     /// Nobody is handed over. What counts is that somebody comes, or is up.
@@ -59,7 +61,7 @@ impl Standing {
     /// How soon a call that stands so must be written down, if it stood as `before` when it was written down last; none: it never was.
     pub fn haste(self, before: Option<Standing>) -> Haste {
         match (self, before) {
-            (Standing::Gone, _) => Haste::Later,
+            (Standing::Gone | Standing::Unheard, _) => Haste::Later,
             (Standing::Calm { legs, up }, Some(Standing::Calm { legs: known, up: were })) if legs <= known && up <= were => {
                 Haste::Later
             }
@@ -127,6 +129,9 @@ impl Switchboard {
     pub fn standing(&self, id: CallId) -> Standing {
         let Some(call) = self.calls.get(&id) else { return Standing::Gone };
         match (&call.transfer, &call.beginning) {
+            (None, Beginning::Inbound) if call.caller().is_some_and(|caller| !self.agent.has_spoken(caller.session)) => {
+                Standing::Unheard
+            }
             (None, Beginning::Inbound | Beginning::Outbound(_)) => {
                 Standing::Calm { legs: call.legs.len(), up: call.legs.iter().filter(|leg| leg.is_up()).count() }
             }
@@ -205,7 +210,7 @@ pub(crate) mod playlist {
 #[cfg(test)]
 mod tests {
     use super::Haste::{Later, Now};
-    use super::Standing::{Busy, Calm, Gone};
+    use super::Standing::{Busy, Calm, Gone, Unheard};
 
     #[test]
     fn whoever_comes_or_is_up_is_written_down_at_once_and_last_words_can_wait() {
@@ -216,6 +221,7 @@ mod tests {
         assert_eq!(steps.map(|(stands, before)| stands.haste(Some(before))), [Now; 5]);
         let words = [(talks, talks), (Calm { legs: 2, up: 1 }, talks), (Gone, Busy)];
         assert_eq!(words.map(|(stands, before)| stands.haste(Some(before))), [Later; 3]);
-        assert_eq!(Gone.haste(None), Later);
+        assert_eq!([Gone, Unheard].map(|stands| stands.haste(None)), [Later; 2], "whoever was told nothing comes again");
+        assert_eq!((rings.haste(Some(Unheard)), Busy.haste(Some(Unheard))), (Now, Now));
     }
 }

@@ -19,6 +19,15 @@ pub(crate) use table::{ClientKey, ClientMachine, Expired, ServerKey, ServerMachi
 
 use crate::transport::Transmit;
 
+/// When a response leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// At once.
+    Now,
+    /// When it has waited, if nothing better has been said by then; or never, where everything has been said.
+    Later,
+}
+
 /// What a machine wants when its time has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
@@ -26,6 +35,8 @@ pub(crate) enum Wake {
     Nothing,
     /// This is to be sent (again).
     Send(Transmit),
+    /// The first answer has waited long enough: it is to be sent.
+    Speak(Transmit),
     /// Timer B, F or H: nobody has answered, or no ACK has come. The machine is done.
     GaveUp,
     /// The machine is done.

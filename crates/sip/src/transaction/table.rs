@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use baton_time::{Mono, Timers};
 
-use super::{Client, ClientInvite, Server, ServerInvite, Wake};
+use super::{Client, ClientInvite, Leaves, Server, ServerInvite, Wake};
 use crate::timing::{Timing, Why};
 use crate::transport::{ConnectionId, Transmit, Transport};
 use serde::{Deserialize, Serialize};
 
 /// What is forgotten within such a span is forgotten at its end.
 const FORGOTTEN_TOGETHER: Duration = Duration::from_millis(250);
+/// Answers that have waited leave at multiples of this, so that one waking is for several.
+const SPOKEN_TOGETHER: Duration = Duration::from_millis(10);
 
 /// Names a client transaction: the number in our branch, and whether it is the CANCEL, which shares its INVITE's branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ enum Key {
 pub(crate) enum Expired<C, S> {
     /// Only something to be sent again.
     Send(Transmit),
+    /// An INVITE of the far side gets its 100.
+    Speak(ServerKey, Transmit),
     /// Nobody has answered a request of ours.
     Unanswered(ClientKey, C),
     /// A client transaction is forgotten.
@@ -183,6 +187,7 @@ impl<C: Clone, S> Transactions<C, S> {
         match next {
             // Nobody minds when something is forgotten: those of a quarter of a second go together, and nobody is woken for each.
             Some((at, Why::Forget)) => self.timers.set(key, at.rounded_up(FORGOTTEN_TOGETHER)),
+            Some((at, Why::Trying)) => self.timers.set(key, at.rounded_up(SPOKEN_TOGETHER)),
             Some((at, _)) => self.timers.set(key, at),
             None => {
                 self.timers.clear(&key);
@@ -216,12 +221,12 @@ impl<C: Clone, S> Transactions<C, S> {
     fn expire_client(&mut self, now: Mono, key: ClientKey) -> Option<Expired<C, S>> {
         let wake = self.clients.get_mut(&key)?.0.on_timeout(now);
         match wake {
-            Wake::Nothing | Wake::Send(_) | Wake::GaveUp => self.rearm_client(key),
+            Wake::Nothing | Wake::Send(_) | Wake::Speak(_) | Wake::GaveUp => self.rearm_client(key),
             Wake::Over => {}
         }
         match wake {
             Wake::Nothing => None,
-            Wake::Send(transmit) => Some(Expired::Send(transmit)),
+            Wake::Send(transmit) | Wake::Speak(transmit) => Some(Expired::Send(transmit)),
             Wake::GaveUp => self.give_up(key),
             Wake::Over => self.clients.remove(&key).map(|(_, user)| Expired::ClientOver(key, user)),
         }
@@ -245,6 +250,10 @@ impl<C: Clone, S> Transactions<C, S> {
             Wake::Send(transmit) => {
                 self.rearm_server(key);
                 Some(Expired::Send(transmit))
+            }
+            Wake::Speak(transmit) => {
+                self.rearm_server(key);
+                Some(Expired::Speak(key, transmit))
             }
             Wake::GaveUp | Wake::Over => self.servers.remove(&key).map(|(_, user)| Expired::ServerOver(key, user)),
         }
@@ -284,6 +293,14 @@ impl ServerMachine {
         }
     }
 
+    /// Whether anything has been answered.
+    pub(crate) fn has_spoken(&self) -> bool {
+        match self {
+            ServerMachine::Invite(machine) => machine.has_spoken(),
+            ServerMachine::Other(_) => true,
+        }
+    }
+
     /// The request has come again: what to send, if anything.
     pub(crate) fn on_repetition(&self) -> Option<&Transmit> {
         match self {
@@ -292,11 +309,14 @@ impl ServerMachine {
         }
     }
 
-    /// A response is being sent now.
-    pub(crate) fn respond(&mut self, now: Mono, status: u16, response: Transmit) {
+    /// This is the response; says when it leaves.
+    pub(crate) fn respond(&mut self, now: Mono, status: u16, response: Transmit) -> Leaves {
         match self {
             ServerMachine::Invite(machine) => machine.respond(now, status, response),
-            ServerMachine::Other(machine) => machine.respond(now, status, response),
+            ServerMachine::Other(machine) => {
+                machine.respond(now, status, response);
+                Leaves::Now
+            }
         }
     }
 

@@ -9,7 +9,12 @@ use super::*;
 use crate::timing::{Timing, Why};
 use crate::transport::Transport;
 
-const T: Timing = Timing { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) };
+const T: Timing = Timing {
+    t1: Duration::from_millis(500),
+    t2: Duration::from_secs(4),
+    t4: Duration::from_secs(5),
+    trying: Duration::from_millis(20),
+};
 const BEGIN: Mono = Mono::from_millis(1_000);
 
 fn message(transport: Transport) -> Transmit {
@@ -108,6 +113,25 @@ fn timer_k_swallows_repeated_answers() {
         assert!(!machine.on_response(BEGIN, 100));
         assert_eq!(run!(machine), [(linger, Why::Forget, Wake::Over)]);
     }
+}
+
+#[test]
+fn a_100_to_a_datagram_leaves_when_nothing_better_was_said_for_a_moment() {
+    let mut machine = ServerInvite::new(T);
+    assert!(!machine.has_spoken());
+    assert_eq!(machine.respond(BEGIN, 100, message(Transport::Udp)), Leaves::Later);
+    assert!(!machine.has_spoken() && machine.on_repetition().is_some(), "whoever asks again meanwhile gets it");
+    assert_eq!(run!(machine), [(20, Why::Trying, Wake::Speak(message(Transport::Udp)))]);
+    assert!(machine.has_spoken());
+    for better in [180, 200, 486] {
+        let mut machine = ServerInvite::new(T);
+        machine.respond(BEGIN, 100, message(Transport::Udp));
+        assert_eq!(machine.respond(BEGIN, better, message(Transport::Udp)), Leaves::Now);
+        assert!(machine.has_spoken() && run!(machine).iter().all(|(_, why, _)| *why != Why::Trying), "{better}");
+        assert_eq!(machine.respond(BEGIN, 100, message(Transport::Udp)), if better == 180 { Leaves::Now } else { Leaves::Later });
+    }
+    let mut machine = ServerInvite::new(T);
+    assert_eq!(machine.respond(BEGIN, 100, message(Transport::Tcp)), Leaves::Now, "nobody sends an INVITE twice over a stream");
 }
 
 #[test]

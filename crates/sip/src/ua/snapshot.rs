@@ -108,6 +108,12 @@ impl UserAgent {
         id
     }
 
+    /// Whether the far side of a session has been told anything by us: before that it would come again by itself (RFC 3261 §17.1.1.2).
+    pub fn has_spoken(&self, session: SessionId) -> bool {
+        let Some(Stage::Called(called)) = self.sessions.get(&session).map(|session| &session.stage) else { return true };
+        self.transactions.find_server(called.key).is_none_or(|(machine, _)| machine.has_spoken())
+    }
+
     /// The sessions that have made a step since this was asked last.
     pub fn take_stepped(&mut self) -> BTreeSet<SessionId> {
         std::mem::take(&mut self.stepped)

@@ -9,7 +9,7 @@ use super::sources::Source;
 use super::timer::TimerWish;
 use super::{Direction, Event, SessionId, UserAgent, VerbError};
 use crate::random;
-use crate::transaction::{ClientKey, Expired, ServerKey};
+use crate::transaction::{ClientKey, Expired, Leaves, ServerKey};
 use crate::transport::Transmit;
 use crate::wire::Header;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,11 @@ impl UserAgent {
                 Expired::Send(transmit) => {
                     self.counts.repeated += 1;
                     self.transmits.push_back(transmit);
+                }
+                Expired::Speak(key, trying) => {
+                    let session = self.transactions.server(key).and_then(|(_, served)| served.session);
+                    self.stepped.extend(session);
+                    self.send("INVITE", 100, trying);
                 }
                 Expired::Unanswered(key, asked) => self.unanswered(now, key, &asked, 408),
                 Expired::ClientOver(key, asked) => self.forget_client(key, &asked),
@@ -233,9 +238,11 @@ impl UserAgent {
         if !machine.is_open() {
             return None;
         }
-        machine.respond(now, reply.status, transmit.clone());
+        let leaves = machine.respond(now, reply.status, transmit.clone());
         self.transactions.rearm_server(key);
-        self.send(request.method(), reply.status, transmit.clone());
+        if leaves == Leaves::Now {
+            self.send(request.method(), reply.status, transmit.clone());
+        }
         Some(transmit)
     }
 

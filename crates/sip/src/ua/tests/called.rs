@@ -37,6 +37,34 @@ fn a_call_gets_100_at_once_then_rings_and_is_answered() {
 }
 
 #[test]
+fn nobody_hears_100_who_hears_more_within_a_moment() {
+    let patient = || {
+        let mut settings = settings();
+        settings.timing.trying = Duration::from_millis(20);
+        Desk::with(settings)
+    };
+    let mut desk = patient();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER));
+    let session = desk.invited();
+    assert!(desk.brief().is_empty() && !desk.ua.has_spoken(session));
+    desk.ua.ring(desk.now, session, 180, None, Vec::new()).unwrap();
+    assert!(desk.ua.has_spoken(session));
+    desk.wait_ms(100);
+    assert_eq!(desk.brief(), ["180"]);
+
+    let mut desk = patient();
+    desk.hear(&invite("z9hG4bKa", 1, OFFER));
+    let session = desk.invited();
+    desk.ua.take_stepped();
+    desk.wait_ms(30);
+    assert_eq!(desk.brief(), ["100"]);
+    assert!(desk.ua.has_spoken(session));
+    assert!(desk.ua.take_stepped().contains(&session), "who keeps a journal is told");
+    desk.wait_ms(400);
+    assert_eq!(desk.brief(), [""; 0]);
+}
+
+#[test]
 fn a_repeated_invite_gets_the_last_answer_again_and_is_told_once() {
     let mut desk = Desk::new();
     let text = invite("z9hG4bKa", 1, OFFER);
