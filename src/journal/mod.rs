@@ -30,8 +30,9 @@ use parking_lot::Mutex;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// How many lines may wait for the writer. When full: a call is written again with its next step, or a moment later.
-const LINES_MAX: usize = 2_048;
+/// How many turns of the engine may wait for the writer with what they have brought. When full: a call is written again with its next step, or a
+/// moment later.
+const TURNS_MAX: usize = 2_048;
 
 /// What is written.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ const AT_ONCE_MAX: usize = 16;
 
 /// The way to the writer.
 pub(crate) struct Journal {
-    lines: SyncSender<Line>,
+    lines: SyncSender<Vec<Line>>,
     /// How each call stood when it was written down last; those that were taken up have not been written by us yet.
     written: BTreeMap<CallId, Option<Standing>>,
     /// Calls that have made a step since then, and those whose line found the queue full: when they are to be written down.
@@ -80,12 +81,12 @@ pub(crate) struct Journal {
 
 /// Where marks go: the media threads keep it.
 #[derive(Clone)]
-pub(crate) struct Marks(SyncSender<Line>);
+pub(crate) struct Marks(SyncSender<Vec<Line>>);
 
 impl Marks {
     /// Hands marks over; those that find no room are missed, the next ones come in a second.
     pub(crate) fn tell(&self, marks: Vec<StreamMark>) {
-        if self.0.try_send(Line::Marks(marks)).is_err() {
+        if self.0.try_send(vec![Line::Marks(marks)]).is_err() {
             tracing::debug!("the journal takes no marks");
         }
     }
@@ -94,14 +95,14 @@ impl Marks {
 /// A journal that is open: nothing is written before `begin`.
 pub(crate) struct Open {
     path: PathBuf,
-    lines: SyncSender<Line>,
-    queue: std::sync::mpsc::Receiver<Line>,
+    lines: SyncSender<Vec<Line>>,
+    queue: std::sync::mpsc::Receiver<Vec<Line>>,
 }
 
 impl Open {
     /// The journal beside the store of this URL.
     pub(crate) fn beside(url: &str) -> Open {
-        let (lines, queue) = sync_channel(LINES_MAX);
+        let (lines, queue) = sync_channel(TURNS_MAX);
         Open { path: path_beside(url), lines, queue }
     }
 
@@ -146,10 +147,9 @@ enum Room {
 impl Journal {
     /// Writes down the calls that have changed: at once where somebody has come or is up, and every step of a transfer; else within a moment.
     pub(crate) fn follow(&mut self, now: Mono, board: &mut Switchboard) {
-        for record in board.take_rebound(now) {
-            if self.lines.try_send(Line::Phones(record)).is_err() {
-                tracing::debug!("the journal takes no registrations; the next refresh is written");
-            }
+        let rebound: Vec<Line> = board.take_rebound(now).into_iter().map(Line::Phones).collect();
+        if !rebound.is_empty() && self.lines.try_send(rebound).is_err() {
+            tracing::debug!("the journal takes no registrations; the next refresh is written");
         }
         let mut pressing = Vec::new();
         for id in board.take_touched() {
@@ -165,6 +165,8 @@ impl Journal {
                     self.waiting.clear(&id);
                     continue;
                 }
+                // Nobody knows of it yet; it has a step as soon as somebody does.
+                Haste::Later if standing == Standing::Unheard => (now + GATHER).rounded_up(GATHER),
                 Haste::Later => now.rounded_up(GATHER),
             };
             if self.waiting.get(&id).is_none_or(|set| due < set) {
@@ -183,12 +185,12 @@ impl Journal {
         self.waiting.next().map(|(at, _)| at)
     }
 
+    /// Hands the lines of these calls over together: the writer is woken once.
     fn write(&mut self, now: Mono, ids: Vec<CallId>, board: &Switchboard) -> Room {
-        let mut room = Room::Some;
         let began = self.clock.now().mono;
         let count = ids.len();
+        let (mut lines, mut stand) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for id in ids {
-            let standing = board.standing(id);
             let line = match board.snapshot(id) {
                 None if !self.written.contains_key(&id) => continue,
                 None => Line::Gone(id),
@@ -200,22 +202,32 @@ impl Journal {
                     }
                 },
             };
-            match self.lines.try_send(line) {
+            lines.push(line);
+            stand.push((id, board.standing(id)));
+        }
+        let mut room = Room::Some;
+        if !lines.is_empty() {
+            match self.lines.try_send(lines) {
                 Err(TrySendError::Full(_)) => {
-                    self.waiting.set(id, now + GATHER);
+                    stand.iter().for_each(|(id, _)| self.waiting.set(*id, now + GATHER));
                     room = Room::None;
                 }
-                Ok(()) | Err(TrySendError::Disconnected(_)) if standing == Standing::Gone => {
-                    self.written.remove(&id);
-                }
-                Ok(()) | Err(TrySendError::Disconnected(_)) => {
-                    self.written.insert(id, Some(standing));
-                }
+                Ok(()) | Err(TrySendError::Disconnected(_)) => self.are_written(stand),
             }
         }
         let each = self.clock.now().mono.since(began).as_secs_f64() / count as f64;
         self.metrics.lock().observe("baton_journal_seconds", &[("part", "engine")], each);
         room
+    }
+
+    fn are_written(&mut self, calls: Vec<(CallId, Standing)>) {
+        for (id, standing) in calls {
+            if standing == Standing::Gone {
+                self.written.remove(&id);
+            } else {
+                self.written.insert(id, Some(standing));
+            }
+        }
     }
 
     /// Waits until everything is on record, for a moment at most; the process is about to be replaced.
@@ -227,7 +239,8 @@ impl Journal {
             tracing::error!("the last steps of some calls are not on record");
         }
         let (done, written) = sync_channel(1);
-        if self.lines.try_send(Line::Leave(done)).is_err() || written.recv_timeout(std::time::Duration::from_millis(500)).is_err()
+        if self.lines.try_send(vec![Line::Leave(done)]).is_err()
+            || written.recv_timeout(std::time::Duration::from_millis(500)).is_err()
         {
             tracing::error!("the journal is not on record to its end");
         }

@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 /// The file is begun anew when it is longer than this and than four times what is in it, in octets: all of it is read while callers wait.
 const LENGTH_MAX: u64 = 4 << 20;
 
-/// How many lines are written at a time.
+/// How many turns are written at a time.
 const GROUP_MAX: usize = 256;
 
 /// How often a disk that was full is tried again.
@@ -134,11 +134,11 @@ impl Writer {
     }
 
     /// Writes until nobody is left who could say anything.
-    pub(super) fn run(mut self, queue: &Receiver<Line>, clock: Clock, metrics: &Arc<Mutex<Metrics>>) {
+    pub(super) fn run(mut self, queue: &Receiver<Vec<Line>>, clock: Clock, metrics: &Arc<Mutex<Metrics>>) {
         self.begin_anew(clock);
         loop {
             let first = match queue.recv_timeout(TRY_AGAIN) {
-                Ok(line) => line,
+                Ok(lines) => lines,
                 Err(RecvTimeoutError::Timeout) if self.state == State::Broken => {
                     self.begin_anew(clock);
                     continue;
@@ -150,16 +150,15 @@ impl Writer {
             let (mut group, mut waiting) = (Vec::new(), None);
             let mut next = Some(first);
             let mut taken = 0;
-            while let Some(line) = next {
-                match line {
-                    Line::Leave(done) => {
-                        waiting = Some(done);
-                        break;
+            while let Some(lines) = next {
+                for line in lines {
+                    match line {
+                        Line::Leave(done) => waiting = Some(done),
+                        line @ (Line::Call(..) | Line::Gone(_) | Line::Phones(_) | Line::Marks(_)) => self.take(line, &mut group),
                     }
-                    line @ (Line::Call(..) | Line::Gone(_) | Line::Phones(_) | Line::Marks(_)) => self.take(line, &mut group),
                 }
                 taken += 1;
-                next = if taken < GROUP_MAX { queue.try_recv().ok() } else { None };
+                next = if taken < GROUP_MAX && waiting.is_none() { queue.try_recv().ok() } else { None };
             }
             self.write(&group, clock);
             self.die_after();
@@ -337,7 +336,7 @@ mod tests {
         let writer = Writer::new(path.to_owned(), &Head::new(clock).unwrap(), &common, taken_up);
         let (lines, queue) = sync_channel(16);
         let thread = std::thread::spawn(move || writer.run(&queue, clock, &Arc::default()));
-        tell(&|line| lines.send(line).unwrap());
+        tell(&|line| lines.send(vec![line]).unwrap());
         drop(lines);
         thread.join().unwrap();
     }
