@@ -48,7 +48,7 @@ impl Random {
 
 /// How a number is written in tags and branches.
 pub(crate) fn token(number: u64) -> String {
-    format!("{number:016x}")
+    hex::encode(number.to_be_bytes())
 }
 
 /// The number that [`token`] wrote; none for anything else.

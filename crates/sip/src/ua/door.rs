@@ -1,6 +1,6 @@
 //! The door: messages are read once, and what is let in has everything that the rest relies on.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use baton_time::Mono;
@@ -15,7 +15,7 @@ use crate::dialog::{Dialog, Side};
 use crate::random::{self, token};
 use crate::transaction::{ClientKey, ServerKey, ServerMachine};
 use crate::transport::{ConnectionId, Hop, Incoming, Transmit, Transport};
-use crate::wire::{AddrRef, COOKIE, Fault, Message, Name, Scheme, Uri, UriRef, Via};
+use crate::wire::{AddrRef, COOKIE, Fault, HostRef, Message, Name, Scheme, Uri, UriRef, Via};
 use serde::{Deserialize, Serialize};
 
 /// A request that has been let in.
@@ -388,13 +388,15 @@ impl Way {
 /// RFC 3261 §17.2.3: branch, sent-by and method; for peers from before that, everything that does not change when a request is repeated.
 fn server_key(message: &Message, method: &str, secret: [u64; 2]) -> ServerKey {
     let via = message.via();
-    let sent_by = match via.port() {
-        Some(port) => format!("{}:{port}", via.host()),
-        None => via.host().to_string(),
-    };
-    ServerKey(match via.transaction() {
-        Some(branch) => digest(secret, &[b"branch", branch.as_bytes(), sent_by.as_bytes(), method.as_bytes()]),
-        None => {
+    let port = via.port().map(u16::to_be_bytes);
+    let port = port.as_ref().map(<[u8; 2]>::as_slice).unwrap_or_default();
+    let keyed =
+        |kind: &[u8], host: &[u8], branch: &str| digest(secret, &[kind, branch.as_bytes(), host, port, method.as_bytes()]);
+    ServerKey(match (via.transaction(), via.host()) {
+        (Some(branch), HostRef::Name(name)) => keyed(b"name", name.as_bytes(), branch),
+        (Some(branch), HostRef::V4(address)) => keyed(b"v4", &address.octets(), branch),
+        (Some(branch), HostRef::V6(address)) => keyed(b"v6", &address.octets(), branch),
+        (None, _) => {
             let uri = message.request_uri().map(|uri| uri.to_string()).unwrap_or_default();
             let from_tag = message.from().tag().unwrap_or_default();
             let top = message.headers(Name::Via).next().unwrap_or_default();
@@ -409,10 +411,16 @@ fn server_key(message: &Message, method: &str, secret: [u64; 2]) -> ServerKey {
 
 /// A digest that nobody without the secret can find two inputs for.
 fn digest(secret: [u64; 2], parts: &[&[u8]]) -> u128 {
+    // In one piece, each part behind its length.
+    let mut whole = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+    for part in parts {
+        whole.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        whole.extend_from_slice(part);
+    }
     let half = |secret: u64| {
         let mut hasher = DefaultHasher::new();
-        secret.hash(&mut hasher);
-        parts.hash(&mut hasher);
+        hasher.write_u64(secret);
+        hasher.write(&whole);
         hasher.finish()
     };
     u128::from(half(secret[0])) << 64 | u128::from(half(secret[1]))

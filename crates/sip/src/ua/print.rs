@@ -1,5 +1,6 @@
 //! Messages of ours, from dialogs and requests.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::dialog::{Dialog, Routing};
 use crate::random::token;
 use crate::transaction::ClientKey;
 use crate::transport::{Hop, Listen, ServerName, Transmit, Transport};
-use crate::wire::{Builder, COOKIE, Header, Message, Name, Scheme, Via};
+use crate::wire::{Builder, COOKIE, Header, Message, Name, Scheme};
 
 /// How many elements a request of ours may pass (RFC 3261 §8.1.1.6).
 pub(crate) const MAX_FORWARDS: u8 = 70;
@@ -64,31 +65,30 @@ impl UserAgent {
     fn write(&self, draft: &Draft<'_>, by: Transport) -> Transmit {
         let Draft { dialog, routing, method, seq, headers, body, branch } = draft;
         let (method, listen) = (*method, self.listen(by, routing, dialog));
-        let mut builder = Builder::request(method, &routing.request_uri).header(Name::Via, via(listen, *branch));
+        let mut builder = Builder::request(method, &routing.request_uri).text(Name::Via, &via(listen, *branch));
         for route in &routing.routes {
             builder = builder.header(Name::Route, route);
         }
         if !headers.iter().any(|header| Name::of(&header.name) == Name::MaxForwards) {
             builder = builder.header(Name::MaxForwards, MAX_FORWARDS);
         }
-        builder =
-            builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).header(Name::CallId, &dialog.call_id);
+        builder = builder.header(Name::From, &dialog.local).header(Name::To, &dialog.remote).text(Name::CallId, &dialog.call_id);
         builder = builder.header(Name::CSeq, format_args!("{seq} {method}"));
         if matches!(method, "INVITE" | "REFER" | "NOTIFY" | "UPDATE" | "SUBSCRIBE") {
             let listen = self.listen(routing.hop.transport, routing, dialog);
-            builder = builder.header(Name::Contact, contact(listen, dialog.is_secure()));
+            builder = builder.text(Name::Contact, &contact(listen, dialog.is_secure()));
         }
         match method {
             // An INVITE without an offer would have to be answered reliably with one, and its PRACK with the answer: that is for the ACK.
-            "INVITE" if body.is_none() => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED_LATER),
-            "INVITE" | "UPDATE" => builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED),
+            "INVITE" if body.is_none() => builder = builder.text(Name::Allow, ALLOW).text(Name::Supported, SUPPORTED_LATER),
+            "INVITE" | "UPDATE" => builder = builder.text(Name::Allow, ALLOW).text(Name::Supported, SUPPORTED),
             _ => {}
         }
         if !self.settings.user_agent.is_empty() {
-            builder = builder.header(Name::UserAgent, &self.settings.user_agent);
+            builder = builder.text(Name::UserAgent, &self.settings.user_agent);
         }
         if let Some(theirs) = dialog.remote_session.as_deref().or(self.nobodys_session_id()) {
-            builder = builder.header(Name::SessionId, session_id::pair(&dialog.call_id, &dialog.local_tag, theirs));
+            builder = builder.text(Name::SessionId, &session_id::pair(&dialog.call_id, &dialog.local_tag, theirs));
         }
         builder = builder.headers(*headers);
         if let Some((content_type, body)) = body {
@@ -116,7 +116,7 @@ impl UserAgent {
         let mut builder = Builder::response_by(&request.message, reply.status, phrase, tag, Some(via));
         if reply.makes_dialog {
             for route in request.message.headers(Name::RecordRoute) {
-                builder = builder.header(Name::RecordRoute, route);
+                builder = builder.text(Name::RecordRoute, route);
             }
             let listen = self
                 .settings
@@ -124,19 +124,19 @@ impl UserAgent {
                 .iter()
                 .find(|listen| listen.transport == request.way.transport && listen.addr == request.way.local);
             if let Some(listen) = listen.or_else(|| self.first_listen(request.way.transport)) {
-                builder = builder.header(Name::Contact, contact(listen, request.uri().scheme() == Scheme::Sips));
+                builder = builder.text(Name::Contact, &contact(listen, request.uri().scheme() == Scheme::Sips));
             }
             if matches!(request.method(), "INVITE" | "UPDATE") {
-                builder = builder.header(Name::Allow, ALLOW).header(Name::Supported, SUPPORTED);
+                builder = builder.text(Name::Allow, ALLOW).text(Name::Supported, SUPPORTED);
             }
         }
         if !self.settings.user_agent.is_empty() && reply.status != 100 {
-            builder = builder.header(Name::Server, &self.settings.user_agent);
+            builder = builder.text(Name::Server, &self.settings.user_agent);
         }
         let tag = tag.or(request.to_tag()).filter(|_| reply.status != 100);
         let said = session_id::of(&request.message);
         if let (Some(theirs), Some(tag)) = (said.as_deref().or(self.nobodys_session_id()), tag) {
-            builder = builder.header(Name::SessionId, session_id::pair(request.call_id(), tag, theirs));
+            builder = builder.text(Name::SessionId, &session_id::pair(request.call_id(), tag, theirs));
         }
         builder = builder.headers(&reply.headers);
         if let Some((content_type, body)) = &reply.body {
@@ -243,8 +243,11 @@ fn derived(invite: &Transmit, method: &str, to: Option<&str>, reason: Option<&st
     Some(builder.build())
 }
 
-fn via(listen: &Listen, branch: u64) -> Via {
-    Via::new(listen.transport.name(), listen.advertise.clone(), &format!("{COOKIE}{}", token(branch)))
+/// The topmost Via of a request of ours (RFC 3581: it asks for `rport`).
+fn via(listen: &Listen, branch: u64) -> String {
+    let mut via = String::with_capacity(96);
+    let written = write!(via, "SIP/2.0/{} {};branch={COOKIE}{};rport", listen.transport.name(), listen.advertise, token(branch));
+    written.map(|()| via).unwrap_or_default()
 }
 
 /// An address is left towards others of its own family only; all of an IPv6 socket's are IPv6.

@@ -96,7 +96,7 @@ impl Builder {
             for value in request.values_of(line) {
                 builder = match via.filter(|_| vias == 0) {
                     Some(via) => builder.header(Name::Via, via),
-                    None => builder.plain(Name::Via, value),
+                    None => builder.text(Name::Via, value),
                 };
                 vias += 1;
             }
@@ -108,7 +108,7 @@ impl Builder {
                 continue;
             }
             copied.flush(request, &mut builder.out);
-            builder = builder.plain_with_tag(name, request.value_of(line), tag);
+            builder = builder.text_with_tag(name, request.value_of(line), tag);
         }
         copied.flush(request, &mut builder.out);
         match request.header(Name::Timestamp).filter(|_| status == 100) {
@@ -134,12 +134,13 @@ impl Builder {
         self
     }
 
-    /// As [`Builder::header`], without the detour over formatting.
-    fn plain(self, name: Name, value: &str) -> Builder {
-        self.plain_with_tag(name, value, None)
+    /// As [`Builder::header`] with a text, without the detour over formatting; not for Content-Length.
+    #[must_use]
+    pub fn text(self, name: Name, value: &str) -> Builder {
+        self.text_with_tag(name, value, None)
     }
 
-    fn plain_with_tag(mut self, name: Name, value: &str, tag: Option<&str>) -> Builder {
+    fn text_with_tag(mut self, name: Name, value: &str, tag: Option<&str>) -> Builder {
         self.out.put_slice(name.text().as_bytes());
         self.out.put_slice(b": ");
         let mut out = Safe(&mut self.out);
@@ -155,7 +156,17 @@ impl Builder {
     /// Adds headers in their order.
     #[must_use]
     pub fn headers<'a>(self, headers: impl IntoIterator<Item = &'a Header>) -> Builder {
-        headers.into_iter().fold(self, |builder, header| builder.header(header.name.as_str(), &header.value))
+        headers.into_iter().fold(self, Builder::one)
+    }
+
+    fn one(mut self, header: &Header) -> Builder {
+        if Name::of(&header.name) != Name::ContentLength && scan::is_token(&header.name) {
+            self.out.put_slice(header.name.as_bytes());
+            self.out.put_slice(b": ");
+            Safe(&mut self.out).put(&header.value);
+            self.out.put_slice(b"\r\n");
+        }
+        self
     }
 
     /// Sets the body, and adds its Content-Type.
