@@ -30,6 +30,9 @@ pub(crate) struct BenchArgs {
 pub(crate) enum Bench {
     /// Basic calls: what each costs in time of the processor, system calls and memory, and how long an INVITE takes to come through
     Calls(calls::CallsArgs),
+    /// Sends datagrams from a caller to a callee and back; what `calls --bare` starts
+    #[command(hide = true)]
+    Forward(calls::ForwardArgs),
     /// Warm transfers: how soon the AE rings, hears the briefing and has the caller, and what the caller hears meanwhile
     Transfers(TransfersArgs),
 }
@@ -74,6 +77,7 @@ impl Sabotage {
 pub(crate) fn run(args: BenchArgs) -> ExitCode {
     let held = match args.what {
         Bench::Calls(args) => calls::run(&args),
+        Bench::Forward(args) => calls::forward(&args),
         Bench::Transfers(args) if args.mixed => mixed::run(&args),
         Bench::Transfers(args) => run::run(&args),
     };

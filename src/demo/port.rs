@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use baton_time::{Mono, Wall};
+use baton_time::{Mono, Now, Wall};
 use bytes::Bytes;
 use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt};
@@ -14,7 +14,7 @@ use nix::sys::time::TimeSpec;
 use crate::clock::Clock;
 
 /// The longest datagram that is read, in bytes.
-const DATAGRAM_BYTES_MAX: usize = 4_096;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 4_096;
 /// Errors in a row (ICMP for something sent before) after which a port is left until the next round.
 const REFUSALS_MAX: usize = 8;
 
@@ -81,7 +81,7 @@ impl Port {
                     let (length, from) = (message.bytes, SocketAddr::V4(SocketAddrV4::from(message.address?)));
                     let stamp = message.cmsgs().ok().and_then(|mut stamps| stamps.find_map(stamp));
                     let bytes = Bytes::copy_from_slice(buffer.get(..length)?);
-                    return Some(Datagram { from, at: arrival(clock, stamp), bytes });
+                    return Some(Datagram { from, at: arrival(clock.now(), stamp), bytes });
                 }
                 Err(nix::errno::Errno::ECONNREFUSED) => {}
                 Err(_) => return None,
@@ -120,15 +120,15 @@ fn bind_pair() -> io::Result<(UdpSocket, UdpSocket)> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-fn stamp(message: ControlMessageOwned) -> Option<Wall> {
+/// When the kernel had a datagram, if that is what is told beside it.
+pub(crate) fn stamp(message: ControlMessageOwned) -> Option<Wall> {
     let ControlMessageOwned::ScmTimestampns(stamp) = message else { return None };
     let after = Duration::from(stamp);
     i64::try_from(after.as_micros()).ok().map(Wall::from_micros)
 }
 
-/// The kernel stamps by the wall clock; both clocks are read together to find the place on ours.
-fn arrival(clock: Clock, stamp: Option<Wall>) -> Mono {
-    let now = clock.now();
+/// The kernel stamps by the wall clock; both clocks are read together, after the datagram, to find the place on ours.
+pub(crate) fn arrival(now: Now, stamp: Option<Wall>) -> Mono {
     stamp.map_or(now.mono, |stamp| now.mono - now.wall.since(stamp))
 }
 

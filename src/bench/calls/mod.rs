@@ -2,9 +2,12 @@
 //! journal is written. It says what a call costs: time of the processor, system calls, memory, and how long an INVITE takes to come through.
 
 mod account;
+mod bare;
+mod desk;
 mod load;
 mod message;
 mod overload;
+mod phone;
 mod report;
 
 use std::fs;
@@ -22,6 +25,9 @@ use account::SystemCalls;
 use load::{Load, Plan};
 use report::{Memory, Rate, Report};
 
+pub(crate) use bare::ForwardArgs;
+pub(super) use bare::forward;
+
 /// What `baton bench calls` can be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CallsArgs {
@@ -37,6 +43,9 @@ pub(crate) struct CallsArgs {
     /// How long a call is up, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub(crate) hold: u32,
+    /// Make the same calls through a process that only sends datagrams on, too: what the machine takes for them alone
+    #[arg(long, conflicts_with = "overload")]
+    pub(crate) bare: bool,
     /// How many calls are up together when memory is looked at; 0: it is not
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(0..=4_000))]
     pub(crate) held: u32,
@@ -71,7 +80,8 @@ pub(super) fn run(args: &CallsArgs) -> anyhow::Result<bool> {
     let mut report = Report { rates: Vec::new(), memory: None };
     for rate in &args.rate {
         let hold = Duration::from_millis(args.hold.into());
-        report.rates.push(rate_of(Plan { rate: *rate, calls: (rate * args.seconds) as usize, hold })?);
+        let plan = Plan { rate: *rate, calls: (rate * args.seconds) as usize, hold };
+        report.rates.push((rate_of(plan)?, args.bare.then(|| bare::rate_of(plan)).transpose()?));
     }
     if args.held > 0 {
         report.memory = Some(memory(args.held as usize)?);
@@ -117,16 +127,21 @@ impl Floor {
 
 fn rate_of(plan: Plan) -> anyhow::Result<Rate> {
     let mut floor = Floor::open()?;
-    let process = floor.daemon.id();
+    let rate = measured(floor.daemon.id(), &mut floor.load, plan);
+    floor.close(rate.as_ref().is_ok_and(|rate| rate.outcome.failed == 0));
+    rate
+}
+
+/// Makes the calls of a plan, and looks at what a process does for them.
+fn measured(process: u32, load: &mut Load, plan: Plan) -> anyhow::Result<Rate> {
     let system_calls = SystemCalls::count(process);
     thread::park_timeout(REST);
-    let before = account::worked(process)?;
-    let outcome = floor.load.run(plan);
+    let (before, own) = (account::worked(process)?, account::worked(std::process::id())?);
+    let outcome = load.run(plan);
     thread::park_timeout(REST);
     let worked = account::between(&before, &account::worked(process)?);
-    let system_calls = system_calls.stop();
-    floor.close(outcome.failed == 0);
-    Ok(Rate { plan, outcome, worked, system_calls })
+    let tool = account::between(&own, &account::worked(std::process::id())?).values().sum();
+    Ok(Rate { plan, outcome, worked, tool, system_calls: system_calls.stop() })
 }
 
 fn memory(calls: usize) -> anyhow::Result<Memory> {

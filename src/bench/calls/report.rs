@@ -30,6 +30,8 @@ pub(super) struct Rate {
     pub(super) outcome: Outcome,
     /// What each thread of the daemon worked meanwhile, in seconds.
     pub(super) worked: Worked,
+    /// What this tool worked itself, in seconds.
+    pub(super) tool: f64,
     /// What each thread asked of the kernel; nothing where that cannot be counted here.
     pub(super) system_calls: Option<BTreeMap<String, u64>>,
 }
@@ -79,6 +81,55 @@ impl Rate {
         Some((own as f64 - self.outcome.datagrams as f64) / self.plan.calls as f64)
     }
 
+    /// System calls of a call, by thread.
+    fn counted(&self) -> String {
+        let counted = self.system_calls.iter().flatten().filter(|(_, count)| **count > 0);
+        let each = counted.map(|(thread, count)| format!("{thread} {:.1}", *count as f64 / self.plan.calls as f64));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Datagrams of a call.
+    fn datagrams(&self) -> f64 {
+        self.outcome.datagrams as f64 / self.plan.calls as f64
+    }
+
+    /// What became of calls that were only sent on, and how many times that the daemon took. Nothing is promised of it.
+    fn beside(&self, daemon: &Rate) -> Vec<Line> {
+        let Outcome { failed, repeated, ringing_lost, .. } = &self.outcome;
+        let line = |what: &str, value: String| Line::new(format!("{} calls/s sent on: {what}", self.plan.rate), value, "", None);
+        let times = |daemon: f64, bare: f64| format!("{:.1}", daemon / bare);
+        let mut lines = vec![
+            line("failed, sent again, 180 lost", format!("{failed}, {repeated}, {ringing_lost}")),
+            line(
+                "CPU-seconds per 1,000 calls, and how many times that the daemon takes",
+                format!("{:.3}, {}", self.cpu(), times(daemon.cpu(), self.cpu())),
+            ),
+            line("CPU-seconds per 1,000 calls that this tool takes beside it", format!("{:.3}", self.tool_cpu())),
+        ];
+        let spread = |rate: &Rate| Spread::of(rate.outcome.through.iter().copied());
+        if let (Some(bare), Some(daemon)) = (spread(self), spread(daemon)) {
+            lines.push(line(
+                "INVITE to INVITE, ms: p50, p99, max, and how many times p50 and p99 that the daemon takes",
+                format!(
+                    "{:.3}, {:.3}, {:.3}; {} and {}",
+                    bare.p50,
+                    bare.p99,
+                    bare.max,
+                    times(daemon.p50, bare.p50),
+                    times(daemon.p99, bare.p99)
+                ),
+            ));
+        }
+        if self.system_calls.is_some() {
+            lines.push(line("system calls per call", format!("{} (datagrams {:.1})", self.counted(), self.datagrams())));
+        }
+        lines
+    }
+
+    fn tool_cpu(&self) -> f64 {
+        self.tool * 1e3 / self.plan.calls as f64
+    }
+
     fn lines(&self) -> Vec<Line> {
         let Outcome { failed, repeated, ringing_lost, refused, .. } = &self.outcome;
         let name = |what: &str| format!("{} calls/s: {what}", self.plan.rate);
@@ -99,6 +150,8 @@ impl Rate {
                 Some(self.cpu() <= self.cpu_max()),
             ),
         ];
+        let tool = format!("{:.3}", self.tool_cpu());
+        lines.push(Line::new(name("CPU-seconds per 1,000 calls that this tool takes beside it"), tool, "", None));
         let spread = Spread::of(self.outcome.through.iter().copied());
         let (value, held) = match spread {
             Some(Spread { p50, p99, max, .. }) => {
@@ -110,18 +163,7 @@ impl Rate {
         let asked = if is_bound { format!("p50 ≤ {THROUGH_P50_MAX}, p99 ≤ {THROUGH_P99_MAX}") } else { String::new() };
         lines.push(Line::new(name("INVITE to INVITE, ms: p50, p99, max"), value, &asked, is_bound.then_some(held)));
         if let Some(beyond) = self.beyond_datagrams() {
-            let counted: Vec<String> = self
-                .system_calls
-                .iter()
-                .flatten()
-                .filter(|(_, count)| **count > 0)
-                .map(|(thread, count)| format!("{thread} {:.1}", *count as f64 / self.plan.calls as f64))
-                .collect();
-            let value = format!(
-                "{beyond:.1} (all: {}; datagrams {:.1})",
-                counted.join(", "),
-                self.outcome.datagrams as f64 / self.plan.calls as f64
-            );
+            let value = format!("{beyond:.1} (all: {}; datagrams {:.1})", self.counted(), self.datagrams());
             let held = beyond <= SYSTEM_CALLS_MAX;
             lines.push(Line::new(
                 name("system calls per call beyond one per datagram, without media"),
@@ -168,8 +210,8 @@ impl Line {
 /// Everything.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// One after the other.
-    pub(super) rates: Vec<Rate>,
+    /// One after the other: the daemon, and what the same calls took through a process that only sends datagrams on, if that was looked at.
+    pub(super) rates: Vec<(Rate, Option<Rate>)>,
     /// If it was looked at.
     pub(super) memory: Option<Memory>,
 }
@@ -181,7 +223,11 @@ impl Report {
     }
 
     fn lines(&self) -> Vec<Line> {
-        self.rates.iter().flat_map(Rate::lines).chain(self.memory.iter().flat_map(Memory::lines)).collect()
+        let rates = self.rates.iter().flat_map(|(daemon, bare)| {
+            let beside = bare.iter().flat_map(|bare| bare.beside(daemon));
+            daemon.lines().into_iter().chain(beside)
+        });
+        rates.chain(self.memory.iter().flat_map(Memory::lines)).collect()
     }
 
     /// For people.
