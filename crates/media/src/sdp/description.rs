@@ -83,18 +83,18 @@ fn attribute(attribute: &sdp_types::Attribute) -> Attribute<'_> {
 
 /// The short way; it only ever says what the long way would say, or nothing.
 fn quick(bytes: &[u8]) -> Option<Description<'_>> {
-    let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
-    let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    if lines.next()? != "v=0" || !is_origin(lines.next()?.strip_prefix("o=")?) {
+    let mut rest = std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())?;
+    if line(&mut rest)? != "v=0" || !is_origin(line(&mut rest)?.strip_prefix("o=")?) {
         return None;
     }
     let mut read = Description::default();
     let mut has_name = false;
-    for line in lines {
-        let value = line.get(2..).filter(|value| line.as_bytes()[1] == b'=' && is_plain(value))?;
+    while !rest.is_empty() {
+        let line = line(&mut rest)?;
+        let value = line.get(2..).filter(|_| line.as_bytes()[1] == b'=')?;
         match (line.as_bytes()[0], read.medias.last_mut()) {
-            (b'a', None) => read.attributes.push(cut(value)),
-            (b'a', Some(media)) => media.attributes.push(cut(value)),
+            (b'a', None) => read.attributes.push(attribute_of(value)),
+            (b'a', Some(media)) => media.attributes.push(attribute_of(value)),
             (b'c', None) if read.connection.is_none() => read.connection = Some(address(value)?),
             (b'c', Some(media)) if media.connection.is_none() => media.connection = Some(address(value)?),
             (b'm', _) => read.medias.push(media(value)?),
@@ -106,48 +106,62 @@ fn quick(bytes: &[u8]) -> Option<Description<'_>> {
     Some(read)
 }
 
-/// Whether nothing stands in it that may not stand in a line.
-fn is_plain(value: &str) -> bool {
-    value.bytes().fold(true, |plain, byte| plain & (byte != b'\r') & (byte != 0))
+/// Takes the next line; none where it does not end, or where a CR stands within it.
+fn line<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (line, after) = cut(rest, b'\n')?;
+    *rest = after;
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    memchr::memchr(b'\r', line.as_bytes()).is_none().then_some(line)
 }
 
-fn cut(value: &str) -> Attribute<'_> {
-    value.split_once(':').map_or((value, None), |(name, value)| (name, Some(value)))
+/// What stands before and behind the first `byte` (ASCII).
+fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Takes the next word; the last one leaves nothing.
+fn word<'a>(rest: &mut Option<&'a str>) -> Option<&'a str> {
+    let text = rest.take()?;
+    let Some((word, after)) = cut(text, b' ') else { return Some(text) };
+    *rest = Some(after);
+    Some(word)
+}
+
+fn attribute_of(value: &str) -> Attribute<'_> {
+    cut(value, b':').map_or((value, None), |(name, value)| (name, Some(value)))
 }
 
 /// `- 7 1 IN IP4 192.0.2.9`
 fn is_origin(value: &str) -> bool {
-    let mut words = value.split(' ');
-    let (user, id, version) = (words.next(), words.next(), words.next());
-    let is_word = |word: Option<&str>| word.is_some_and(|word| !word.is_empty());
-    is_plain(value)
-        && is_word(user)
-        && is_word(id)
-        && version.is_some_and(is_number)
-        && words.next().is_some_and(is_kind)
-        && words.next().is_some_and(is_kind)
-        && is_word(words.next())
-        && words.next().is_none()
+    let mut rest = Some(value);
+    let is_some = |word: Option<&str>| word.is_some_and(|word| !word.is_empty());
+    is_some(word(&mut rest))
+        && is_some(word(&mut rest))
+        && word(&mut rest).is_some_and(is_number)
+        && word(&mut rest).is_some_and(is_kind)
+        && word(&mut rest).is_some_and(is_kind)
+        && is_some(word(&mut rest))
+        && rest.is_none()
 }
 
 /// The address of `IN IP4 192.0.2.9`.
 fn address(value: &str) -> Option<&str> {
-    let mut words = value.split(' ');
-    let kinds = words.next().is_some_and(is_kind) && words.next().is_some_and(is_kind);
-    let address = words.next().filter(|address| kinds && !address.is_empty())?;
-    words.next().is_none().then_some(address)
+    let mut rest = Some(value);
+    let kinds = word(&mut rest).is_some_and(is_kind) && word(&mut rest).is_some_and(is_kind);
+    word(&mut rest).filter(|address| kinds && !address.is_empty() && rest.is_none())
 }
 
 /// `0 0`
 fn is_time(value: &str) -> bool {
-    value.split_once(' ').is_some_and(|(from, to)| is_number(from) && is_number(to))
+    cut(value, b' ').is_some_and(|(from, to)| is_number(from) && is_number(to))
 }
 
 /// `audio 20000 RTP/AVP 0 8`
 fn media(value: &str) -> Option<Media<'_>> {
-    let mut words = value.splitn(4, ' ');
-    let (media, port) = (words.next()?, words.next().filter(|port| is_number(port))?);
-    let (proto, formats) = (words.next()?, words.next()?);
+    let (media, rest) = cut(value, b' ')?;
+    let (port, rest) = cut(rest, b' ').filter(|(port, _)| is_number(port))?;
+    let (proto, formats) = cut(rest, b' ')?;
     Some(Media { media, port: port.parse().ok()?, proto, formats, connection: None, attributes: Vec::with_capacity(12) })
 }
 
