@@ -3,12 +3,20 @@
 use std::time::Duration;
 
 use super::desk::*;
-use crate::Transport;
+use crate::{SessionId, Transport};
 use crate::wire::Header;
 
 /// What is sent to the far side cannot be sent.
 fn fail(desk: &mut Desk) {
     desk.ua.send_failed(desk.now, Transport::Udp, addr(PEER));
+}
+
+/// A phone of theirs rings for a call of ours.
+fn ringing() -> (Desk, SessionId, String) {
+    let mut desk = Desk::new();
+    let (session, invite) = desk.dial(Some(OFFER));
+    desk.hear(&reply(&invite, 180, "far", CONTACT, ""));
+    (desk, session, invite)
 }
 
 #[test]
@@ -58,9 +66,7 @@ fn a_call_that_is_being_taken_back_is_still_ended_where_its_phone_answers() {
 
 #[test]
 fn a_phone_that_is_heard_of_rings_on_whatever_else_cannot_be_sent_to_it() {
-    let mut desk = Desk::new();
-    let (session, invite) = desk.dial(Some(OFFER));
-    desk.hear(&reply(&invite, 180, "far", CONTACT, ""));
+    let (mut desk, session, invite) = ringing();
     fail(&mut desk);
     desk.hear(&reply(&invite, 200, "far", CONTACT, ANSWER));
     assert_eq!((desk.told(), desk.brief()), (vec!["Trying".into(), "Ringing 180".into(), "Answered".into()], vec!["ACK".into()]));
@@ -70,9 +76,7 @@ fn a_phone_that_is_heard_of_rings_on_whatever_else_cannot_be_sent_to_it() {
 
 #[test]
 fn cancel_and_bye_are_repeated_until_they_arrive() {
-    let mut desk = Desk::new();
-    let (session, invite) = desk.dial(Some(OFFER));
-    desk.hear(&reply(&invite, 180, "far", CONTACT, ""));
+    let (mut desk, session, _) = ringing();
     desk.ua.hang_up(desk.now, session, None).unwrap();
     assert_eq!(desk.brief(), ["CANCEL"]);
     fail(&mut desk);
