@@ -1,5 +1,7 @@
 //! What must hold for any bytes: one function for each fuzz target. The tests of the daemon include this file too, and play the corpus with it.
 
+mod views;
+
 use std::fmt::{Debug, Display};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -82,6 +84,7 @@ pub fn codec(bytes: &[u8]) {
     }
     assert!(message.all_headers().all(|(name, value)| !name.contains(['\r', '\n']) && !value.contains(['\r', '\n'])));
     ask(&message);
+    views::hold(&message);
     if message.is_request() {
         let answer = Builder::response_to(&message, 200, "OK", Some("t")).build();
         let answer = Message::parse(answer).expect("an answer can be read");

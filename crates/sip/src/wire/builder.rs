@@ -215,9 +215,8 @@ impl Copied {
     fn take(&mut self, request: &Message, line: &Line, out: &mut BytesMut) -> bool {
         let Inner { head, is_plain, .. } = &*request.0;
         let (start, end) = (usize::from(line.name_start), usize::from(line.value_end));
-        let is_canonical = line.value_start == line.name_end + 2 && line.name_in(head) == line.name.text();
-        let is_list = line.name == Name::Via && memchr::memchr(b',', line.value_in(head).as_bytes()).is_some();
-        if !is_plain || !is_canonical || is_list || head.as_bytes().get(usize::from(line.value_start) - 1) != Some(&b' ') {
+        let is_list = || line.name == Name::Via && !line.is_one && memchr::memchr(b',', line.value_in(head).as_bytes()).is_some();
+        if !is_plain || !line.is_canonical || is_list() {
             return false;
         }
         if self.end > 0 && self.end + 2 == start {

@@ -18,25 +18,22 @@ pub(super) struct Head {
     /// What the start line says, if it is written as usual.
     pub(super) start: Option<Start>,
     pub(super) lines: Vec<Line>,
-    /// What the first lines say.
-    pub(super) typed: Typed,
-    /// How many lines these are: the first one that is written in another way, and all behind it, are left to the long way.
+    /// How many lines have been taken: the first one that is written in another way, and all behind it, are left to the long way.
     pub(super) read: usize,
 }
 
 /// How much of a head is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Depth {
+pub(super) enum Depth<'t> {
     /// Where its lines are.
     Lines,
     /// What they say, too.
-    Values,
+    Values(&'t mut Typed),
 }
 
 impl Head {
     /// Nothing where it is another one, or has no end.
     #[inline]
-    pub(super) fn read(bytes: &[u8], depth: Depth) -> Option<Head> {
+    pub(super) fn read(bytes: &[u8], depth: &mut Depth<'_>) -> Option<Head> {
         let bytes = &bytes[..bytes.len().min(limits::HEAD_MAX)];
         let start = start(bytes);
         let start_end = start.as_ref().map_or_else(|| line_end(bytes, 0), |(_, end)| Some(*end))?;
@@ -45,11 +42,10 @@ impl Head {
             end: start_end + 2,
             start: start.map(|(start, _)| start),
             lines: Vec::with_capacity(LINES_USUAL),
-            typed: Typed::empty(),
-            read: if depth == Depth::Values { usize::MAX } else { 0 },
+            read: if matches!(depth, Depth::Values(_)) { usize::MAX } else { 0 },
         };
         while bytes.get(head.end)? != &b'\r' {
-            head.line(bytes)?;
+            head.line(bytes, depth)?;
         }
         head.end = ends_at(bytes, head.end).then_some(head.end + 2)?;
         head.read = head.read.min(head.lines.len());
@@ -58,16 +54,20 @@ impl Head {
 
     /// Reads the line at its end.
     #[inline]
-    fn line(&mut self, bytes: &[u8]) -> Option<()> {
+    fn line(&mut self, bytes: &[u8], depth: &mut Depth<'_>) -> Option<()> {
         let start = self.end;
-        let (name, name_end, colon) = label(bytes, start)?;
-        let value_start = match bytes.get(colon + 1..)? {
-            [b' ', next, ..] if !is(*next, BLANK) => colon + 2,
-            _ => run(bytes, colon + 1, BLANK),
+        let Label { name, end: name_end, colon, is_printed } = label(bytes, start)?;
+        let (value_start, is_canonical) = match bytes.get(colon + 1..)? {
+            [b' ', next, ..] if !is(*next, BLANK) => (colon + 2, is_printed),
+            _ => (run(bytes, colon + 1, BLANK), false),
         };
-        let taken = if self.read > self.lines.len() { self.typed.take(bytes, name, value_start) } else { Taken::Unneeded };
-        let (value_end, end) = match taken {
-            Taken::To(end) => (end, end),
+        let taken = match depth {
+            Depth::Values(typed) if self.read > self.lines.len() => typed.take(bytes, name, value_start),
+            Depth::Values(_) | Depth::Lines => Taken::Unneeded,
+        };
+        let (value_end, end, is_one) = match taken {
+            Taken::One(end) => (end, end, true),
+            Taken::Some(end) => (end, end, false),
             Taken::Unneeded => ends_behind(bytes, value_start)?,
             Taken::Strange => {
                 self.read = self.lines.len();
@@ -79,6 +79,8 @@ impl Head {
         }
         self.lines.push(Line {
             name,
+            is_canonical,
+            is_one,
             name_start: start as u16,
             name_end: name_end as u16,
             value_start: value_start as u16,
@@ -89,23 +91,34 @@ impl Head {
     }
 }
 
-/// The name of the header that begins at `start`, where it ends, and where its colon is; nothing for a continuation.
-#[inline]
-fn label(bytes: &[u8], start: usize) -> Option<(Name, usize, usize)> {
+/// What stands in front of a value.
+struct Label {
+    name: Name,
+    end: usize,
+    colon: usize,
+    /// Whether the name is written as we print it.
+    is_printed: bool,
+}
+
+/// The label of the header that begins at `start`; nothing for a continuation.
+#[inline(always)]
+fn label(bytes: &[u8], start: usize) -> Option<Label> {
     match bytes.get(start..)?.first_chunk().and_then(Name::before_colon) {
-        Some((name, length)) if name != Name::Other => Some((name, start + length, start + length)),
+        Some((name, length, is_printed)) if name != Name::Other => {
+            Some(Label { name, end: start + length, colon: start + length, is_printed })
+        }
         Some(_) | None => strange_label(bytes, start),
     }
 }
 
 /// The same for a name that is not known, or has white space before its colon.
 #[inline(never)]
-fn strange_label(bytes: &[u8], start: usize) -> Option<(Name, usize, usize)> {
+fn strange_label(bytes: &[u8], start: usize) -> Option<Label> {
     let end = run(bytes, start, TOKEN);
     let name = std::str::from_utf8(bytes.get(start..end)?).ok()?;
     let colon = run(bytes, end, BLANK);
     let is_label = bytes.get(colon) == Some(&b':') && !name.is_empty() && name.len() <= limits::NAME_MAX;
-    is_label.then(|| (Name::of(name), end, colon))
+    is_label.then(|| Label { name: Name::of(name), end, colon, is_printed: false })
 }
 
 /// Whether a line ends at `at`.
@@ -128,15 +141,15 @@ fn line_end(bytes: &[u8], from: usize) -> Option<usize> {
     }
 }
 
-/// Where the value ends that begins at `start`, without the white space behind it, and where its line does.
+/// Where the value ends that begins at `start`, without the white space behind it, and where its line does; how many values it holds is not seen.
 #[inline]
-fn ends_behind(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+fn ends_behind(bytes: &[u8], start: usize) -> Option<(usize, usize, bool)> {
     let end = line_end(bytes, start)?;
     let mut value_end = end;
     while value_end > start && is(bytes[value_end - 1], BLANK) {
         value_end -= 1;
     }
-    Some((value_end, end))
+    Some((value_end, end, false))
 }
 
 /// What the start line says, and where it ends, if it is written as usual.

@@ -48,6 +48,7 @@ impl Names {
 const _: () = assert!((Name::Other as u8) < 128, "a name has a bit of its own");
 
 /// The first line.
+#[derive(Clone)]
 pub(super) enum Start {
     Request { method: Method, uri: UriShape },
     Response { status: u16, phrase: Span },
@@ -57,6 +58,10 @@ pub(super) enum Start {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) name: Name,
+    /// Whether it is written as we write lines, up to its value: a known name in its long form, a colon, a space.
+    pub(super) is_canonical: bool,
+    /// Whether its value was seen to be a single one.
+    pub(super) is_one: bool,
     pub(crate) name_start: u16,
     pub(crate) name_end: u16,
     pub(crate) value_start: u16,
@@ -72,6 +77,7 @@ impl Line {
         head.get(self.value_start.into()..self.value_end.into()).unwrap_or_default()
     }
 
+    #[inline]
     fn is(self, head: &str, sought: Sought<'_>) -> bool {
         self.name == sought.name && (sought.name != Name::Other || self.name_in(head).eq_ignore_ascii_case(sought.text))
     }
@@ -159,7 +165,7 @@ impl Message {
 
     /// The first Contact; none too if it is `*`.
     pub fn contact(&self) -> Option<AddrRef<'_>> {
-        self.0.typed.contact.as_ref().map(|contact| AddrRef::new(&self.0.head, contact))
+        self.0.typed.contact().map(|contact| AddrRef::new(&self.0.head, contact))
     }
 
     /// All Contacts; `*` is not among them.

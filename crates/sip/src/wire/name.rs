@@ -111,103 +111,117 @@ names! {
     WwwAuthenticate "WWW-Authenticate",
 }
 
-/// A name as words that begin with their lowest byte, in small letters and with colons behind it: names are compared by three of them.
+/// A name as words that begin with their lowest byte, with colons behind it: names are compared by three of them.
 type Key = [u64; KEY_BYTES / 8];
 
 /// Bytes of a key; no name that is known is longer.
 pub(super) const KEY_BYTES: usize = 24;
 const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
-const NAMES: usize = LONG.len() + COMPACT.len();
 
-static KEYS: [(Key, Name); NAMES] = keys();
+const fn key(text: &[u8]) -> Key {
+    let mut key = [COLONS; 3];
+    let mut place = 0;
+    while place < text.len() {
+        let shift = place % 8 * 8;
+        key[place / 8] ^= ((b':' ^ text[place]) as u64) << shift;
+        place += 1;
+    }
+    key
+}
 
-const fn keys() -> [(Key, Name); NAMES] {
-    let mut table = [([COLONS; 3], Name::Other); NAMES];
-    let mut at = 0;
-    while at < NAMES {
-        let compact = [COMPACT[at.saturating_sub(LONG.len())].0];
-        let (text, name): (&[u8], Name) =
-            if at < LONG.len() { (LONG[at].0.as_bytes(), LONG[at].1) } else { (&compact, COMPACT[at - LONG.len()].1) };
-        let mut place = 0;
-        while place < text.len() {
-            let shift = place % 8 * 8;
-            let colon = (b':' as u64) << shift;
-            table[at].0[place / 8] ^= colon ^ (text[place].to_ascii_lowercase() as u64) << shift;
-            place += 1;
+/// Names by their keys: where each is to be looked for, by its hash, and all of them.
+struct Index<const LENGTH: usize> {
+    places: [u8; 1024],
+    names: [(Key, Name); LENGTH],
+}
+
+impl<const LENGTH: usize> Index<LENGTH> {
+    const fn new(names: [(Key, Name); LENGTH]) -> Index<LENGTH> {
+        let mut places = [LENGTH as u8; 1024];
+        let mut at = 0;
+        while at < LENGTH {
+            let place = hash(&names[at].0);
+            assert!(places[place] == LENGTH as u8, "two names have the same place: another factor is needed");
+            places[place] = at as u8;
+            at += 1;
         }
-        table[at].1 = name;
+        Index { places, names }
+    }
+
+    #[inline(always)]
+    fn find(&self, key: &Key) -> Option<Name> {
+        let place = self.places[hash(key) % self.places.len()];
+        self.names.get(usize::from(place)).filter(|(one, _)| one == key).map(|(_, name)| *name)
+    }
+}
+
+/// The factor is one by which each name has a place of its own.
+#[inline(always)]
+const fn hash(key: &Key) -> usize {
+    ((key[0] ^ key[1].rotate_left(31)).wrapping_mul(0xd265_42ee_46dc_1a27) >> 54) as usize
+}
+
+/// Long forms as they are printed.
+static AS_PRINTED: Index<{ LONG.len() }> = {
+    let mut names = [([COLONS; 3], Name::Other); LONG.len()];
+    let mut at = 0;
+    while at < LONG.len() {
+        names[at] = (key(LONG[at].0.as_bytes()), LONG[at].1);
         at += 1;
     }
-    table
-}
+    Index::new(names)
+};
 
-/// Behind the last name, in [`PLACES`].
-const NOWHERE: u8 = u8::MAX;
-
-/// Where a key stands in [`KEYS`], from its hash on.
-static PLACES: [u8; 256] = places();
-
-const fn places() -> [u8; 256] {
-    let mut table = [NOWHERE; 256];
+/// All forms in small letters.
+static IN_SMALL: Index<{ LONG.len() + COMPACT.len() }> = {
+    let mut names = [([COLONS; 3], Name::Other); LONG.len() + COMPACT.len()];
     let mut at = 0;
-    while at < NAMES {
-        let mut place = hash(&KEYS[at].0);
-        while table[place as usize] != NOWHERE {
-            place = place.wrapping_add(1);
-        }
-        table[place as usize] = at as u8;
+    while at < LONG.len() {
+        let [one, two, three] = AS_PRINTED.names[at].0;
+        names[at] = ([small(one), small(two), small(three)], LONG[at].1);
         at += 1;
     }
-    table
-}
-
-#[inline(always)]
-const fn hash(key: &Key) -> u8 {
-    ((key[0] ^ key[1].rotate_left(31)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8
-}
-
-#[inline(always)]
-fn known(key: &Key) -> Name {
-    let mut place = hash(key);
-    // Half of the places are free: the search ends.
-    while let Some((one, name)) = KEYS.get(usize::from(PLACES[usize::from(place)])) {
-        if one == key {
-            return *name;
-        }
-        place = place.wrapping_add(1);
+    while at < names.len() {
+        let (letter, name) = COMPACT[at - LONG.len()];
+        names[at] = (key(&[letter]), name);
+        at += 1;
     }
-    Name::Other
-}
+    Index::new(names)
+};
 
 /// Letters made small, and nothing else that could then be taken for a letter or a hyphen.
 #[inline(always)]
-fn small(word: u64) -> u64 {
+const fn small(word: u64) -> u64 {
     word | word >> 1 & u64::from_ne_bytes([0x20; 8])
 }
 
 impl Name {
     /// The name written as `text`, in its long or compact form, in any case of letters.
     pub fn of(text: &str) -> Name {
-        let mut bytes = [b':'; KEY_BYTES];
-        match bytes.get_mut(..text.len()) {
-            Some(part) if !text.contains(':') => part.copy_from_slice(text.as_bytes()),
-            Some(_) | None => return Name::Other,
-        }
-        let (words, _) = bytes.as_chunks();
-        known(&[0, 1, 2].map(|place| small(u64::from_le_bytes(words[place]))))
+        if text.len() > KEY_BYTES || text.contains(':') { Name::Other } else { Name::of_key(key(text.as_bytes())) }
     }
 
-    /// The name that ends with the first colon of `bytes`, and how long it is; [`Name::Other`] is any other text. None without a colon.
+    #[inline(never)]
+    fn of_key(key: Key) -> Name {
+        IN_SMALL.find(&key.map(small)).unwrap_or(Name::Other)
+    }
+
+    /// The name that ends with the first colon of `bytes`, how long it is, and whether it is written as we print it; [`Name::Other`] is any other
+    /// text. None without a colon.
     #[inline(always)]
-    pub(super) fn before_colon(bytes: &[u8; KEY_BYTES]) -> Option<(Name, usize)> {
+    pub(super) fn before_colon(bytes: &[u8; KEY_BYTES]) -> Option<(Name, usize, bool)> {
         let mut key = [COLONS; 3];
         for (place, eight) in bytes.as_chunks().0.iter().enumerate() {
             let word = u64::from_le_bytes(*eight);
             if let Some(before) = before_zero(word ^ COLONS) {
-                key[place] = small(word) & before | COLONS & !before;
-                return Some((known(&key), place * 8 + before.trailing_ones() as usize / 8));
+                key[place] = word & before | COLONS & !before;
+                let length = place * 8 + before.trailing_ones() as usize / 8;
+                return Some(match AS_PRINTED.find(&key) {
+                    Some(name) => (name, length, true),
+                    None => (Name::of_key(key), length, false),
+                });
             }
-            key[place] = small(word);
+            key[place] = word;
         }
         None
     }

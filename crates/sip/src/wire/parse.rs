@@ -22,9 +22,10 @@ pub fn parse_datagram(bytes: Bytes) -> Result<Message, Fault> {
         return Err(Fault::silent(Rule::Empty));
     }
     let bytes = if skip > 0 { bytes.slice(skip..) } else { bytes };
-    let (draft, mut said) = Draft::read(bytes, Depth::Values).map_err(Fault::silent)?;
-    match draft.checked(&mut said) {
-        Ok(checked) => Ok(draft.sealed(said.typed, checked)),
+    let mut typed = Typed::empty();
+    let draft = Draft::read(bytes, Depth::Values(&mut typed)).map_err(Fault::silent)?;
+    match draft.checked(&mut typed) {
+        Ok((start, end)) => Ok(draft.sealed(start, typed, end)),
         Err(rule) => Err(draft.refuse(rule)),
     }
 }
@@ -36,19 +37,15 @@ struct Draft {
     /// Where the start line ends, without its line end.
     start_end: usize,
     head_end: usize,
+    /// What was read of the start line while lines were told apart.
+    start: Option<Start>,
     lines: Vec<Line>,
+    /// How many of the lines were read then.
+    read: usize,
     /// The first thing that was wrong with a line.
     broken: Option<Rule>,
     /// Whether the head is as it came, without control characters but line ends and tabulators.
     is_plain: bool,
-}
-
-/// What was read while the lines were told apart.
-struct Said {
-    start: Option<Start>,
-    typed: Typed,
-    /// Of how many lines.
-    read: usize,
 }
 
 /// What stands where in the head.
@@ -60,16 +57,16 @@ struct Lines {
 
 impl Draft {
     #[inline]
-    fn read(raw: Bytes, depth: Depth) -> Result<(Draft, Said), Rule> {
-        if let Some(Head { start_end, end, start, lines, typed, read }) = Head::read(&raw, depth)
+    fn read(raw: Bytes, mut depth: Depth<'_>) -> Result<Draft, Rule> {
+        if let Some(Head { start_end, end, start, lines, read }) = Head::read(&raw, &mut depth)
             && let Some(head) = Text::from_utf8(raw.slice(..end))
         {
-            return Ok((
-                Draft { raw, head, start_end, head_end: end, lines, broken: None, is_plain: true },
-                Said { start, typed, read },
-            ));
+            return Ok(Draft { raw, head, start_end, head_end: end, start, lines, read, broken: None, is_plain: true });
         }
-        Draft::read_any(raw).map(|draft| (draft, Said { start: None, typed: Typed::empty(), read: 0 }))
+        if let Depth::Values(typed) = depth {
+            *typed = Typed::empty();
+        }
+        Draft::read_any(raw)
     }
 
     fn read_any(raw: Bytes) -> Result<Draft, Rule> {
@@ -88,29 +85,31 @@ impl Draft {
             return Err(Rule::TooLong);
         }
         let (lines, broken) = index(&head, found.start_end + 2);
-        Ok(Draft { raw, head, start_end: found.start_end, head_end, lines, broken, is_plain: false })
+        let start_end = found.start_end;
+        Ok(Draft { raw, head, start_end, head_end, start: None, lines, read: 0, broken, is_plain: false })
     }
 
+    /// The start line, and where the body ends, of a message that breaks no rule.
     #[inline]
-    fn checked(&self, said: &mut Said) -> Result<Checked, Rule> {
-        let start = match said.start.take() {
-            Some(start) => start,
+    fn checked(&self, typed: &mut Typed) -> Result<(Start, usize), Rule> {
+        let start = match &self.start {
+            Some(start) => start.clone(),
             None => self.start()?,
         };
         if let Some(rule) = self.broken {
             return Err(rule);
         }
-        said.typed.complete(&self.head, &self.lines[said.read..])?;
+        typed.complete(&self.head, &self.lines[self.read..])?;
         match &start {
-            Start::Request { method, .. } if *method != said.typed.cseq.method => return Err(Rule::CSeqMethod),
+            Start::Request { method, .. } if *method != typed.cseq.method => return Err(Rule::CSeqMethod),
             Start::Request { .. } | Start::Response { .. } => {}
         }
-        let length = if said.read == self.lines.len() { said.typed.length } else { content_length(&self.lines, &self.head)? };
-        Ok(Checked { start, end: self.body_end(length)? })
+        let length = if self.read == self.lines.len() { typed.length } else { content_length(&self.lines, &self.head)? };
+        Ok((start, self.body_end(length)?))
     }
 
     #[inline]
-    fn sealed(self, typed: Typed, Checked { start, end }: Checked) -> Message {
+    fn sealed(self, start: Start, typed: Typed, end: usize) -> Message {
         Message(Arc::new(Inner {
             body: self.raw.slice(self.head_end..end),
             raw: if end == self.raw.len() { self.raw } else { self.raw.slice(..end) },
@@ -197,13 +196,6 @@ impl Draft {
     }
 }
 
-/// A draft that broke no rule.
-struct Checked {
-    start: Start,
-    /// Where the body ends.
-    end: usize,
-}
-
 /// Finds the start line and the end of the head, and whether lines are continued.
 fn find_lines(raw: &[u8]) -> Result<Lines, Rule> {
     let mut at = 0;
@@ -273,6 +265,8 @@ fn cut_line(line: &str, at: usize) -> Result<Line, Rule> {
     let short = |number: usize| u16::try_from(number).map_err(|_| Rule::TooLong);
     Ok(Line {
         name: Name::of(name),
+        is_canonical: false,
+        is_one: false,
         name_start: short(at)?,
         name_end: short(at + name.len())?,
         value_start: short(value_start)?,
@@ -318,7 +312,7 @@ fn is_version(text: &str) -> bool {
 
 /// The length of the body behind a head on a stream, where it must be said.
 pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
-    let (draft, _) = Draft::read(Bytes::copy_from_slice(head), Depth::Lines).map_err(Fault::silent)?;
+    let draft = Draft::read(Bytes::copy_from_slice(head), Depth::Lines).map_err(Fault::silent)?;
     // A line that one reader takes for a header and another does not is how lengths are hidden.
     let length = match draft.broken {
         Some(rule) => Err(rule),
@@ -330,7 +324,7 @@ pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
 /// The fault of a head on a stream that breaks `rule`.
 pub(super) fn refuse_head(head: &[u8], rule: Rule) -> Fault {
     match Draft::read(Bytes::copy_from_slice(head), Depth::Lines) {
-        Ok((draft, _)) => draft.refuse(rule),
+        Ok(draft) => draft.refuse(rule),
         Err(rule) => Fault::silent(rule),
     }
 }

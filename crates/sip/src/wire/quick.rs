@@ -9,7 +9,7 @@ use super::shape::{AddrShape, HostShape, Span, UriShape, ViaShape};
 use super::{Scheme, limits};
 
 /// The SIP URI that begins at `start`, and where it ends.
-#[inline]
+#[inline(always)]
 pub(super) fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
     let (scheme, colon) = match bytes.get(start..)? {
         [b's', b'i', b'p', b':', ..] => (Scheme::Sip, start + 3),
@@ -61,7 +61,7 @@ fn is_short(place: usize) -> bool {
 }
 
 /// The host at `start`, and where it ends.
-#[inline]
+#[inline(always)]
 fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize)> {
     let end = run(bytes, start, HOST);
     let name = bytes.get(start..end)?;
@@ -71,7 +71,7 @@ fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize)> {
 }
 
 /// An IPv4 address as its standard wants it: four numbers, none with a zero in front.
-#[inline]
+#[inline(always)]
 fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     let mut parts = [0_u8; 4];
     let mut at = 0;
@@ -88,7 +88,7 @@ fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
 }
 
 /// The port behind a colon, if one is there, and where it ends.
-#[inline]
+#[inline(always)]
 fn port(bytes: &[u8], at: usize) -> Option<(Option<u16>, usize)> {
     if bytes.get(at) != Some(&b':') {
         return Some((None, at));

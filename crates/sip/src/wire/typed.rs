@@ -18,8 +18,8 @@ pub(super) struct Typed {
     pub(super) call_id: Span,
     pub(super) cseq: CSeq,
     pub(super) max_forwards: Option<u8>,
-    /// The first one.
-    pub(super) contact: Option<AddrShape>,
+    /// The first one, if there are any.
+    contact: AddrShape,
     pub(super) routes: Vec<AddrShape>,
     /// What Content-Length says.
     pub(super) length: Option<usize>,
@@ -31,8 +31,10 @@ pub(super) struct Typed {
 
 /// What became of a header that was to be read the short way.
 pub(super) enum Taken {
-    /// Its value is taken, and its line ends here.
-    To(usize),
+    /// Its one value is taken, and its line ends here.
+    One(usize),
+    /// The same with several values.
+    Some(usize),
     /// Routing does not need it.
     Unneeded,
     /// Nothing is taken: it is written in another way, or must not be there.
@@ -51,7 +53,7 @@ impl Typed {
             call_id: Span::NONE,
             cseq: CSeq { number: 0, method: Method::Invite },
             max_forwards: None,
-            contact: None,
+            contact: AddrShape::NONE,
             routes: Vec::new(),
             length: None,
             vias: 0,
@@ -66,20 +68,23 @@ impl Typed {
         if name.is_single() && self.names.has(name) {
             return Taken::Strange;
         }
-        let taken =
-            if name.is_needed() { self.value(bytes, name, at).map_or(Taken::Strange, Taken::To) } else { Taken::Unneeded };
-        if !matches!(taken, Taken::Strange) {
-            self.names.add(name);
-        }
+        let taken = if !name.is_needed() {
+            Taken::Unneeded
+        } else {
+            match if name.is_list() { self.take_list(bytes, name, at) } else { self.take_one(bytes, name, at) } {
+                Some((1, end)) => Taken::One(end),
+                Some((_, end)) => Taken::Some(end),
+                None => return Taken::Strange,
+            }
+        };
+        self.names.add(name);
         taken
     }
 
-    /// Takes a value that routing needs, and says where its line ends.
+    /// Takes a value that a line has one of: one, and where the line ends.
     #[inline]
-    fn value(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<usize> {
-        let end = if name == Name::Via {
-            return self.take_vias(bytes, at);
-        } else if name == Name::From {
+    fn take_one(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<(usize, usize)> {
+        let end = if name == Name::From {
             let (from, end) = quick::name_addr(bytes, at)?;
             self.from = from;
             end
@@ -96,66 +101,62 @@ impl Typed {
             let method_end = run(bytes, end + 1, TOKEN);
             self.cseq = CSeq { number, method: Method::of_bytes(bytes.get(end + 1..method_end)?)? };
             (bytes[end] == b' ').then_some(method_end)?
-        } else if name == Name::Contact {
-            return self.take_contacts(bytes, at);
         } else if name == Name::MaxForwards {
             let (number, end) = quick::number(bytes, at, 3)?;
             self.max_forwards = Some(u8::try_from(number).ok()?);
             end
-        } else if name == Name::ContentLength {
+        } else {
             let (number, end) = quick::number(bytes, at, 9).filter(|_| !self.names.has(name))?;
             self.length = Some(number as usize);
             end
-        } else {
-            return self.take_hops(bytes, name, at);
         };
-        ends_at(bytes, end).then_some(end)
+        ends_at(bytes, end).then_some((1, end))
     }
 
+    /// Takes the values of a list: how many there are, and where the line ends. Only what is taken whole counts.
     #[inline]
-    fn take_vias(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
-        let mut first = None;
-        let (count, end) = list(bytes, at, quick::via, |via| {
-            first.get_or_insert(via);
-        })?;
-        if self.vias == 0 {
-            self.via = first?;
-        }
-        self.vias += count;
-        (self.vias <= limits::LIST_MAX).then_some(end)
-    }
-
-    #[inline]
-    fn take_contacts(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
-        let mut first = None;
-        let (count, end) = list(bytes, at, quick::name_addr, |contact| {
-            first.get_or_insert(contact);
-        })?;
-        if self.contacts == 0 {
-            self.contact = first;
-        }
-        self.contacts += count;
-        (self.contacts <= limits::LIST_MAX).then_some(end)
-    }
-
-    #[inline]
-    fn take_hops(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<usize> {
+    fn take_list(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<(usize, usize)> {
         let known = self.routes.len();
-        let read = list(bytes, at, quick::name_addr, |hop| {
-            if name == Name::Route {
-                self.routes.push(hop);
-            }
-        });
-        match read.filter(|(count, _)| self.hops + count <= limits::LIST_MAX) {
-            Some((count, end)) => {
-                self.hops += count;
-                Some(end)
+        let (count, taken) = if name == Name::Via {
+            let is_top = !self.names.has(name);
+            let taken = list(bytes, at, quick::via, |place, via| {
+                if is_top && place == 0 {
+                    self.via = via;
+                }
+            });
+            (&mut self.vias, taken)
+        } else if name == Name::Contact {
+            let is_first = self.contacts == 0;
+            let taken = list(bytes, at, quick::name_addr, |place, contact| {
+                if is_first && place == 0 {
+                    self.contact = contact;
+                }
+            });
+            (&mut self.contacts, taken)
+        } else {
+            let taken = list(bytes, at, quick::name_addr, |_, hop| {
+                if name == Name::Route {
+                    self.routes.push(hop);
+                }
+            });
+            (&mut self.hops, taken)
+        };
+        match taken.filter(|(more, _)| *count + more <= limits::LIST_MAX) {
+            Some((more, end)) => {
+                *count += more;
+                Some((more, end))
             }
             None => {
                 self.routes.truncate(known);
                 None
             }
         }
+    }
+
+    /// The first Contact.
+    #[inline]
+    pub(super) fn contact(&self) -> Option<&AddrShape> {
+        (self.contacts > 0).then_some(&self.contact)
     }
 
     /// Reads the lines that were not taken, the long way, and sees whether all is there that must be.
@@ -181,34 +182,39 @@ impl Typed {
 
     fn see<'h>(&mut self, head: &'h Text, line: Line, seen: &mut Seen<'h>) -> Result<(), Rule> {
         let (name, value) = (line.name, line.value_in(head));
+        let is_first = !self.names.has(name);
+        self.names.add(name);
         if name.is_single() {
-            if self.names.has(name) {
-                return Err(Rule::Twice(name));
-            }
             seen.once(name, value);
-        } else if name == Name::Via {
-            for value in values(head, name, value, &mut self.vias) {
-                let via = ViaShape::read(head, value?).map_err(|_| Rule::Value(name))?;
-                if !self.names.has(name) {
+            return if is_first { Ok(()) } else { Err(Rule::Twice(name)) };
+        }
+        if name == Name::Via {
+            each(head, name, value, &mut self.vias, |place, span| {
+                let via = ViaShape::read(head, span)?;
+                if place == 1 {
                     self.via = via;
-                    self.names.add(name);
                 }
-            }
+                Ok(())
+            })
         } else if name == Name::Contact && value != "*" {
-            for value in values(head, name, value, &mut self.contacts) {
-                let contact = AddrShape::read(head, value?).map_err(|_| Rule::Value(name))?;
-                self.contact.get_or_insert(contact);
-            }
+            each(head, name, value, &mut self.contacts, |place, span| {
+                let contact = AddrShape::read(head, span)?;
+                if place == 1 {
+                    self.contact = contact;
+                }
+                Ok(())
+            })
         } else if name == Name::Route || name == Name::RecordRoute {
-            for value in values(head, name, value, &mut self.hops) {
-                let hop = AddrShape::read(head, value?).map_err(|_| Rule::Value(name))?;
+            each(head, name, value, &mut self.hops, |_, span| {
+                let hop = AddrShape::read(head, span)?;
                 if name == Name::Route {
                     self.routes.push(hop);
                 }
-            }
+                Ok(())
+            })
+        } else {
+            Ok(())
         }
-        self.names.add(name);
-        Ok(())
     }
 
     fn take_seen(&mut self, head: &Text, seen: &Seen<'_>) -> Result<(), Rule> {
@@ -264,13 +270,13 @@ fn list<T>(
     bytes: &[u8],
     at: usize,
     read: impl Fn(&[u8], usize) -> Option<(T, usize)>,
-    mut keep: impl FnMut(T),
+    mut keep: impl FnMut(usize, T),
 ) -> Option<(usize, usize)> {
     let (mut at, mut count) = (at, 0);
     loop {
         let (one, end) = read(bytes, at)?;
+        keep(count, one);
         count += 1;
-        keep(one);
         if ends_at(bytes, end) {
             return Some((count, end));
         }
@@ -281,16 +287,23 @@ fn list<T>(
     }
 }
 
-/// The places of the values in a list, each of which is counted.
-fn values<'h>(head: &'h Text, name: Name, list: &'h str, count: &'h mut usize) -> impl Iterator<Item = Result<Span, Rule>> {
+/// Reads each value of a list with its number among all of its kind.
+fn each(
+    head: &Text,
+    name: Name,
+    list: &str,
+    count: &mut usize,
+    mut read: impl FnMut(usize, Span) -> Result<(), Rule>,
+) -> Result<(), Rule> {
     // Without a comma, as nearly everywhere, there is one value.
-    scan::items(list, memchr::memchr(b',', list.as_bytes()).is_some()).map(move |value| {
+    for value in scan::items(list, memchr::memchr(b',', list.as_bytes()).is_some()) {
         *count += 1;
         if *count > limits::LIST_MAX {
             return Err(Rule::TooLong);
         }
-        Span::of(head, value).map_err(|_| Rule::Value(name))
-    })
+        Span::of(head, value).and_then(|span| read(*count, span)).map_err(|_| Rule::Value(name))?;
+    }
+    Ok(())
 }
 
 fn address(head: &Text, name: Name, value: &str) -> Result<AddrShape, Rule> {
