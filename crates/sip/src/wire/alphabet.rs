@@ -80,29 +80,35 @@ pub(super) fn all(text: &str, class: Class) -> bool {
 /// Where the bytes of a class end that begin at `from`.
 #[inline(always)]
 pub(super) fn run(bytes: &[u8], from: usize, class: Class) -> usize {
+    stop(bytes, from, class).0
+}
+
+/// The same, and the byte that stands there; NUL, which is of no class, behind the last.
+#[inline(always)]
+pub(super) fn stop(bytes: &[u8], from: usize, class: Class) -> (usize, u8) {
     let mut at = from;
     // Eight at a time need one look at where the bytes end.
     while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         for (place, byte) in eight.iter().enumerate() {
             if !is(*byte, class) {
-                return at + place;
+                return (at + place, *byte);
             }
         }
         at += 8;
     }
-    run_to_end(bytes, at, class)
+    stop_at_end(bytes, at, class)
 }
 
 /// The same for the last bytes.
 #[inline(never)]
-fn run_to_end(bytes: &[u8], from: usize, class: Class) -> usize {
+fn stop_at_end(bytes: &[u8], from: usize, class: Class) -> (usize, u8) {
     let mut at = from;
-    while let Some(byte) = bytes.get(at)
-        && is(*byte, class)
-    {
-        at += 1;
+    loop {
+        match bytes.get(at) {
+            Some(byte) if is(*byte, class) => at += 1,
+            byte => return (at, byte.copied().unwrap_or_default()),
+        }
     }
-    at
 }
 
 /// Every byte a one.

@@ -2,7 +2,7 @@
 
 use super::alphabet::{BLANK, TOKEN, is, printable, run};
 use super::message::{Line, Start};
-use super::shape::Span;
+use super::shape::{Span, UriShape};
 use super::typed::{Taken, Typed};
 use super::{Method, Name, limits, quick};
 
@@ -57,9 +57,9 @@ impl Head {
     fn line(&mut self, bytes: &[u8], depth: &mut Depth<'_>) -> Option<()> {
         let start = self.end;
         let Label { name, end: name_end, colon, is_printed } = label(bytes, start)?;
-        let (value_start, is_canonical) = match bytes.get(colon + 1..)? {
-            [b' ', next, ..] if !is(*next, BLANK) => (colon + 2, is_printed),
-            _ => (run(bytes, colon + 1, BLANK), false),
+        let (value_start, is_canonical) = match bytes.get(colon + 1..)?.first_chunk() {
+            Some([b' ', next]) if !is(*next, BLANK) => (colon + 2, is_printed),
+            Some(_) | None => (run(bytes, colon + 1, BLANK), false),
         };
         let taken = match depth {
             Depth::Values(typed) if self.read > self.lines.len() => typed.take(bytes, name, value_start),
@@ -159,7 +159,8 @@ fn start(bytes: &[u8]) -> Option<(Start, usize)> {
     if let Some(method) = Method::of_bytes(&bytes[..word])
         && bytes.get(word) == Some(&b' ')
     {
-        let (uri, end) = quick::uri(bytes, word + 1)?;
+        let mut uri = UriShape::NONE;
+        let end = quick::uri(bytes, word + 1, &mut uri)?;
         let rest = bytes.get(end..)?.first_chunk::<10>()?;
         return (rest == b" SIP/2.0\r\n").then_some((Start::Request { method, uri }, end + 8));
     }

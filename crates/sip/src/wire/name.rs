@@ -149,9 +149,10 @@ impl<const LENGTH: usize> Index<LENGTH> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &Key) -> Option<Name> {
-        let place = self.places[hash(key) % self.places.len()];
-        self.names.get(usize::from(place)).filter(|(one, _)| one == key).map(|(_, name)| *name)
+    fn find(&self, key: Key) -> Option<Name> {
+        let (known, name) = self.names.get(usize::from(self.places[hash(&key) % self.places.len()]))?;
+        // Word by word, in registers: a key that is written to memory to be compared as a whole has to be waited for.
+        ((known[0] ^ key[0]) | (known[1] ^ key[1]) | (known[2] ^ key[2]) == 0).then_some(*name)
     }
 }
 
@@ -189,6 +190,12 @@ static IN_SMALL: Index<{ LONG.len() + COMPACT.len() }> = {
     Index::new(names)
 };
 
+/// How many bytes these bits are, from the lowest one on.
+#[inline(always)]
+fn bytes_in(bits: u64) -> usize {
+    bits.trailing_ones() as usize / 8
+}
+
 /// Letters made small, and nothing else that could then be taken for a letter or a hyphen.
 #[inline(always)]
 const fn small(word: u64) -> u64 {
@@ -203,27 +210,31 @@ impl Name {
 
     #[inline(never)]
     fn of_key(key: Key) -> Name {
-        IN_SMALL.find(&key.map(small)).unwrap_or(Name::Other)
+        IN_SMALL.find(key.map(small)).unwrap_or(Name::Other)
     }
 
     /// The name that ends with the first colon of `bytes`, how long it is, and whether it is written as we print it; [`Name::Other`] is any other
     /// text. None without a colon.
     #[inline(always)]
     pub(super) fn before_colon(bytes: &[u8; KEY_BYTES]) -> Option<(Name, usize, bool)> {
-        let mut key = [COLONS; 3];
-        for (place, eight) in bytes.as_chunks().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*eight);
-            if let Some(before) = before_zero(word ^ COLONS) {
-                key[place] = word & before | COLONS & !before;
-                let length = place * 8 + before.trailing_ones() as usize / 8;
-                return Some(match AS_PRINTED.find(&key) {
-                    Some(name) => (name, length, true),
-                    None => (Name::of_key(key), length, false),
-                });
-            }
-            key[place] = word;
+        let (words, _) = bytes.as_chunks();
+        let [one, two, three] = [0, 1, 2].map(|place: usize| u64::from_le_bytes(words[place]));
+        let cut = |word: u64| before_zero(word ^ COLONS).map(|before| (word & before | COLONS & !before, bytes_in(before)));
+        if let Some((last, length)) = cut(one) {
+            return Some(Name::found([last, COLONS, COLONS], length));
         }
-        None
+        if let Some((last, length)) = cut(two) {
+            return Some(Name::found([one, last, COLONS], 8 + length));
+        }
+        cut(three).map(|(last, length)| Name::found([one, two, last], 16 + length))
+    }
+
+    #[inline(always)]
+    fn found(key: Key, length: usize) -> (Name, usize, bool) {
+        match AS_PRINTED.find(key) {
+            Some(name) => (name, length, true),
+            None => (Name::of_key(key), length, false),
+        }
     }
 
     /// Whether one line may hold several values with commas between them (RFC 3261 §7.3.1).

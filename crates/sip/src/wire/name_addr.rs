@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use super::shape::AddrShape;
 use super::{Params, Rule, Text, Uri, quick, scan, serde_as_written};
 
 /// A URI with a display name before and parameters behind it.
@@ -27,7 +28,8 @@ impl NameAddr {
 
     /// Reads `text`, a part of `whole`: `"Name" <uri>;params`, `Name <uri>;params` or `uri;params`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<NameAddr, Rule> {
-        if let Some((read, _)) = quick::name_addr(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
+        let mut read = AddrShape::NONE;
+        if quick::name_addr(text.as_bytes(), 0, &mut read) == Some(text.len()) {
             return Ok(read.owned(whole, text));
         }
         let text = scan::trim(text);

@@ -23,7 +23,10 @@ pub fn parse_datagram(bytes: Bytes) -> Result<Message, Fault> {
     }
     let bytes = if skip > 0 { bytes.slice(skip..) } else { bytes };
     let mut typed = Typed::empty();
-    let draft = Draft::read(bytes, Depth::Values(&mut typed)).map_err(Fault::silent)?;
+    let draft = match Draft::read(bytes, Depth::Values(&mut typed)) {
+        Ok(draft) => draft,
+        Err(rule) => return Err(Fault::silent(rule)),
+    };
     match draft.checked(&mut typed) {
         Ok((start, end)) => Ok(draft.sealed(start, typed, end)),
         Err(rule) => Err(draft.refuse(rule)),
@@ -56,7 +59,7 @@ struct Lines {
 }
 
 impl Draft {
-    #[inline]
+    #[inline(always)]
     fn read(raw: Bytes, mut depth: Depth<'_>) -> Result<Draft, Rule> {
         if let Some(Head { start_end, end, start, lines, read }) = Head::read(&raw, &mut depth)
             && let Some(head) = Text::from_utf8(raw.slice(..end))
@@ -310,9 +313,15 @@ fn is_version(text: &str) -> bool {
     numbers.is_some_and(|(major, minor)| digits(major) && digits(minor))
 }
 
+/// The lines of a head on a stream.
+#[inline(never)]
+fn draft(head: &[u8]) -> Result<Draft, Rule> {
+    Draft::read(Bytes::copy_from_slice(head), Depth::Lines)
+}
+
 /// The length of the body behind a head on a stream, where it must be said.
 pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
-    let draft = Draft::read(Bytes::copy_from_slice(head), Depth::Lines).map_err(Fault::silent)?;
+    let draft = draft(head).map_err(Fault::silent)?;
     // A line that one reader takes for a header and another does not is how lengths are hidden.
     let length = match draft.broken {
         Some(rule) => Err(rule),
@@ -323,7 +332,7 @@ pub(super) fn framed_length(head: &[u8]) -> Result<usize, Fault> {
 
 /// The fault of a head on a stream that breaks `rule`.
 pub(super) fn refuse_head(head: &[u8], rule: Rule) -> Fault {
-    match Draft::read(Bytes::copy_from_slice(head), Depth::Lines) {
+    match draft(head) {
         Ok(draft) => draft.refuse(rule),
         Err(rule) => Fault::silent(rule),
     }

@@ -1,40 +1,43 @@
 //! The short way: values as nearly all peers write them, read in one pass over their bytes by a table. What is written in any other way is left
 //! to the readers that know every form; this one only ever says what they would say, or nothing. Each reader says where its value ends: whoever
-//! asks looks what stands there.
+//! asks looks what stands there. Shapes are written where they stay: one that is written piece by piece, and then copied as a whole, has to be
+//! waited for.
 
 use std::net::Ipv4Addr;
 
-use super::alphabet::{BLANK, HOST, PLAIN_PARAM, PLAIN_USER, QUOTED, TOKEN, VALUE, run};
+use super::alphabet::{BLANK, HOST, PLAIN_PARAM, PLAIN_USER, QUOTED, TOKEN, VALUE, stop};
 use super::shape::{AddrShape, HostShape, Span, UriShape, ViaShape};
 use super::{Scheme, limits};
 
-/// The SIP URI that begins at `start`, and where it ends.
+/// Reads the SIP URI that begins at `start`, and says where it ends.
 #[inline(always)]
-pub(super) fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
+pub(super) fn uri(bytes: &[u8], start: usize, into: &mut UriShape) -> Option<usize> {
     let (scheme, colon) = match bytes.get(start..)? {
         [b's', b'i', b'p', b':', ..] => (Scheme::Sip, start + 3),
         [b's', b'i', b'p', b's', b':', ..] => (Scheme::Sips, start + 4),
         _ => return None,
     };
     let first = colon + 1;
-    let user_end = run(bytes, first, PLAIN_USER);
-    let is_user = user_end > first && bytes.get(user_end) == Some(&b'@');
+    let (user_end, behind_user) = stop(bytes, first, PLAIN_USER);
+    let is_user = user_end > first && behind_user == b'@';
     let (user, host_start) = if is_user { (Span::new(first, user_end), user_end + 1) } else { (Span::NONE, first) };
-    let (host, name_end) = host(bytes, host_start)?;
-    let (port, host_end) = port(bytes, name_end)?;
-    let mut end = host_end;
-    while bytes.get(end) == Some(&b';') {
-        let name_end = some(end + 1, run(bytes, end + 1, PLAIN_PARAM))?;
-        end = if bytes.get(name_end) == Some(&b'=') {
-            some(name_end + 1, run(bytes, name_end + 1, PLAIN_PARAM))?
-        } else {
-            name_end
-        };
+    let (host, name_end, behind_host) = host(bytes, host_start)?;
+    let (port, host_end) = port(bytes, name_end, behind_host)?;
+    let (mut end, mut behind) = (host_end, if port.is_some() { at(bytes, host_end) } else { behind_host });
+    while behind == b';' {
+        let start = end + 1;
+        (end, behind) = stop(bytes, start, PLAIN_PARAM);
+        some(start, end)?;
+        if behind == b'=' {
+            let start = end + 1;
+            (end, behind) = stop(bytes, start, PLAIN_PARAM);
+            some(start, end)?;
+        }
     }
     if end - start > limits::URI_MAX || !is_short(end) {
         return None;
     }
-    let shape = UriShape {
+    *into = UriShape {
         span: Span::new(start, end),
         scheme,
         scheme_end: colon as u16,
@@ -45,7 +48,13 @@ pub(super) fn uri(bytes: &[u8], start: usize) -> Option<(UriShape, usize)> {
         host: Some(host),
         port,
     };
-    Some((shape, end))
+    Some(end)
+}
+
+/// The byte at a place; NUL behind the last.
+#[inline(always)]
+fn at(bytes: &[u8], place: usize) -> u8 {
+    bytes.get(place).copied().unwrap_or_default()
 }
 
 /// The end of what must not be empty.
@@ -60,14 +69,14 @@ fn is_short(place: usize) -> bool {
     place <= usize::from(u16::MAX)
 }
 
-/// The host at `start`, and where it ends.
+/// The host at `start`, where it ends, and the byte that stands there.
 #[inline(always)]
-fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize)> {
-    let end = run(bytes, start, HOST);
+fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize, u8)> {
+    let (end, behind) = stop(bytes, start, HOST);
     let name = bytes.get(start..end)?;
     let last = name.last().filter(|_| name.len() <= limits::HOST_MAX)?;
     let address = if last.is_ascii_digit() { v4(name) } else { None };
-    Some((address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4), end))
+    Some((address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4), end, behind))
 }
 
 /// An IPv4 address as its standard wants it: four numbers, none with a zero in front.
@@ -87,10 +96,10 @@ fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     (at == bytes.len()).then(|| Ipv4Addr::from(parts))
 }
 
-/// The port behind a colon, if one is there, and where it ends.
+/// The port behind the byte at a place, if that is a colon, and where it ends.
 #[inline(always)]
-fn port(bytes: &[u8], at: usize) -> Option<(Option<u16>, usize)> {
-    if bytes.get(at) != Some(&b':') {
+fn port(bytes: &[u8], at: usize, byte: u8) -> Option<(Option<u16>, usize)> {
+    if byte != b':' {
         return Some((None, at));
     }
     let (port, end) = number(bytes, at + 1, 5)?;
@@ -122,26 +131,28 @@ pub(super) fn are_params(bytes: &[u8]) -> bool {
 fn params(bytes: &[u8], start: usize, sought: &[u8]) -> Option<(Span, usize)> {
     let (mut value, mut at) = (Span::NONE, start);
     loop {
-        let (name_end, end) = param(bytes, at)?;
+        let (name_end, end, behind) = param(bytes, at)?;
         if value.end == 0 && name_end - at == sought.len() && bytes[at..name_end].eq_ignore_ascii_case(sought) {
             some(name_end, end)?;
             value = Span::new(name_end + 1, end);
         }
-        if bytes.get(end) != Some(&b';') {
+        if behind != b';' {
             return Some((value, end));
         }
         at = end + 1;
     }
 }
 
-/// The parameter at `at`: where its name ends, and where all of it does.
+/// The parameter at `at`: where its name ends, where all of it does, and the byte that stands there.
 #[inline(always)]
-fn param(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let name_end = some(at, run(bytes, at, TOKEN))?;
-    if bytes.get(name_end) != Some(&b'=') {
-        return Some((name_end, name_end));
+fn param(bytes: &[u8], at: usize) -> Option<(usize, usize, u8)> {
+    let (name_end, behind) = stop(bytes, at, TOKEN);
+    some(at, name_end)?;
+    if behind != b'=' {
+        return Some((name_end, name_end, behind));
     }
-    Some((name_end, some(name_end + 1, run(bytes, name_end + 1, VALUE))?))
+    let (end, behind) = stop(bytes, name_end + 1, VALUE);
+    Some((name_end, some(name_end + 1, end)?, behind))
 }
 
 /// The parameters behind the semicolon at `at`, if one is there; see [`params`].
@@ -170,63 +181,63 @@ pub(super) fn find<'a>(text: &'a str, name: &str) -> Found<'a> {
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        let Some((name_end, end)) = param(bytes, at) else { return Found::Unclear };
+        let Some((name_end, end, behind)) = param(bytes, at) else { return Found::Unclear };
+        let is_whole = end == bytes.len() || behind == b';';
         if name_end - at == name.len() && bytes[at..name_end].eq_ignore_ascii_case(name.as_bytes()) {
-            return match bytes.get(end) {
-                None | Some(b';') => Found::Yes(text.get(name_end + 1..end)),
-                Some(_) => Found::Unclear,
-            };
+            return if is_whole { Found::Yes(text.get(name_end + 1..end)) } else { Found::Unclear };
         }
-        match bytes.get(end) {
-            None => return Found::No,
-            Some(b';') => at = end + 1,
-            Some(_) => return Found::Unclear,
+        match behind {
+            b';' => at = end + 1,
+            _ if is_whole => return Found::No,
+            _ => return Found::Unclear,
         }
     }
     Found::No
 }
 
-/// An address with angle brackets, and with no name or a quoted one, at `start`, and where it ends.
+/// Reads the address with angle brackets, and with no name or a quoted one, at `start`, and says where it ends.
 #[inline]
-pub(super) fn name_addr(bytes: &[u8], start: usize) -> Option<(AddrShape, usize)> {
+pub(super) fn name_addr(bytes: &[u8], start: usize, into: &mut AddrShape) -> Option<usize> {
     let (display, open) = match bytes.get(start)? {
         b'<' => (Span::NONE, start),
         b'"' => {
-            let quote = run(bytes, start + 1, QUOTED);
-            let open = run(bytes, quote + 1, BLANK);
-            if bytes.get(quote) != Some(&b'"') || bytes.get(open) != Some(&b'<') {
+            let (quote, ends) = stop(bytes, start + 1, QUOTED);
+            let (open, opens) = stop(bytes, quote + 1, BLANK);
+            if (ends, opens) != (b'"', b'<') {
                 return None;
             }
             (Span::new(start, quote + 1), open)
         }
         _ => return None,
     };
-    let (uri, close) = uri(bytes, open + 1)?;
-    if bytes.get(close) != Some(&b'>') {
+    let close = uri(bytes, open + 1, &mut into.uri)?;
+    if at(bytes, close) != b'>' {
         return None;
     }
     let (params, tag, end) = params_behind(bytes, close + 1, b"tag")?;
-    Some((AddrShape { display, uri, params, tag }, end))
+    (into.display, into.params, into.tag) = (display, params, tag);
+    Some(end)
 }
 
 /// What every Via begins with.
 const PROTOCOL: &[u8; 8] = b"SIP/2.0/";
 
-/// The Via at `start`, and where it ends.
+/// Reads the Via at `start`, and says where it ends.
 #[inline]
-pub(super) fn via(bytes: &[u8], start: usize) -> Option<(ViaShape, usize)> {
+pub(super) fn via(bytes: &[u8], start: usize, into: &mut ViaShape) -> Option<usize> {
     if bytes.get(start..)?.first_chunk() != Some(PROTOCOL) {
         return None;
     }
     let transport = start + PROTOCOL.len();
-    let transport_end = some(transport, run(bytes, transport, TOKEN))?;
-    if bytes.get(transport_end) != Some(&b' ') {
+    let (transport_end, behind) = stop(bytes, transport, TOKEN);
+    if transport_end == transport || behind != b' ' {
         return None;
     }
-    let (host, host_end) = host(bytes, transport_end + 1)?;
-    let (port, port_end) = port(bytes, host_end)?;
+    let (host, host_end, behind_host) = host(bytes, transport_end + 1)?;
+    let (port, port_end) = port(bytes, host_end, behind_host)?;
     let (params, branch, end) = params_behind(bytes, port_end, b"branch")?;
-    is_short(end).then_some((ViaShape { transport: Span::new(transport, transport_end), host, port, params, branch }, end))
+    *into = ViaShape { transport: Span::new(transport, transport_end), host, port, params, branch };
+    is_short(end).then_some(end)
 }
 
 #[cfg(test)]

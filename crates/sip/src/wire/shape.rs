@@ -119,7 +119,7 @@ impl HostShape {
 
 impl UriShape {
     /// What stands where there is none yet.
-    const NONE: UriShape = UriShape {
+    pub(super) const NONE: UriShape = UriShape {
         span: Span::NONE,
         scheme: Scheme::Sip,
         scheme_end: 0,
@@ -135,8 +135,9 @@ impl UriShape {
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<UriShape, Rule> {
         let end = usize::from(span.end);
-        match quick::uri(whole.as_bytes(), span.start.into()) {
-            Some((shape, read)) if read == end => Ok(shape),
+        let mut shape = UriShape::NONE;
+        match quick::uri(whole.as_bytes(), span.start.into(), &mut shape) {
+            Some(read) if read == end => Ok(shape),
             Some(_) | None => UriShape::of(whole, &Uri::cut(whole, span.of_text(whole))?),
         }
     }
@@ -182,8 +183,9 @@ impl AddrShape {
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<AddrShape, Rule> {
         let end = usize::from(span.end);
-        match quick::name_addr(whole.as_bytes(), span.start.into()) {
-            Some((shape, read)) if read == end => Ok(shape),
+        let mut shape = AddrShape::NONE;
+        match quick::name_addr(whole.as_bytes(), span.start.into(), &mut shape) {
+            Some(read) if read == end => Ok(shape),
             Some(_) | None => AddrShape::of(whole, &NameAddr::cut(whole, span.of_text(whole))?),
         }
     }
@@ -214,8 +216,9 @@ impl ViaShape {
     #[inline]
     pub(super) fn read(whole: &Text, span: Span) -> Result<ViaShape, Rule> {
         let end = usize::from(span.end);
-        match quick::via(whole.as_bytes(), span.start.into()) {
-            Some((shape, read)) if read == end => Ok(shape),
+        let mut shape = ViaShape::NONE;
+        match quick::via(whole.as_bytes(), span.start.into(), &mut shape) {
+            Some(read) if read == end => Ok(shape),
             Some(_) | None => {
                 let via = Via::cut(whole, span.of_text(whole))?;
                 Ok(ViaShape {

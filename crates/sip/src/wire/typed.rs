@@ -85,13 +85,9 @@ impl Typed {
     #[inline]
     fn take_one(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<(usize, usize)> {
         let end = if name == Name::From {
-            let (from, end) = quick::name_addr(bytes, at)?;
-            self.from = from;
-            end
+            quick::name_addr(bytes, at, &mut self.from)?
         } else if name == Name::To {
-            let (to, end) = quick::name_addr(bytes, at)?;
-            self.to = to;
-            end
+            quick::name_addr(bytes, at, &mut self.to)?
         } else if name == Name::CallId {
             let end = printable(bytes, at, b'!');
             self.call_id = Span::new(at, end);
@@ -118,28 +114,24 @@ impl Typed {
     fn take_list(&mut self, bytes: &[u8], name: Name, at: usize) -> Option<(usize, usize)> {
         let known = self.routes.len();
         let (count, taken) = if name == Name::Via {
-            let is_top = !self.names.has(name);
-            let taken = list(bytes, at, quick::via, |place, via| {
-                if is_top && place == 0 {
-                    self.via = via;
-                }
-            });
+            let (is_top, mut other) = (self.vias == 0, ViaShape::NONE);
+            let taken =
+                list(bytes, at, |place, at| quick::via(bytes, at, if is_top && place == 0 { &mut self.via } else { &mut other }));
             (&mut self.vias, taken)
-        } else if name == Name::Contact {
-            let is_first = self.contacts == 0;
-            let taken = list(bytes, at, quick::name_addr, |place, contact| {
-                if is_first && place == 0 {
-                    self.contact = contact;
-                }
-            });
-            (&mut self.contacts, taken)
         } else {
-            let taken = list(bytes, at, quick::name_addr, |_, hop| {
-                if name == Name::Route {
-                    self.routes.push(hop);
-                }
+            let (is_first, mut other) = (self.contacts == 0, AddrShape::NONE);
+            let taken = list(bytes, at, |place, at| {
+                let into = if name == Name::Route {
+                    self.routes.push(AddrShape::NONE);
+                    self.routes.last_mut()?
+                } else if name == Name::Contact && is_first && place == 0 {
+                    &mut self.contact
+                } else {
+                    &mut other
+                };
+                quick::name_addr(bytes, at, into)
             });
-            (&mut self.hops, taken)
+            (if name == Name::Contact { &mut self.contacts } else { &mut self.hops }, taken)
         };
         match taken.filter(|(more, _)| *count + more <= limits::LIST_MAX) {
             Some((more, end)) => {
@@ -266,16 +258,10 @@ impl<'h> Seen<'h> {
 
 /// Reads values with commas between them, from `at` to the end of the line: how many there are, and where that is.
 #[inline(always)]
-fn list<T>(
-    bytes: &[u8],
-    at: usize,
-    read: impl Fn(&[u8], usize) -> Option<(T, usize)>,
-    mut keep: impl FnMut(usize, T),
-) -> Option<(usize, usize)> {
+fn list(bytes: &[u8], at: usize, mut read: impl FnMut(usize, usize) -> Option<usize>) -> Option<(usize, usize)> {
     let (mut at, mut count) = (at, 0);
     loop {
-        let (one, end) = read(bytes, at)?;
-        keep(count, one);
+        let end = read(count, at)?;
         count += 1;
         if ends_at(bytes, end) {
             return Some((count, end));

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::host::split_port;
+use super::shape::UriShape;
 use super::{Host, HostPort, Rule, Text, limits, quick, scan, serde_as_written, tel::Tel};
 
 /// What kind of URI it is.
@@ -40,7 +41,8 @@ pub struct Uri {
 impl Uri {
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Uri, Rule> {
-        if let Some((read, _)) = quick::uri(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
+        let mut read = UriShape::NONE;
+        if quick::uri(text.as_bytes(), 0, &mut read) == Some(text.len()) {
             return Ok(read.owned(whole, text));
         }
         if text.len() > limits::URI_MAX || !scan::is_visible(text) {

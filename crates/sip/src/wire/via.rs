@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::shape::ViaShape;
 use super::{HostPort, Params, Rule, Text, quick, scan, serde_as_written};
 
 /// What every branch of RFC 3261 begins with.
@@ -37,7 +38,8 @@ impl Via {
 
     /// Reads `text`, a part of `whole`.
     pub(crate) fn cut(whole: &Text, text: &str) -> Result<Via, Rule> {
-        if let Some((read, _)) = quick::via(text.as_bytes(), 0).filter(|(_, end)| *end == text.len()) {
+        let mut read = ViaShape::NONE;
+        if quick::via(text.as_bytes(), 0, &mut read) == Some(text.len()) {
             return Ok(read.owned(whole, text));
         }
         let (head, params) = scan::cut(text, b';').map_or((text, None), |(head, params)| (head, Some(params)));
