@@ -21,7 +21,7 @@ pub(super) fn uri(bytes: &[u8], start: usize, into: &mut UriShape) -> Option<usi
     let (user_end, behind_user) = stop(bytes, first, PLAIN_USER);
     let is_user = user_end > first && behind_user == b'@';
     let (user, host_start) = if is_user { (Span::new(first, user_end), user_end + 1) } else { (Span::NONE, first) };
-    let (host, name_end, behind_host) = host(bytes, host_start)?;
+    let (name_end, behind_host) = host(bytes, host_start, into.host.insert(HostShape::NONE))?;
     let (port, host_end) = port(bytes, name_end, behind_host)?;
     let (mut end, mut behind) = (host_end, if port.is_some() { at(bytes, host_end) } else { behind_host });
     while behind == b';' {
@@ -37,17 +37,10 @@ pub(super) fn uri(bytes: &[u8], start: usize, into: &mut UriShape) -> Option<usi
     if end - start > limits::URI_MAX || !is_short(end) {
         return None;
     }
-    *into = UriShape {
-        span: Span::new(start, end),
-        scheme,
-        scheme_end: colon as u16,
-        host_start: host_start as u16,
-        host_end: host_end as u16,
-        params_end: end as u16,
-        user,
-        host: Some(host),
-        port,
-    };
+    into.span = Span::new(start, end);
+    (into.scheme, into.scheme_end) = (scheme, colon as u16);
+    (into.host_start, into.host_end, into.params_end) = (host_start as u16, host_end as u16, end as u16);
+    (into.user, into.port) = (user, port);
     Some(end)
 }
 
@@ -69,31 +62,33 @@ fn is_short(place: usize) -> bool {
     place <= usize::from(u16::MAX)
 }
 
-/// The host at `start`, where it ends, and the byte that stands there.
+/// Reads the host at `start`, and says where it ends, and the byte that stands there.
 #[inline(always)]
-fn host(bytes: &[u8], start: usize) -> Option<(HostShape, usize, u8)> {
+fn host(bytes: &[u8], start: usize, into: &mut HostShape) -> Option<(usize, u8)> {
     let (end, behind) = stop(bytes, start, HOST);
     let name = bytes.get(start..end)?;
     let last = name.last().filter(|_| name.len() <= limits::HOST_MAX)?;
-    let address = if last.is_ascii_digit() { v4(name) } else { None };
-    Some((address.map_or(HostShape::Name(Span::new(start, end)), HostShape::V4), end, behind))
+    match last.is_ascii_digit().then(|| v4(name)).flatten() {
+        Some(address) => *into = HostShape::V4(address),
+        None => *into = HostShape::Name(Span::new(start, end)),
+    }
+    Some((end, behind))
 }
 
 /// An IPv4 address as its standard wants it: four numbers, none with a zero in front.
 #[inline(always)]
 fn v4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let mut parts = [0_u8; 4];
-    let mut at = 0;
-    for (place, part) in parts.iter_mut().enumerate() {
+    let (mut address, mut at) = (0, 0);
+    for place in 0..4 {
         if place > 0 {
             (bytes.get(at) == Some(&b'.')).then_some(())?;
             at += 1;
         }
         let (number, end) = number(bytes, at, 3).filter(|(_, end)| *end == at + 1 || bytes[at] != b'0')?;
-        *part = u8::try_from(number).ok()?;
+        address = address << 8 | u32::from(u8::try_from(number).ok()?);
         at = end;
     }
-    (at == bytes.len()).then(|| Ipv4Addr::from(parts))
+    (at == bytes.len()).then(|| Ipv4Addr::from_bits(address))
 }
 
 /// The port behind the byte at a place, if that is a colon, and where it ends.
@@ -233,10 +228,11 @@ pub(super) fn via(bytes: &[u8], start: usize, into: &mut ViaShape) -> Option<usi
     if transport_end == transport || behind != b' ' {
         return None;
     }
-    let (host, host_end, behind_host) = host(bytes, transport_end + 1)?;
+    let (host_end, behind_host) = host(bytes, transport_end + 1, &mut into.host)?;
     let (port, port_end) = port(bytes, host_end, behind_host)?;
     let (params, branch, end) = params_behind(bytes, port_end, b"branch")?;
-    *into = ViaShape { transport: Span::new(transport, transport_end), host, port, params, branch };
+    into.transport = Span::new(transport, transport_end);
+    (into.port, into.params, into.branch) = (port, params, branch);
     is_short(end).then_some(end)
 }
 

@@ -97,7 +97,7 @@ impl Span {
 
 impl HostShape {
     /// What stands where there is none yet.
-    const NONE: HostShape = HostShape::Name(Span::NONE);
+    pub(super) const NONE: HostShape = HostShape::Name(Span::NONE);
 
     fn of(whole: &str, host: &Host) -> Result<HostShape, Rule> {
         Ok(match host {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::desk::*;
-use crate::{SessionId, Transport};
 use crate::wire::Header;
+use crate::{SessionId, Transport};
 
 /// What is sent to the far side cannot be sent.
 fn fail(desk: &mut Desk) {
