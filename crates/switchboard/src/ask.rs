@@ -117,13 +117,12 @@ impl Switchboard {
     /// Newest first, ended ones last.
     fn call_views(&self) -> Vec<CallView> {
         let live = self.calls.values().rev().map(|call| call.view(None));
-        live.chain(self.ended.calls().map(|call| call.view.clone())).collect()
+        live.chain(self.ended.views()).collect()
     }
 
     pub(crate) fn call_view(&self, id: CallId) -> Result<CallView, Problem> {
         let live = self.calls.get(&id).map(|call| call.view(None));
-        live.or_else(|| self.ended.call(id).map(|call| call.view.clone()))
-            .ok_or_else(|| Problem::not_found("call", &id.to_string()))
+        live.or_else(|| self.ended.view(id)).ok_or_else(|| Problem::not_found("call", &id.to_string()))
     }
 
     fn hang_up(&mut self, now: Now, id: CallId) -> Result<Reply, Problem> {
@@ -142,7 +141,7 @@ impl Switchboard {
 
     fn transfer_reply(&self, id: TransferId) -> Result<Reply, Problem> {
         let live = self.transfers.get(&id).and_then(|call| self.calls.get(call)).and_then(|call| call.transfer_view(id));
-        let view = live.or_else(|| self.ended.by_transfer(id).map(|(_, view)| view.clone()));
+        let view = live.or_else(|| self.ended.by_transfer(id).map(|(.., view)| view.clone()));
         let view = view.or_else(|| self.try_of_callback(id).map(|(view, ..)| view));
         view.map(|view| Reply::Transfer(Box::new(view))).ok_or_else(|| Problem::not_found("transfer", &id.to_string()))
     }
@@ -168,7 +167,7 @@ impl Switchboard {
 
     fn context(&self, id: CallId) -> Result<Context, Problem> {
         let live = self.calls.get(&id).map(|call| call.context.clone());
-        let context = live.or_else(|| self.ended.call(id).map(|call| call.context.clone()));
+        let context = live.or_else(|| self.ended.context(id));
         context.ok_or_else(|| Problem::not_found("call", &id.to_string()))
     }
 
@@ -182,8 +181,8 @@ impl Switchboard {
         if let Some((transfer, call, context)) = self.try_of_callback(id) {
             return Ok(Reply::Pop { transfer: Box::new(transfer), call: Box::new(call), context: Box::new(context) });
         }
-        let (call, transfer) = self.ended.by_transfer(id).ok_or_else(missing)?;
-        let (call, context) = (Box::new(call.view.clone()), Box::new(call.context.clone()));
+        let (call, story, transfer) = self.ended.by_transfer(id).ok_or_else(missing)?;
+        let (call, context) = (Box::new(self.ended.view(call).ok_or_else(missing)?), Box::new(story.context.clone()));
         Ok(Reply::Pop { transfer: Box::new(transfer.clone()), call, context })
     }
 

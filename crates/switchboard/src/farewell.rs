@@ -7,7 +7,6 @@ use baton_time::Now;
 use baton_transfer::{CallbackEvent, Event as Told, LegEnd};
 
 use crate::call::Phase;
-use crate::ended::EndedCall;
 use crate::handback::NOBODY_TO_MOVE;
 use crate::settings::Sabotage;
 use crate::switchboard::{Leaving, Switchboard};
@@ -179,7 +178,7 @@ impl Switchboard {
         call.end.get_or_insert_with(nobody);
         let view = call.view(Some(now.wall));
         tracing::debug!("call ended");
-        self.record_call(view.clone());
+        self.ended.keep(&view, call.past, call.context);
         let mut data = serde_json::Map::new();
         data.insert(
             "duration_ms".into(),
@@ -189,7 +188,7 @@ impl Switchboard {
             data.insert("outcome".into(), serde_json::json!(end.outcome));
             data.insert("sip_status".into(), serde_json::json!(end.sip_status));
         }
+        self.record_call(view);
         self.publish(now, baton_contract::EventKind::CallEnded, Some(id), None, data);
-        self.ended.keep(Box::new(EndedCall { view, transfers: call.past, context: call.context }));
     }
 }

@@ -11,7 +11,7 @@ impl Switchboard {
     /// Somebody has written down what is said in a voicemail: it is kept with the transfer, whose call is over as a rule.
     pub(crate) fn on_transcribed(&mut self, now: Now, id: TransferId, text: String) {
         let live = self.transfers.get(&id).and_then(|call| self.calls.get(call)).and_then(|call| call.transfer_view(id));
-        let view = live.or_else(|| self.ended.by_transfer(id).map(|(_, view)| view.clone()));
+        let view = live.or_else(|| self.ended.by_transfer(id).map(|(.., view)| view.clone()));
         let Some(mut view) = view else {
             return tracing::warn!(transfer = %id, "a transcript of a transfer that is no longer known");
         };

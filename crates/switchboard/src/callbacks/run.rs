@@ -186,7 +186,7 @@ impl Switchboard {
         let view = self.callbacks.get(&self.callback_by_transfer(transfer)?)?;
         let attempt = view.progress.attempts.iter().find(|attempt| attempt.transfer == transfer)?;
         let live = self.calls.get(&attempt.call).map(|call| call.view(None));
-        let call = live.or_else(|| self.ended.call(attempt.call).map(|ended| ended.view.clone()))?;
+        let call = live.or_else(|| self.ended.view(attempt.call))?;
         let (state, outcome) = match attempt.outcome {
             None => (TransferState::Dialing, None),
             Some(CallbackOutcome::Connected) => (TransferState::Bridged, Some(Outcome::Bridged)),
