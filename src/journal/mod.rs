@@ -61,7 +61,7 @@ pub(crate) struct TakenUp {
 }
 
 /// What may wait until others wait too is written at multiples of this: provisional answers, acknowledgements, the last words of a call.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// How many calls that waited are written down at a time.
 const AT_ONCE_MAX: usize = 16;

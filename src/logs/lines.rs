@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 const WAITING_MAX: usize = 1 << 20;
 
 /// How long lines are gathered that nobody is in a hurry for.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// What was said and is not written yet.
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { text: Vec::new(), lost: 0, is_pressing: false, writer: None });
