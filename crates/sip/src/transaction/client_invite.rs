@@ -67,6 +67,18 @@ impl ClientInvite {
         }
     }
 
+    /// The INVITE as a datagram, while it has had a provisional answer and no final one.
+    pub(crate) fn rung_as(&self) -> Option<&Transmit> {
+        match &self.state {
+            State::Proceeding { request } if !request.transport.is_reliable() => Some(request),
+            State::Calling { .. }
+            | State::Proceeding { .. }
+            | State::Completed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => None,
+        }
+    }
+
     /// The INVITE, while nothing at all was said to it.
     pub(crate) fn unheard_mut(&mut self) -> Option<&mut Transmit> {
         match &mut self.state {

@@ -93,6 +93,12 @@ impl UserAgent {
         self.tags.insert(session.tag, id);
         self.last_session = self.last_session.max(id.0);
         for (key, machine, asked) in clients {
+            // Whoever has answered since the last line has had their ACK, and says it no more; asked again, they do. For whoever still rings it changes nothing.
+            if let ClientMachine::Invite(invite) = &machine
+                && matches!(&session.stage, Stage::Dialing(dialing) if dialing.runs(key) && !dialing.is_cancelled())
+            {
+                self.transmits.extend(invite.rung_as().cloned());
+            }
             self.transactions.add_client(key, machine, asked);
         }
         for (key, machine, served) in servers {

@@ -381,3 +381,27 @@ fn a_redirection_is_a_refusal_unless_it_may_be_followed() {
         assert_eq!((desk.brief(), desk.told()), (vec!["ACK".to_owned()], vec!["Refused 302".to_owned()]), "{nowhere}");
     }
 }
+
+#[test]
+fn a_phone_that_rang_when_the_process_died_is_asked_again_once() {
+    let next_process = |desk: &Desk, session| {
+        let written = serde_json::to_vec(&desk.ua.snapshot(session).expect("a session")).unwrap();
+        let mut next = Desk::new();
+        next.now = desk.now;
+        next.ua.restore_common(&desk.ua.common_snapshot());
+        next.ua.restore(next.now, serde_json::from_slice(&written).unwrap(), None);
+        next
+    };
+    let mut desk = Desk::new();
+    let (session, invite) = desk.dial(Some(OFFER));
+    desk.hear(&reply(&invite, 180, "far", CONTACT, ""));
+    let mut next = next_process(&desk, session);
+    assert_eq!(next.only(), invite, "they may have answered, and had their ACK");
+    next.hear(&reply(&invite, 200, "far", CONTACT, ANSWER));
+    assert_eq!((next.brief(), next.told()), (vec!["ACK".to_owned()], vec!["Answered".to_owned()]));
+    next.wait_ms(5_000);
+    assert_eq!(next.brief(), [""; 0]);
+    desk.ua.hang_up(desk.now, session, None).unwrap();
+    let mut next = next_process(&desk, session);
+    assert!(!next.brief().contains(&"INVITE".to_owned()), "a call that was taken back rings nobody");
+}
