@@ -169,8 +169,8 @@ mod tests {
     fn wire(number: usize) -> Wire {
         Wire {
             at: Now { mono: Mono::ZERO, wall: Wall::from_micros(1_700_000_000_000_000 + number as i64) },
-            direction: if number % 2 == 0 { Direction::In } else { Direction::Out },
-            transport: if number % 3 == 0 { Transport::Udp } else { Transport::Tcp },
+            direction: if number.is_multiple_of(2) { Direction::In } else { Direction::Out },
+            transport: if number.is_multiple_of(3) { Transport::Udp } else { Transport::Tcp },
             local: "127.0.0.1:5060".parse().unwrap(),
             remote: REMOTES[number % REMOTES.len()].parse().unwrap(),
             bytes: vec![b'x'; number].into(),

@@ -108,7 +108,11 @@ impl Builder {
                 continue;
             }
             copied.flush(request, &mut builder.out);
-            builder = builder.text_with_tag(name, request.value_of(line), tag);
+            builder = match tag.filter(|_| request.to().param("tag").is_some()) {
+                // A tag without a value: ours takes its place, for the first one is the one that counts.
+                Some(tag) => builder.header(Name::To, request.to().owned().with_tag(tag)),
+                None => builder.text_with_tag(name, request.value_of(line), tag),
+            };
         }
         copied.flush(request, &mut builder.out);
         match request.header(Name::Timestamp).filter(|_| status == 100) {

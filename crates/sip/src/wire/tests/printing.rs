@@ -72,3 +72,17 @@ fn a_refusal_goes_back_the_way_the_request_came() {
     assert!(answer.contains("\r\nCSeq: 314159 BYE\r\n") && answer.ends_with("Content-Length: 0\r\n\r\n"), "{answer}");
     assert!(Message::parse(answer.into_bytes().into()).is_ok());
 }
+
+#[test]
+fn our_tag_takes_the_place_of_one_without_a_value() {
+    for (to, expected) in [
+        ("To: <sip:bob@biloxi.example>;tag;x=y", "To: <sip:bob@biloxi.example>;tag=ours;x=y"),
+        ("To: <sip:bob@biloxi.example>;x=y", "To: <sip:bob@biloxi.example>;x=y;tag=ours"),
+    ] {
+        let request = lines(&INVITE.replace("To: <sip:bob@biloxi.example>", to));
+        let message = Message::parse(request.into()).expect("a request");
+        let answer = Builder::response_to(&message, 200, "OK", Some("ours")).build();
+        assert!(text(&answer).contains(&format!("\r\n{expected}\r\n")), "{}", text(&answer));
+        assert_eq!(Message::parse(answer).expect("an answer").to().tag(), Some("ours"));
+    }
+}
