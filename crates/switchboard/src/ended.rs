@@ -204,20 +204,20 @@ mod tests {
                 role: if number == 0 { LegRole::Caller } else { LegRole::Ai },
                 state: LegState::Ended,
                 sip_call_id: format!("{}ü-{number}", "x".repeat(number * 3)),
-                codec: (number % 2 == 0).then(|| "PCMA/8000".to_owned()),
+                codec: number.is_multiple_of(2).then(|| "PCMA/8000".to_owned()),
             };
             let reason = "so it ended ".repeat(number % 3);
             CallView {
                 id: CallId::new(&mut ids, at.0),
                 state: CallState::Ended,
-                direction: if number % 2 == 0 { CallDirection::Inbound } else { CallDirection::Callback },
+                direction: if number.is_multiple_of(2) { CallDirection::Inbound } else { CallDirection::Callback },
                 driver: Driver::Paused,
                 from: format!("+1555{number}"),
                 to: "desk".repeat(number % 5),
                 started_at: at,
                 ended_at: (number % 4 != 3).then_some(at),
                 legs: (0..number % 4).map(|leg_number| leg(leg_number, &mut ids)).collect(),
-                transfer: (number % 7 == 0).then(|| TransferId::new(&mut ids, at.0)),
+                transfer: number.is_multiple_of(7).then(|| TransferId::new(&mut ids, at.0)),
                 end: (number % 5 != 1).then_some(CallEnd { outcome: CallOutcome::Busy, sip_status: Some(486), reason }),
             }
         });
@@ -228,13 +228,13 @@ mod tests {
     fn a_call_is_told_as_it_was_when_it_ended() {
         let (mut ended, calls) = (Ended::default(), calls(40));
         for (number, call) in calls.iter().enumerate() {
-            let summary = (number % 2 == 0).then(|| format!("wants {number}"));
+            let summary = number.is_multiple_of(2).then(|| format!("wants {number}"));
             ended.keep(call, Vec::new(), Context { summary, ..Context::default() });
         }
         assert_eq!(ended.views().collect::<Vec<_>>(), calls.iter().rev().cloned().collect::<Vec<_>>());
         for (number, call) in calls.iter().enumerate() {
             assert_eq!(ended.view(call.id).as_ref(), Some(call));
-            let summary = (number % 2 == 0).then(|| format!("wants {number}"));
+            let summary = number.is_multiple_of(2).then(|| format!("wants {number}"));
             assert_eq!(ended.context(call.id).map(|context| context.summary), Some(summary));
         }
         assert_eq!(ended.stories.len(), 20, "nothing is kept where nothing was told");
